@@ -1,0 +1,3 @@
+//! The `tagrelay` program: arguments in, exit code out.
+
+fn main() {}

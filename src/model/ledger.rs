@@ -1,0 +1,401 @@
+//! What the journal's entries say of one environment: folded in order, never stored.
+//!
+//! Everything here is a reading of events. A question about a release ("was it verified here?", "how long did it soak?")
+//! is a function of the arrivals, so no answer can go stale.
+
+use super::event::{Because, CheckResult, Effect, Event, Order, Origin, Outcome, Scope, Sequence, Verdict};
+use super::policy::Ballot;
+use super::{CommitId, Entry, Pin, PinForm, Release, ReleaseId};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One environment's history and standing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ledger {
+    /// Every time a release (or an unknown pin) came to run here, oldest first.
+    pub arrivals: Vec<Arrival>,
+    /// Every effect that this journal gave a number to, by that number.
+    pub intents: BTreeMap<Sequence, Intent>,
+    /// Releases that are not tried here again by themselves.
+    pub refusals: BTreeMap<ReleaseId, Refusal>,
+    /// Holds that stand.
+    pub holds: Vec<Hold>,
+    /// Votes, oldest first.
+    pub votes: Vec<Vote>,
+    /// The order that is to be carried out, if there is one.
+    pub order: Option<StandingOrder>,
+    /// The newest commit of another journal that a person told us to accept.
+    pub met: Option<CommitId>,
+    /// The release that we moved this environment's tag to last.
+    pub tagged: Option<Release>,
+}
+
+/// A release's time in an environment, and its rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    /// The rollout's number.
+    pub rollout: Sequence,
+    /// When it began.
+    pub at: Timestamp,
+    /// What arrived; none where the pin names nothing that is known.
+    pub release: Option<Release>,
+    /// The pin that says so.
+    pub pin: Pin,
+    /// The commit that says so.
+    pub commit: Option<CommitId>,
+    /// Who began it.
+    pub origin: Origin,
+    /// The last signal.
+    pub signal: Option<SignalFact>,
+    /// The smoke tests that ended.
+    pub checks: BTreeMap<String, CheckResult>,
+    /// When the deadline ran out without a signal, and what did not come.
+    pub lost: Option<(Timestamp, String)>,
+    /// Its end.
+    pub end: Option<End>,
+    /// When the deadline began to count again, after a person resumed a rollout that was lost.
+    pub resumed: Option<Timestamp>,
+}
+
+/// A signal about a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignalFact {
+    /// What it says.
+    pub verdict: Verdict,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who said it.
+    pub who: String,
+    /// What they say of it.
+    pub evidence: String,
+}
+
+/// The end of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// An effect that was given a number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Its number.
+    pub sequence: Sequence,
+    /// When.
+    pub at: Timestamp,
+    /// What is made.
+    pub effect: Effect,
+    /// The release that moves.
+    pub release: Release,
+    /// Why it may.
+    pub because: Because,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Not known yet: it may or may not have been made.
+    Open,
+    /// It was made.
+    Made,
+    /// It was not made.
+    Withdrawn,
+}
+
+/// Why a release is not tried here again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The release.
+    pub release: Release,
+    /// Who refused it.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A stop of changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hold {
+    /// What it stops.
+    pub scope: Scope,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Until when; none = until resumed.
+    pub until: Option<Timestamp>,
+}
+
+/// A person's vote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vote {
+    /// The release.
+    pub release: ReleaseId,
+    /// The gate rules it was given under.
+    pub rules: String,
+    /// For or against.
+    pub approve: bool,
+    /// Who.
+    pub who: String,
+    /// Where.
+    pub by: Ballot,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An order and who gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StandingOrder {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What to do.
+    pub order: Order,
+    /// Who said so.
+    pub who: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Ledger {
+    /// The standing of the environment `of` after these entries; entries about others are passed over.
+    #[must_use]
+    pub fn of<'a>(of: &Scope, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut ledger = Self::default();
+        for entry in entries.into_iter().filter(|entry| entry.scope.contains(of)) {
+            ledger.apply(entry);
+        }
+        ledger
+    }
+
+    /// Takes one more entry in; its scope must contain the ledger's environment.
+    pub fn apply(&mut self, entry: &Entry) {
+        let (at, sequence) = (entry.at, entry.sequence);
+        match &entry.event {
+            Event::Adopted { pin, release, commit } => {
+                self.arrive(Arrival::new(sequence, at, release.clone(), pin.clone(), commit.clone(), Origin::Adopted));
+            }
+            Event::Moved { pin, release, commit, who } => {
+                let origin = Origin::Other(who.clone());
+                self.arrive(Arrival::new(sequence, at, release.clone(), pin.clone(), commit.clone(), origin));
+            }
+            Event::Intended { effect, release, because } => {
+                let intent = Intent {
+                    sequence,
+                    at,
+                    effect: effect.clone(),
+                    release: release.clone(),
+                    because: because.clone(),
+                    fate: Fate::Open,
+                };
+                self.intents.insert(sequence, intent);
+            }
+            Event::Committed { intent, commit } => self.made(*intent, at, Some(commit)),
+            Event::Retagged { intent } => self.made(*intent, at, None),
+            Event::Withdrawn { intent, why: _ } => {
+                self.intents.get_mut(intent).into_iter().for_each(|intent| intent.fate = Fate::Withdrawn);
+            }
+            Event::Signalled { rollout, verdict, who, evidence, url: _ } => self.with(*rollout, |arrival| {
+                arrival.signal =
+                    Some(SignalFact { verdict: *verdict, at, who: who.clone(), evidence: evidence.clone() });
+            }),
+            Event::Checked { rollout, check, result } => self.with(*rollout, |arrival| {
+                arrival.checks.insert(check.clone(), result.clone());
+            }),
+            Event::Lost { rollout, why } => self.with(*rollout, |arrival| arrival.lost = Some((at, why.clone()))),
+            Event::Ended { rollout, outcome, why } => self.with(*rollout, |arrival| {
+                arrival.end = Some(End { outcome: *outcome, at, why: why.clone() });
+            }),
+            Event::Voted { release, rules, approve, who, by } => self.votes.push(Vote {
+                release: release.clone(),
+                rules: rules.clone(),
+                approve: *approve,
+                who: who.clone(),
+                by: *by,
+                at,
+            }),
+            Event::Held { who, why, until } => self.holds.push(Hold {
+                scope: entry.scope.clone(),
+                who: who.clone(),
+                why: why.clone(),
+                at,
+                until: *until,
+            }),
+            Event::Resumed { who: _, met } => self.resume(&entry.scope, at, met.as_ref()),
+            Event::Refused { release, who, why } => {
+                let refusal = Refusal { release: release.clone(), who: who.clone(), why: why.clone(), at };
+                self.refusals.insert(release.id().clone(), refusal);
+            }
+            Event::Ordered { order, who } => self.ordered(sequence, at, order, who),
+        }
+    }
+
+    /// What runs here, or is on its way: the last arrival.
+    #[must_use]
+    pub fn current(&self) -> Option<&Arrival> {
+        self.arrivals.last()
+    }
+
+    /// The rollout that has not ended; adopted pins have none.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<&Arrival> {
+        self.current().filter(|arrival| arrival.end.is_none() && arrival.origin != Origin::Adopted)
+    }
+
+    /// The newest intent whose fate is not known.
+    #[must_use]
+    pub fn open_intent(&self) -> Option<&Intent> {
+        self.intents.values().rev().find(|intent| intent.fate == Fate::Open)
+    }
+
+    /// Where in the order of first arrivals a release stands here; none if it never ran here.
+    #[must_use]
+    pub fn first_arrival(&self, release: &ReleaseId) -> Option<usize> {
+        self.arrivals.iter().position(|arrival| arrival.is_of(release))
+    }
+
+    /// When a release was last verified here, unless it was refused since.
+    #[must_use]
+    pub fn verified_at(&self, release: &ReleaseId) -> Option<Timestamp> {
+        let of_release = self.arrivals.iter().filter(|arrival| arrival.is_of(release));
+        let at = of_release.filter_map(Arrival::verified_at).next_back()?;
+        let refused_since = self.refusals.get(release).is_some_and(|refusal| refusal.at >= at);
+        (!refused_since).then_some(at)
+    }
+
+    /// How long a release has been what runs here since it was verified, added up over its stays.
+    #[must_use]
+    pub fn soaked(&self, release: &ReleaseId, now: Timestamp) -> Duration {
+        let mut soaked = Duration::ZERO;
+        for (index, arrival) in self.arrivals.iter().enumerate().filter(|(_, arrival)| arrival.is_of(release)) {
+            let Some(from) = arrival.verified_at() else { continue };
+            let until = self.arrivals.get(index + 1).map_or(now, |next| next.at);
+            soaked += Duration::try_from(until.duration_since(from)).unwrap_or_default();
+        }
+        soaked
+    }
+
+    /// The last release that was verified here, other than `but`, and is not refused.
+    #[must_use]
+    pub fn last_verified(&self, but: Option<&ReleaseId>) -> Option<&Release> {
+        self.arrivals.iter().rev().filter(|arrival| arrival.verified_at().is_some()).find_map(|arrival| {
+            let release = arrival.release.as_ref()?;
+            let wanted = but != Some(release.id()) && !self.refusals.contains_key(release.id());
+            wanted.then_some(release)
+        })
+    }
+
+    /// The holds that stand at `now`.
+    pub fn holds_at(&self, now: Timestamp) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(move |hold| hold.until.is_none_or(|until| now < until))
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let fulfils = self.order.as_ref().is_some_and(|standing| match &standing.order {
+            Order::Promote { release, force: _, holds: _ } | Order::Rollback { to: release, why: _ } => {
+                arrival.is_of(release.id())
+            }
+            Order::Verify => true,
+        });
+        if fulfils {
+            self.order = None;
+        }
+        self.arrivals.push(arrival);
+    }
+
+    fn made(&mut self, intent: Sequence, at: Timestamp, commit: Option<&CommitId>) {
+        let Some(intent) = self.intents.get_mut(&intent) else { return };
+        intent.fate = Fate::Made;
+        let intent = intent.clone();
+        let origin = Origin::Ours(intent.because);
+        let form = match intent.effect {
+            Effect::Commit { form } => form,
+            Effect::Retag { tag: _, is_pin } => {
+                self.tagged = Some(intent.release.clone());
+                if !is_pin {
+                    return;
+                }
+                PinForm::Digest
+            }
+        };
+        let pin = Pin::of(&intent.release, form);
+        self.arrive(Arrival::new(intent.sequence, at, Some(intent.release), pin, commit.cloned(), origin));
+    }
+
+    fn with(&mut self, rollout: Sequence, change: impl FnOnce(&mut Arrival)) {
+        if let Some(arrival) = self.arrivals.iter_mut().rev().find(|arrival| arrival.rollout == rollout) {
+            change(arrival);
+        }
+    }
+
+    fn resume(&mut self, scope: &Scope, at: Timestamp, met: Option<&CommitId>) {
+        self.holds.retain(|hold| !scope.contains(&hold.scope));
+        if let Some(met) = met {
+            self.met = Some(met.clone());
+        }
+        if let Some(arrival) = self.arrivals.last_mut().filter(|arrival| arrival.lost.is_some()) {
+            arrival.lost = None;
+            arrival.resumed = Some(at);
+        }
+    }
+
+    fn ordered(&mut self, sequence: Sequence, at: Timestamp, order: &Order, who: &str) {
+        match order {
+            Order::Promote { release, force: _, holds: _ } | Order::Rollback { to: release, why: _ } => {
+                self.refusals.remove(release.id());
+            }
+            Order::Verify => {
+                if let Some(current) = self.arrivals.last().cloned() {
+                    let origin = Origin::Asked(who.to_owned());
+                    let (release, pin, commit) = (current.release, current.pin, current.commit);
+                    self.arrivals.push(Arrival::new(sequence, at, release, pin, commit, origin));
+                }
+                return;
+            }
+        }
+        self.order = Some(StandingOrder { sequence, order: order.clone(), who: who.to_owned(), at });
+    }
+}
+
+impl Arrival {
+    fn new(
+        rollout: Sequence,
+        at: Timestamp,
+        release: Option<Release>,
+        pin: Pin,
+        commit: Option<CommitId>,
+        origin: Origin,
+    ) -> Self {
+        let (signal, checks, lost, end, resumed) = (None, BTreeMap::new(), None, None, None);
+        Self { rollout, at, release, pin, commit, origin, signal, checks, lost, end, resumed }
+    }
+
+    /// Whether it brought that release.
+    #[must_use]
+    pub fn is_of(&self, release: &ReleaseId) -> bool {
+        self.release.as_ref().is_some_and(|it| it.id() == release)
+    }
+
+    /// When it was verified.
+    #[must_use]
+    pub fn verified_at(&self) -> Option<Timestamp> {
+        self.end.as_ref().filter(|end| end.outcome == Outcome::Verified).map(|end| end.at)
+    }
+
+    /// Since when its deadline counts.
+    #[must_use]
+    pub fn counts_from(&self) -> Timestamp {
+        self.resumed.map_or(self.at, |resumed| resumed.max(self.at))
+    }
+}

@@ -1,0 +1,30 @@
+//! The words: plain values that every other floor speaks in, and the small languages they are written in.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing is serialised: whoever crosses a boundary owns the wire
+//! form. A value that parsed once is valid ever after.
+
+pub mod duration;
+pub mod event;
+pub mod ledger;
+pub mod name;
+pub mod observation;
+pub mod pin;
+pub mod place;
+pub mod policy;
+pub mod reference;
+pub mod release;
+pub mod schedule;
+pub mod text;
+pub mod why;
+
+pub use duration::Span;
+pub use event::{Because, Entry, Event, Origin, Outcome, Scope, Sequence};
+pub use ledger::{Arrival, Ledger};
+pub use name::{EnvironmentName, ImageName, PolicyName};
+pub use observation::{Build, BuildFacts, Platform};
+pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
+pub use place::{HelmKeys, PinForm, Place, Target};
+pub use policy::{Environment, Image, Policy};
+pub use reference::{Digest, Repository, Tag};
+pub use release::{Release, ReleaseId};
+pub use why::Why;

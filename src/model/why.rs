@@ -1,0 +1,197 @@
+//! Why something happens or does not: one sentence, the same in the log, `explain`, the board and the reports.
+
+use super::{Digest, ImageName, Span, Tag, text};
+use jiff::Timestamp;
+use std::fmt;
+
+/// The reason for an outcome. Text from outside inside of it was made harmless by `text::shown` where it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentence over each reason says what its fields mean")]
+pub enum Why {
+    /// What is wanted already runs.
+    UpToDate,
+    /// No tag passes the filters and the strategy.
+    NoTagMatches { image: ImageName },
+    /// The builds found do not make a whole release.
+    SetIncomplete { detail: String },
+    /// The build is younger than `min_age`.
+    TooYoung { until: Timestamp },
+    /// A label of the build is missing or is not what `labels` asks for.
+    LabelDiffers { image: ImageName, label: String },
+    /// A followed set has not stood still long enough.
+    Unsettled { until: Timestamp },
+    /// What was found is not newer than what runs.
+    NotNewer { found: String, current: String },
+    /// No release is verified in the environment before.
+    NothingVerified { from: String },
+    /// The release is not verified in the environment before.
+    NotVerified { from: String },
+    /// The release has not run there long enough; it goes on counting.
+    StillSoaking { until: Timestamp },
+    /// The release has not run there long enough, and no longer runs there.
+    SoakStopped { missing: Span },
+    /// Votes are missing.
+    ApprovalsMissing { have: u32, required: u32, of: String },
+    /// Somebody rejected the release.
+    Rejected { who: String },
+    /// The window is shut.
+    WindowShut { opens: Option<Timestamp> },
+    /// A freeze.
+    Frozen { until: Timestamp, reason: String },
+    /// A hold.
+    Held { who: String, reason: String, until: Option<Timestamp> },
+    /// The release is not tried here again by itself.
+    Refused { release: String, why: String },
+    /// The newest commit of ours was not given out by this journal.
+    JournalIsNew { commit: Option<String> },
+    /// The clock jumped, or disagrees with the servers'.
+    ClockDoubtful { by: Span },
+    /// The policy file is broken.
+    PolicyBroken { at: String },
+    /// `suspend: true`.
+    Suspended,
+    /// `auto: false`: only a person begins.
+    NotAutomatic,
+    /// More environments would change at once than the limit allows.
+    TooManyChanges { wanted: usize, limit: usize },
+    /// A rollout in flight lets no newer release in yet.
+    RolloutInFlight { release: String },
+    /// A rollout is followed until its signals say more.
+    Following { what: String },
+    /// A tag came to name another digest.
+    TagMoved { image: ImageName, tag: Tag, was: Digest, now: Digest },
+    /// The followed tag was moved back to a digest that ran here before.
+    MovedBack { tag: Tag },
+    /// The build was made from one of our own commits.
+    OwnCommit { revision: String },
+    /// A build lacks a platform.
+    PlatformMissing { image: ImageName, platform: String },
+    /// The source branch does not hold the build's revision.
+    NotOnBranch { branch: String },
+    /// What runs here cannot be told: the pin names nothing that is known.
+    Unbound,
+    /// Nothing was read yet, or the last reading failed.
+    Unread { what: String, error: Option<String> },
+    /// An effect failed and is tried again later.
+    Blocked { effect: String, why: String, until: Timestamp },
+    /// No signal came within the deadline; a person decides.
+    SignalLost { detail: String },
+    /// The mode is `observe`: this would have been done.
+    Observing { effect: String },
+}
+
+impl Why {
+    /// The stable name of the reason, for JSON and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UpToDate => "UpToDate",
+            Self::NoTagMatches { .. } => "NoTagMatches",
+            Self::SetIncomplete { .. } => "SetIncomplete",
+            Self::TooYoung { .. } => "TooYoung",
+            Self::LabelDiffers { .. } => "LabelDiffers",
+            Self::Unsettled { .. } => "Unsettled",
+            Self::NotNewer { .. } => "NotNewer",
+            Self::NothingVerified { .. } => "NothingVerified",
+            Self::NotVerified { .. } => "NotVerified",
+            Self::StillSoaking { .. } => "StillSoaking",
+            Self::SoakStopped { .. } => "SoakStopped",
+            Self::ApprovalsMissing { .. } => "ApprovalsMissing",
+            Self::Rejected { .. } => "Rejected",
+            Self::WindowShut { .. } => "WindowShut",
+            Self::Frozen { .. } => "Frozen",
+            Self::Held { .. } => "Held",
+            Self::Refused { .. } => "Refused",
+            Self::JournalIsNew { .. } => "JournalIsNew",
+            Self::ClockDoubtful { .. } => "ClockDoubtful",
+            Self::PolicyBroken { .. } => "PolicyBroken",
+            Self::Suspended => "Suspended",
+            Self::NotAutomatic => "NotAutomatic",
+            Self::TooManyChanges { .. } => "TooManyChanges",
+            Self::RolloutInFlight { .. } => "RolloutInFlight",
+            Self::Following { .. } => "Following",
+            Self::TagMoved { .. } => "TagMoved",
+            Self::MovedBack { .. } => "MovedBack",
+            Self::OwnCommit { .. } => "OwnCommit",
+            Self::PlatformMissing { .. } => "PlatformMissing",
+            Self::NotOnBranch { .. } => "NotOnBranch",
+            Self::Unbound => "Unbound",
+            Self::Unread { .. } => "Unread",
+            Self::Blocked { .. } => "Blocked",
+            Self::SignalLost { .. } => "SignalLost",
+            Self::Observing { .. } => "Observing",
+        }
+    }
+
+    /// When this reason may go away by itself.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::TooYoung { until }
+            | Self::Unsettled { until }
+            | Self::StillSoaking { until }
+            | Self::Frozen { until, .. }
+            | Self::Blocked { until, .. } => Some(*until),
+            Self::WindowShut { opens } => *opens,
+            Self::Held { until, .. } => *until,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpToDate => f.write_str("what is wanted already runs"),
+            Self::NoTagMatches { image } => write!(f, "no tag of `{image}` passes the policy's filters and strategy"),
+            Self::SetIncomplete { detail } => write!(f, "the builds do not make a whole release: {detail}"),
+            Self::TooYoung { until } => write!(f, "younger than min_age, until {until}"),
+            Self::LabelDiffers { image, label } => {
+                write!(f, "label `{}` of `{image}` is not what the policy asks for", text::shown(label))
+            }
+            Self::Unsettled { until } => write!(f, "the set moved recently: it must stand still until {until}"),
+            Self::NotNewer { found, current } => write!(f, "{found} is not newer than {current}, which runs"),
+            Self::NothingVerified { from } => write!(f, "no release newer than what runs is verified in {from}"),
+            Self::NotVerified { from } => write!(f, "not verified in {from}"),
+            Self::StillSoaking { until } => write!(f, "still soaking, until {until}"),
+            Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
+            Self::ApprovalsMissing { have, required, of } => write!(f, "waits for approval: {have} of {required}, by {of}"),
+            Self::Rejected { who } => write!(f, "rejected by {who}"),
+            Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at}"),
+            Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
+            Self::Frozen { until, reason } => write!(f, "frozen until {until}: {reason}"),
+            Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until}: {reason}"),
+            Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
+            Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
+            Self::JournalIsNew { commit: Some(commit) } => write!(
+                f,
+                "commit {commit} was written under a journal that is not this one: look at what runs, then `tagrelay resume`"
+            ),
+            Self::JournalIsNew { commit: None } => f.write_str(
+                "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`",
+            ),
+            Self::ClockDoubtful { by } => write!(f, "this machine's clock is off by {by}: no gate opens until it is right"),
+            Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
+            Self::Suspended => f.write_str("the policy says `suspend: true`"),
+            Self::NotAutomatic => f.write_str("`auto: false`: it begins when a person says `tagrelay promote`"),
+            Self::TooManyChanges { wanted, limit } => {
+                write!(f, "{wanted} environments would change at once, above limits.changes of {limit}: a person decides")
+            }
+            Self::RolloutInFlight { release } => write!(f, "waits for the rollout of {release} (hold_new_until)"),
+            Self::Following { what } => write!(f, "{what}"),
+            Self::TagMoved { image, tag, was, now } => {
+                write!(f, "tag {tag} of `{image}` was moved from {} to {}", was.short(), now.short())
+            }
+            Self::MovedBack { tag } => write!(f, "tag {tag} was moved back to a digest that ran here before"),
+            Self::OwnCommit { revision } => write!(f, "it was built from our own commit {revision}"),
+            Self::PlatformMissing { image, platform } => write!(f, "the build of `{image}` lacks {platform}"),
+            Self::NotOnBranch { branch } => write!(f, "its source revision is not on branch {branch}"),
+            Self::Unbound => f.write_str("the pin names nothing that is known, so it is never verified"),
+            Self::Unread { what, error: Some(error) } => write!(f, "{what} could not be read: {error}"),
+            Self::Unread { what, error: None } => write!(f, "{what} is not read yet"),
+            Self::Blocked { effect, why, until } => write!(f, "{effect} failed and is tried again at {until}: {why}"),
+            Self::SignalLost { detail } => write!(f, "no verdict came in time ({detail}): a person decides"),
+            Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
+        }
+    }
+}
