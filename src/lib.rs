@@ -56,3 +56,5 @@
 //!     never a reason to roll back. A clock that jumps, or disagrees with the servers', opens no gate.
 
 pub mod model;
+
+pub mod relay;

@@ -1,0 +1,3 @@
+//! The decisions: pure functions over plain values.
+
+pub mod select;

@@ -1,0 +1,87 @@
+//! Every tag and what became of it, for `explain`: one pass over the list, nothing kept but the few best.
+//!
+//! It says what [`super::choose`] did and decides nothing of its own.
+
+use super::filter::{self, Dropped};
+use super::order::{Order, Unranked};
+use super::{Chosen, Request, Tags, choose};
+use crate::model::policy::{Strategy, Together};
+use crate::model::{ImageName, Tag, Why};
+use std::fmt;
+
+/// What became of a tag.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// The best: part of the release that is chosen.
+    Chosen,
+    /// A candidate, this many places behind the best.
+    Candidate(usize),
+    /// It matches, and better ones were found before it was looked at.
+    Behind,
+    /// It matches and is to be read first.
+    Unread,
+    /// It matches, but its build is no candidate.
+    PassedOver(Why),
+    /// It passed the filters and has no place in the strategy's order.
+    Unranked(Unranked),
+    /// Its name alone rules it out.
+    Dropped(Dropped),
+    /// The strategy follows another tag, or none.
+    NotFollowed,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen => f.write_str("chosen"),
+            Self::Candidate(place) => write!(f, "candidate, {place} behind the best"),
+            Self::Behind => f.write_str("matches, behind the best"),
+            Self::Unread => f.write_str("matches, not read yet"),
+            Self::PassedOver(why) => write!(f, "passed over: {why}"),
+            Self::Unranked(why) => write!(f, "{why}"),
+            Self::Dropped(why) => write!(f, "{why}"),
+            Self::NotFollowed => f.write_str("not the tag that is followed"),
+        }
+    }
+}
+
+/// Every tag of every image with its fate, in the order of the lists.
+pub fn explain<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a ImageName, &'a Tag, Fate)> {
+    let chosen = choose(request);
+    let mut order = Order::of(request.select).ok().flatten();
+    let request = *request;
+    request
+        .images
+        .iter()
+        .flat_map(|tags| tags.tags.iter().map(move |tag| (tags, tag)))
+        .map(move |(tags, tag)| (&tags.image.name, tag, fate(&request, order.as_mut(), &chosen, tags, tag)))
+}
+
+fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags: &Tags<'_>, tag: &Tag) -> Fate {
+    let image = &tags.image.name;
+    let shared = request.together == Together::SameTag;
+    let is = |(of, other, _): &&(ImageName, Tag, Why)| (shared || of == image) && other == tag;
+    let place = chosen.releases.iter().position(|r| r.builds().get(image).is_some_and(|build| build.tag == *tag));
+    if let Strategy::Follow(followed) = &request.select.strategy
+        && followed != tag
+    {
+        return Fate::NotFollowed;
+    }
+    if let Some(order) = order {
+        if let Err(dropped) = filter::by_name(request.select, tags.reserved, tag) {
+            return Fate::Dropped(dropped);
+        }
+        if let Err(unranked) = order.key(tag, tags.known.get(tag)) {
+            return Fate::Unranked(unranked);
+        }
+    }
+    match place {
+        Some(0) => Fate::Chosen,
+        Some(place) => Fate::Candidate(place),
+        None => match chosen.passed_over.iter().find(is) {
+            Some((_, _, why)) => Fate::PassedOver(why.clone()),
+            None if chosen.wanted.iter().any(|want| want.image == *image && want.tag == *tag) => Fate::Unread,
+            None => Fate::Behind,
+        },
+    }
+}

@@ -1,0 +1,204 @@
+//! Which release is best for an environment: one file a strategy, `filter` and `admission` for what may be a candidate,
+//! `rank` for the best few of a long list, `set` for several images.
+//!
+//! It reads nothing: what is missing is listed in [`Chosen::wanted`], the caller reads that, and asks again until nothing
+//! is. It does not know what runs, beyond comparing two builds in [`newer`]; gates, holds and refusals are judged
+//! elsewhere.
+
+mod admission;
+mod alphabetical;
+mod explain;
+mod extract;
+pub mod filter;
+mod follow;
+mod lines;
+mod newer;
+mod newest;
+mod numeric;
+mod objection;
+mod order;
+pub mod range;
+mod rank;
+mod semver;
+mod set;
+#[cfg(test)]
+mod tests;
+pub mod version;
+
+pub use explain::{Fate, explain};
+pub use lines::{LineError, pick};
+pub use newer::{newer, newer_release};
+pub use objection::objection;
+pub use order::{Unranked, compared};
+pub use set::is_same_revision;
+
+use crate::model::policy::{Image, Select, Strategy, Together};
+use crate::model::{Build, Digest, ImageName, Release, ReleaseId, Span, Tag, Why, text};
+use jiff::Timestamp;
+use order::Order;
+use std::collections::{BTreeMap, HashSet};
+
+/// The most candidates that are looked at in one choice: a person reads about that many, and each costs requests.
+pub const CANDIDATES_MAX: usize = 32;
+/// The most tags that are told of as passed over.
+pub const PASSED_OVER_MAX: usize = 32;
+/// The most tags that one choice asks to be read: a first meeting with a long list goes in steps, each remembered.
+pub const WANTED_MAX: usize = 512;
+
+/// What is known of a tag of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// What the tag names; none where the registry has nothing there that is an image.
+    ///
+    /// `facts.pushed` and `facts.seen` are valid from the start; the rest only when `facts_read`. All tags that one
+    /// reading showed first have the time of that reading as `seen`: they rank by `created` among themselves.
+    pub build: Option<Build>,
+    /// Whether the facts of the digest were read.
+    pub facts_read: bool,
+    /// Whether the policy's `branch` holds the build's source revision; none where nobody asked yet. A build without a
+    /// revision is on no branch.
+    pub on_branch: Option<bool>,
+    /// Whether it was built from one of our own commits; none where nobody asked yet.
+    pub own_commit: Option<bool>,
+    /// The digest that this tag is known to have named before, where it names another now: such a build is no candidate
+    /// (`TagMoved`), except for `follow`.
+    pub was: Option<Digest>,
+}
+
+impl Known {
+    /// A build whose facts were read.
+    #[must_use]
+    pub fn of(build: Build) -> Self {
+        Self { build: Some(build), facts_read: true, ..Self::default() }
+    }
+}
+
+/// The tags of one image, and what is known of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Tags<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// All tags of its repository, in any order; `follow` does not read them.
+    pub tags: &'a [Tag],
+    /// What was read of them so far.
+    pub known: &'a BTreeMap<Tag, Known>,
+    /// Followed or retagged by any policy: never candidates, except for `follow`.
+    pub reserved: &'a HashSet<Tag>,
+}
+
+/// What is to be chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The strategy and its filters.
+    pub select: &'a Select,
+    /// The policy's images, in its order.
+    pub images: &'a [Tags<'a>],
+    /// What makes several builds one release.
+    pub together: Together,
+    /// How long a followed set that is no known release must have stood still.
+    pub settle: Span,
+    /// The releases that this policy knows.
+    pub known_releases: &'a HashSet<ReleaseId>,
+    /// Whether builds may come from a repository that we write to: then each candidate is asked for [`Need::OwnCommit`].
+    pub own_commits: bool,
+    /// How many candidates are wanted, 1 to [`CANDIDATES_MAX`]: more than one only when the best may not be taken.
+    pub depth: usize,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Something to read before a choice can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Of which image.
+    pub image: ImageName,
+    /// Under which tag.
+    pub tag: Tag,
+    /// What.
+    pub need: Need,
+}
+
+/// What must be read of a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// The digest that it names: [`Known::build`].
+    Digest,
+    /// The facts of that digest, and the digest itself where it is not known: [`Known::facts_read`].
+    Facts,
+    /// Whether the branch holds the revision: [`Known::on_branch`].
+    Branch,
+    /// Whether the revision is one of our own commits: [`Known::own_commit`].
+    OwnCommit,
+}
+
+/// The outcome of a choice.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// The candidates, best first.
+    pub releases: Vec<Release>,
+    /// What would have been better but failed, best first, at most [`PASSED_OVER_MAX`] of each image. A `TooYoung` among
+    /// them says when to look again.
+    pub passed_over: Vec<(ImageName, Tag, Why)>,
+    /// Why there is no candidate.
+    pub why: Option<Why>,
+    /// What must be read first: as long as it holds anything, there are no releases.
+    pub wanted: Vec<Want>,
+}
+
+/// What is wrong with a `select`, for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// The range is none.
+    #[error(transparent)]
+    Range(#[from] range::RangeError),
+    /// The range is blank.
+    #[error("the semver range is empty: write `*` for every version")]
+    EmptyRange,
+    /// The template is wrong or names a group that is not there.
+    #[error("extract `{0}` is wrong: {1}")]
+    Extract(String, String),
+    /// A template needs groups.
+    #[error("`extract` takes the groups of `match`, and there is no `match`")]
+    ExtractWithoutMatch,
+    /// Only texts are extracted from.
+    #[error("`extract` is for semver, numeric and alphabetical: this strategy compares no part of the tag")]
+    NothingToExtractFor,
+    /// The filters contradict the strategy.
+    #[error("the followed tag `{0}` can never pass `match` and `ignore` of its own policy")]
+    FollowedTagDropped(Tag),
+}
+
+impl SelectError {
+    fn extract(template: &str, problem: &str) -> Self {
+        Self::Extract(text::shown(template), problem.to_owned())
+    }
+}
+
+/// Parses and validates a `select` once, when the policy is loaded.
+///
+/// # Errors
+/// A range that is none (with its column), a template over groups that do not exist, filters that contradict.
+pub fn check(select: &Select) -> Result<(), SelectError> {
+    Order::of(select).map(drop)
+}
+
+/// The best candidates of an environment, or what must be read to tell, or why there is none.
+#[must_use]
+pub fn choose(request: &Request<'_>) -> Chosen {
+    if let Strategy::Follow(tag) = &request.select.strategy {
+        return follow::choose(request, tag);
+    }
+    match Order::of(request.select) {
+        Ok(Some(mut order)) => set::choose(request, &mut order),
+        Ok(None) => Chosen { why: Some(Why::UpToDate), ..Chosen::default() },
+        Err(error) => Chosen { why: Some(Why::PolicyBroken { at: error.to_string() }), ..Chosen::default() },
+    }
+}
+
+/// The source revision of a build: its label, else a tag that is a commit sha of 7 to 64 digits. Tags of the source
+/// repository are resolved by whoever can ask it.
+#[must_use]
+pub fn revision(build: &Build) -> Option<String> {
+    let tag = || Some(build.tag.as_str()).filter(|tag| set::is_commit(tag)).map(str::to_owned);
+    build.facts.revision.clone().or_else(tag)
+}

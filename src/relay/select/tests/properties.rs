@@ -1,0 +1,80 @@
+//! What holds of every choice: the order of the list, worse tags and what was known before change nothing.
+
+use super::*;
+use proptest::prelude::{ProptestConfig, Strategy as Generator, prop_assert_eq, prop_oneof, proptest};
+
+/// Tags with versions, numbers, words, equal versions and equal times.
+fn some_tags() -> impl Generator<Value = Vec<(String, i64)>> {
+    let text = prop_oneof!["v?[0-3](\\.[0-3]){0,2}(-rc[0-9])?", "[0-9]{1,3}", "[a-c]{1,2}"];
+    proptest::collection::btree_map(text, 0..4_i64, 0..40).prop_map(|tags| tags.into_iter().collect())
+}
+
+fn strategies() -> Vec<Select> {
+    let mut all = vec![semver("*"), semver(">=1.0-0 <3")];
+    all.extend([Newest::Created, Newest::Pushed, Newest::Seen].map(|newest| by(Strategy::Newest(newest))));
+    for extreme in [Extreme::Largest, Extreme::Smallest] {
+        all.extend([by(Strategy::Numeric(extreme)), by(Strategy::Alphabetical(extreme))]);
+    }
+    all
+}
+
+fn world_of(select: &Select, tags: &[(String, i64)]) -> World {
+    let known = tags.iter().map(|(text, minutes)| built(text, *minutes, *minutes / 2)).collect();
+    World::new(select.clone(), &[("shop", known)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_the_list_means_nothing(tags in some_tags(), seed in 0_usize..1000) {
+        for select in strategies() {
+            let expected = world_of(&select, &tags).outcome();
+            let mut other = tags.clone();
+            other.reverse();
+            if !other.is_empty() {
+                let middle = seed % other.len();
+                other.rotate_left(middle);
+            }
+            prop_assert_eq!(world_of(&select, &other).outcome(), expected);
+        }
+    }
+
+    #[test]
+    fn a_worse_tag_changes_nothing(tags in some_tags()) {
+        for select in strategies() {
+            let mut world = world_of(&select, &tags);
+            world.depth = CANDIDATES_MAX;
+            let (chosen, _) = world.choose();
+            let ranked: Vec<String> = chosen.releases.iter().map(Release::to_string).collect();
+            for worse in ranked.iter().skip(1) {
+                let fewer: Vec<_> = tags.iter().filter(|(text, _)| text != worse).cloned().collect();
+                prop_assert_eq!(&world_of(&select, &fewer).outcome(), &ranked[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_already_changes_nothing(tags in some_tags(), which in proptest::collection::vec(0..3_u8, 40)) {
+        for select in strategies() {
+            let world = world_of(&select, &tags);
+            let expected = world.outcome();
+            let mut known = vec![BTreeMap::new()];
+            for ((text, _), how) in tags.iter().zip(&which) {
+                let need = [None, Some(Need::Digest), Some(Need::Facts)][usize::from(*how)];
+                if let Some(need) = need {
+                    world.read(&Want { image: name("shop"), tag: tag(text), need }, &mut known);
+                }
+            }
+            let chosen = loop {
+                let chosen = world.ask(&known, choose);
+                if chosen.wanted.is_empty() {
+                    break chosen;
+                }
+                chosen.wanted.iter().for_each(|want| world.read(want, &mut known));
+            };
+            let found = chosen.releases.first().map_or("NoTagMatches".to_owned(), Release::to_string);
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
