@@ -1,0 +1,172 @@
+//! Which releases may be next in an environment, newest first; whether they may move is the gates' to say.
+
+use super::facts::Facts;
+use crate::model::event::{Order, Origin};
+use crate::model::policy::{Select, Strategy};
+use crate::model::{Release, Why};
+use jiff::Timestamp;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// The candidates of an environment, newest first, and why there are no others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Candidates {
+    /// They.
+    pub releases: Vec<Release>,
+    /// Why what was found is none, or nothing was found.
+    pub passed_over: Vec<Why>,
+}
+
+/// The releases that may be next here: what a person ordered, alone, else what the policy would choose.
+#[must_use]
+pub fn candidates(facts: &Facts<'_>) -> Candidates {
+    match ordered(facts) {
+        Some(release) => Candidates { releases: vec![release.clone()], passed_over: Vec::new() },
+        None => by_policy(facts),
+    }
+}
+
+/// What the policy would choose, whatever is ordered: what is promoted, else what is selected.
+#[must_use]
+pub fn by_policy(facts: &Facts<'_>) -> Candidates {
+    let promotes = facts.environment.promote.is_some();
+    let mut found = if promotes { promoted(facts) } else { selected(facts) };
+    let current = facts.ledger.current().and_then(|current| current.release.as_ref());
+    if current.is_some_and(|current| found.releases.first() == Some(current)) {
+        found.releases.clear();
+        found.passed_over.push(Why::UpToDate);
+    }
+    found.releases.retain(|release| Some(release) != current);
+    fit(facts, found)
+}
+
+/// The release that a person ordered here, where the order waits for the gates.
+fn ordered<'a>(facts: &'a Facts<'_>) -> Option<&'a Release> {
+    match &facts.ledger.order.as_ref()?.order {
+        Order::Promote { release, force: None, holds: _ } => Some(release),
+        Order::Promote { .. } | Order::Rollback { .. } | Order::Verify => None,
+    }
+}
+
+/// Takes out what is refused here or before, and what a client found to be unfit.
+fn fit(facts: &Facts<'_>, mut found: Candidates) -> Candidates {
+    let unfit = |release: &Release| facts.refused(release.id()).or_else(|| facts.unfit.get(release.id()).cloned());
+    found.releases.retain(|release| match unfit(release) {
+        Some(why) => {
+            found.passed_over.push(why);
+            false
+        }
+        None => true,
+    });
+    found
+}
+
+/// What `select` chooses that is newer than what runs.
+fn selected(facts: &Facts<'_>) -> Candidates {
+    let (Some(select), Ok(chosen)) = (&facts.environment.select, &facts.chosen) else {
+        return Candidates { releases: Vec::new(), passed_over: facts.chosen.clone().err().into_iter().collect() };
+    };
+    let mut found = Candidates::default();
+    for release in *chosen {
+        if is_newer(facts, select, release) {
+            found.releases.push(release.clone());
+        } else if found.releases.is_empty() && found.passed_over.is_empty() {
+            found.passed_over.push(facts.refused(release.id()).unwrap_or_else(|| not_newer(facts, select, release)));
+        }
+    }
+    found
+}
+
+/// Why the best choice is no candidate.
+fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
+    let current = facts.ledger.current();
+    match (&select.strategy, current) {
+        (_, Some(current)) if current.is_of(release.id()) || current.pin.says(release) => Why::UpToDate,
+        (Strategy::Follow(tag), Some(_)) => Why::MovedBack { tag: tag.clone() },
+        (_, Some(current)) => Why::NotNewer { found: release.to_string(), current: current.pin.to_string() },
+        (_, None) => Why::UpToDate,
+    }
+}
+
+/// Whether a chosen release is newer than what runs here: by the strategy, or, where a tag is followed, because its
+/// digests never ran here.
+fn is_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> bool {
+    let Some(current) = facts.ledger.current() else { return true };
+    if current.is_of(release.id()) || (current.release.is_none() && current.pin.says(release)) {
+        return false;
+    }
+    if select.allow_downgrade {
+        return true;
+    }
+    match &select.strategy {
+        Strategy::Follow(_) => facts.ledger.first_arrival(release.id()).is_none(),
+        Strategy::Pinned => false,
+        Strategy::Semver(_) | Strategy::Newest(_) | Strategy::Numeric(_) | Strategy::Alphabetical(_) => {
+            let nothing = BTreeMap::new();
+            let bound = current.release.as_ref().map_or(&nothing, |release| release.builds());
+            let order = super::select::newer_release(
+                select,
+                facts.policy.together_in(facts.environment),
+                release,
+                &current.pin,
+                bound,
+            );
+            order.is_none_or(|order| order == Ordering::Greater)
+        }
+    }
+}
+
+/// The releases verified in the environment before that arrived there after all that ever ran here, newest first; and a
+/// stranger's push of this environment's tag, which is a request for the same gates.
+fn promoted(facts: &Facts<'_>) -> Candidates {
+    let (Some(promote), Some(from)) = (&facts.environment.promote, facts.from) else { return Candidates::default() };
+    let ran_last = facts.ledger.arrivals.iter().filter(|arrival| arrival.origin != Origin::Adopted);
+    let threshold = ran_last.filter_map(|a| a.release.as_ref()).filter_map(|release| rank(facts, release)).max();
+    let mut ranked: Vec<(Timestamp, &Release)> = Vec::new();
+    for arrival in from.ledger.arrivals.iter().rev() {
+        let Some(release) = arrival.release.as_ref() else { continue };
+        let known = ranked.iter().any(|(_, known)| *known == release);
+        let Some(rank) = rank(facts, release).filter(|_| !known) else { continue };
+        if from.ledger.verified_at(release.id()).is_some() && threshold.is_none_or(|threshold| rank > threshold) {
+            ranked.push((rank, release));
+        }
+    }
+    ranked.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+    let releases = ranked.into_iter().map(|(_, release)| release.clone()).collect();
+    let mut found = Candidates { releases, passed_over: Vec::new() };
+    if promote.only_newest {
+        found.releases.truncate(1);
+    }
+    request(facts, &mut found);
+    if facts.environment.select.is_some() {
+        let chosen = facts.chosen.clone().unwrap_or_default();
+        found.releases.retain(|release| chosen.contains(release));
+    }
+    if found.releases.is_empty() && found.passed_over.is_empty() {
+        found.passed_over.push(Why::NothingVerified { from: promote.from.to_string() });
+    }
+    found
+}
+
+/// When a release came to the environment before; one that never was there counts from when it came here.
+fn rank(facts: &Facts<'_>, release: &Release) -> Option<Timestamp> {
+    let first = |ledger: &crate::model::Ledger| {
+        ledger.first_arrival(release.id()).and_then(|index| ledger.arrivals.get(index)).map(|arrival| arrival.at)
+    };
+    facts.from.and_then(|from| first(from.ledger)).or_else(|| first(facts.ledger))
+}
+
+/// Adds what a stranger pushed under the environment's tag, unless it ran here before: then the tag was moved back.
+fn request(facts: &Facts<'_>, found: &mut Candidates) {
+    let Some(tagged) = facts.tagged() else { return };
+    let ours = facts.ledger.tagged.as_ref() == Some(&tagged);
+    let listed = found.releases.contains(&tagged);
+    let current = facts.ledger.current().is_some_and(|current| current.is_of(tagged.id()));
+    if ours || listed || current {
+        return;
+    }
+    let allows = facts.environment.select.as_ref().is_some_and(|select| select.allow_downgrade);
+    if allows || facts.ledger.first_arrival(tagged.id()).is_none() {
+        found.releases.push(tagged);
+    }
+}

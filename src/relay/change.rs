@@ -1,0 +1,114 @@
+//! Something new: the newest candidate whose gates are open takes the tag, then the pin.
+
+use super::facts::Facts;
+use super::gate::{Cleared, Verdict, judge};
+use super::{Step, Turn, candidate, order};
+use crate::model::event::Event;
+use crate::model::policy::{Gates, HoldNewUntil};
+use crate::model::{Release, Why};
+
+/// Begins a change, if nothing stops the environment and a candidate's gates are open.
+pub(super) fn turn(facts: &Facts<'_>) -> Turn {
+    if let Some(held) = moved_back(facts) {
+        return Turn::Act(Step::Record(vec![held]));
+    }
+    match next(facts) {
+        Ok(cleared) => order::step(facts, cleared),
+        Err(why) => Turn::Pass(why),
+    }
+}
+
+/// Whether this release is what would be written now.
+pub(super) fn would_move_to(facts: &Facts<'_>, release: &Release) -> bool {
+    next(facts).is_ok_and(|cleared| cleared.release() == release)
+}
+
+/// The release that may move now, or everything that stands in the way.
+fn next(facts: &Facts<'_>) -> Result<Cleared, Vec<Why>> {
+    let found = candidate::candidates(facts);
+    let mut why = stops(facts);
+    why.extend(begins(facts));
+    let stopped = !why.is_empty();
+    why.extend(found.passed_over.iter().cloned());
+    for release in &found.releases {
+        match judge(facts, release) {
+            Verdict::Cleared(cleared) if !stopped => return Ok(cleared),
+            Verdict::Cleared(_) => {}
+            Verdict::Wait(shut) => why.extend(shut),
+        }
+    }
+    Err(why)
+}
+
+/// What stops every change of the environment.
+#[must_use]
+pub fn stops(facts: &Facts<'_>) -> Vec<Why> {
+    let held = facts.ledger.holds_at(facts.now).map(|hold| Why::Held {
+        who: hold.who.clone(),
+        reason: hold.why.clone(),
+        until: hold.until,
+    });
+    let mut stops: Vec<Why> = held.collect();
+    let guarded = facts.environment.gates != Gates::default() || facts.environment.promote.is_some();
+    let doubts = |why: &&Why| guarded || !matches!(why, Why::ClockDoubtful { .. });
+    stops.extend(facts.stops.iter().filter(doubts).cloned());
+    if facts.policy.suspend {
+        stops.push(Why::Suspended);
+    }
+    stops
+}
+
+/// What keeps a change from beginning by itself just now: an order begins it all the same.
+fn begins(facts: &Facts<'_>) -> Vec<Why> {
+    let ordered = facts.ledger.order.is_some();
+    let requested = facts.tagged().is_some_and(|tagged| facts.ledger.tagged.as_ref() != Some(&tagged));
+    let asked = ordered || (requested && facts.environment.promote.is_some());
+    let mut why = Vec::new();
+    if !facts.environment.auto && !asked {
+        why.push(Why::NotAutomatic);
+    }
+    if !ordered {
+        why.extend(in_flight(facts));
+    }
+    why
+}
+
+/// The rollout that a newer release must wait for.
+fn in_flight(facts: &Facts<'_>) -> Option<Why> {
+    let current = facts.ledger.current()?;
+    let release = current.release.as_ref()?;
+    let verified = current.verified_at().is_some();
+    let ended = facts.ledger.in_flight().is_none();
+    let arrived = ended || matches!(super::follow::read(facts, current), super::follow::Rollout::Healthy(_));
+    let free = match facts.environment.hold_new_until {
+        HoldNewUntil::None => true,
+        HoldNewUntil::Arrived => arrived,
+        HoldNewUntil::Verified => ended,
+        HoldNewUntil::Soaked => (ended && !verified) || soaked_for_all(facts, release),
+    };
+    (!free).then(|| Why::RolloutInFlight { release: release.to_string() })
+}
+
+/// Whether what runs here has soaked as long as each environment promoted from here asks.
+fn soaked_for_all(facts: &Facts<'_>, release: &Release) -> bool {
+    let soaked = facts.ledger.soaked(release.id(), facts.now);
+    let mut after = facts.policy.environments.iter().filter(|environment| {
+        environment.promote.as_ref().is_some_and(|promote| promote.from == facts.environment.name)
+    });
+    facts.ledger.verified_at(release.id()).is_some() && after.all(|environment| soaked >= environment.gates.soak.get())
+}
+
+/// A followed or retagged tag that was moved back to a digest that ran here before holds the environment, once.
+fn moved_back(facts: &Facts<'_>) -> Option<Event> {
+    let tag = facts.environment.followed_tag()?;
+    let tagged = facts.tagged()?;
+    let select = facts.environment.select.as_ref();
+    let current = facts.ledger.current()?;
+    let ran_before = facts.ledger.first_arrival(tagged.id()).is_some() && !current.is_of(tagged.id());
+    let ours = facts.ledger.tagged.as_ref() == Some(&tagged) || facts.ledger.order.is_some();
+    let allowed = select.is_some_and(|select| select.allow_downgrade);
+    let held = facts.ledger.holds_at(facts.now).next().is_some() || facts.refused(tagged.id()).is_some();
+    let moved_back = ran_before && !ours && !allowed && !held && !facts.environment.is_tag_only();
+    let why = Why::MovedBack { tag: tag.clone() }.to_string();
+    moved_back.then(|| Event::Held { who: "somebody who pushed the tag".to_owned(), why, until: None })
+}

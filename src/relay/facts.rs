@@ -1,0 +1,141 @@
+//! Everything that a decision about one environment looks at, as of one reading. Gathered anew for each pass.
+
+use super::Step;
+use crate::model::policy::Check;
+use crate::model::{
+    Build, Entry, Environment, ImageName, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Why,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The facts about one environment.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The time of this pass.
+    pub now: Timestamp,
+    /// The id of this journal.
+    pub journal: &'a str,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// What the journal says of it.
+    pub ledger: &'a Ledger,
+    /// The environment that releases come from, and what the journal says of it.
+    pub from: Option<From<'a>>,
+    /// The ledgers of all environments of the policy before this one.
+    pub before: Vec<&'a Ledger>,
+    /// What the GitOps repository says; an environment whose tag is its pin has none.
+    pub pin: Result<Option<&'a PinReading>, Why>,
+    /// The build under the environment's tag in each image's repository; an image without that tag is not in it, and an
+    /// environment without a tag of its own has none.
+    pub tag: Result<Option<&'a BTreeMap<ImageName, Build>>, Why>,
+    /// What `select` chooses, best first, and why there is no more.
+    pub chosen: Result<&'a [Release], Why>,
+    /// Why nothing new may begin: holds by file, a broken policy, a doubtful clock, a limit.
+    pub stops: Vec<Why>,
+    /// Builds that are no candidates for a reason that only a client could find: a moved tag, a commit of our own.
+    pub unfit: &'a BTreeMap<ReleaseId, Why>,
+    /// The smoke tests that are being done at this moment.
+    pub checking: &'a BTreeSet<String>,
+    /// Since when this process could hear signals: a deadline counts from here at the earliest.
+    pub followed_since: Timestamp,
+    /// Effects that failed and are not tried again before a moment: they are stepped over.
+    pub blocks: &'a [Block],
+}
+
+/// An effect that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Which.
+    pub effect: Blocked,
+    /// Why it failed.
+    pub why: String,
+    /// When it may be tried again.
+    pub until: Timestamp,
+}
+
+/// The kinds of effects that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocked {
+    /// Moving tags.
+    Retag,
+    /// Writing the pin.
+    Write,
+}
+
+/// The environment before.
+#[derive(Debug, Clone, Copy)]
+pub struct From<'a> {
+    /// It.
+    pub environment: &'a Environment,
+    /// What the journal says of it.
+    pub ledger: &'a Ledger,
+}
+
+impl Facts<'_> {
+    /// Why an effect is stepped over, if it failed lately.
+    #[must_use]
+    pub fn blocked(&self, step: &Step) -> Option<Why> {
+        let (effect, words) = match step {
+            Step::Retag(_, tag) => (Blocked::Retag, format!("pushing tag {tag}")),
+            Step::Write(_) => (Blocked::Write, "writing the pin".to_owned()),
+            Step::Rest(_) | Step::Record(_) | Step::Check { .. } => return None,
+        };
+        let block = self.blocks.iter().find(|block| block.effect == effect && self.now < block.until)?;
+        Some(Why::Blocked { effect: words, why: block.why.clone(), until: block.until })
+    }
+
+    /// The environment as the scope of an entry.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::of(&self.policy.name, &self.environment.name)
+    }
+
+    /// The release that a pin stands for: one that the journal knows, else one whose digests the pin itself names.
+    #[must_use]
+    pub fn bind(&self, pin: &Pin) -> Option<Release> {
+        let ledgers = self.before.iter().copied().chain([self.ledger]);
+        let mut arrived = ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|a| a.release.as_ref());
+        let chosen = self.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
+        let known = arrived.find(|release| pin.says(release)).or_else(|| chosen.into_iter().find(|r| pin.says(r)));
+        known.cloned().or_else(|| pin.release())
+    }
+
+    /// The release under the environment's tag, where every image has it; known builds keep the tag they were found under.
+    #[must_use]
+    pub fn tagged(&self) -> Option<Release> {
+        let builds = self.tag.as_ref().ok().copied().flatten()?;
+        let release = Release::new(builds.clone());
+        let whole = self.policy.images.iter().all(|image| builds.contains_key(&image.name));
+        whole.then(|| self.known(release.id()).cloned().unwrap_or(release))
+    }
+
+    /// A release by its id, as some environment of the policy first chose it.
+    #[must_use]
+    pub fn known(&self, release: &ReleaseId) -> Option<&Release> {
+        let ledgers = self.before.iter().copied().chain([self.ledger]);
+        ledgers.flat_map(|ledger| ledger.arrivals.iter()).filter_map(|a| a.release.as_ref()).find(|r| r.id() == release)
+    }
+
+    /// Whether a release is refused here or in an environment before this one, and why.
+    #[must_use]
+    pub fn refused(&self, release: &ReleaseId) -> Option<Why> {
+        let ledgers = [self.ledger].into_iter().chain(self.before.iter().copied());
+        let refusal = ledgers.filter_map(|ledger| ledger.refusals.get(release)).next()?;
+        Some(Why::Refused { release: refusal.release.to_string(), why: refusal.why.clone() })
+    }
+
+    /// The first smoke test without a result in this rollout.
+    #[must_use]
+    pub fn next_check(&self, rollout: Sequence) -> Option<&Check> {
+        let arrival = self.ledger.arrivals.iter().rev().find(|arrival| arrival.rollout == rollout)?;
+        self.environment.verify.iter().find(|check| !arrival.checks.contains_key(&check.name))
+    }
+}
+
+/// The ledgers of a policy's environments, folded from the journal's entries.
+#[must_use]
+pub fn ledgers(policy: &Policy, entries: &[Entry]) -> Vec<Ledger> {
+    policy.environments.iter().map(|e| Ledger::of(&Scope::of(&policy.name, &e.name), entries)).collect()
+}

@@ -1,0 +1,138 @@
+//! May it go on? Gates judge a release for an environment, and nothing moves without what they hand out.
+//!
+//! One file a gate. A gate answers with the reason for which it is shut, or with the words under which it is open; all are
+//! asked, so that `explain` can list them. It looks at digests and never at tags.
+
+mod approvals;
+mod calendar;
+mod soak;
+mod verified;
+
+pub use approvals::{Ballots, ballots};
+
+use super::facts::Facts;
+use crate::model::event::Order;
+use crate::model::ledger::{Intent, StandingOrder};
+use crate::model::{Because, Environment, Release, Scope, Why, text};
+
+/// How many hexadecimal digits the fingerprint of gate rules has.
+const FINGERPRINT_LENGTH: usize = 12;
+
+/// The right to move one release into one environment.
+///
+/// Only this module makes one: when its gates are open, when none are asked for, for a rollback order, or for a forced
+/// order with its reason. `retag` and `plan` take nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cleared {
+    scope: Scope,
+    release: Release,
+    because: Because,
+}
+
+impl Cleared {
+    /// The environment that may change.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The release that may move.
+    #[must_use]
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// Why it may.
+    #[must_use]
+    pub fn because(&self) -> &Because {
+        &self.because
+    }
+}
+
+/// What the gates say of a release.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It may move.
+    Cleared(Cleared),
+    /// It must wait, for all of these.
+    Wait(Vec<Why>),
+}
+
+/// How one gate stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Open, and in which words.
+    Open(String),
+    /// Shut, and why.
+    Shut(Why),
+}
+
+/// Every gate that the environment asks for, as it stands for a release.
+#[must_use]
+pub fn standings(facts: &Facts<'_>, release: &Release) -> Vec<Standing> {
+    let gates = [verified::stand, soak::stand, approvals::stand, calendar::window, calendar::freeze];
+    gates.iter().flat_map(|gate| gate(facts, release)).collect()
+}
+
+/// Judges a release for the environment by every gate.
+#[must_use]
+pub fn judge(facts: &Facts<'_>, release: &Release) -> Verdict {
+    let (mut open, mut shut) = (Vec::new(), Vec::new());
+    for standing in standings(facts, release) {
+        match standing {
+            Standing::Open(words) => open.push(words),
+            Standing::Shut(why) => shut.push(why),
+        }
+    }
+    if !shut.is_empty() {
+        return Verdict::Wait(shut);
+    }
+    let because = if open.is_empty() { Because::NoGates } else { Because::GatesOpen(open) };
+    Verdict::Cleared(Cleared { scope: facts.scope(), release: release.clone(), because })
+}
+
+/// Judges an order that passes the gates: a rollback, which only a freeze can stop, or a forced promotion, which nothing can.
+#[must_use]
+pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdict> {
+    let who = standing.who.clone();
+    let (release, because) = match &standing.order {
+        Order::Promote { release, force: Some(reason), holds: _ } => {
+            (release, Because::Forced { who, reason: reason.clone() })
+        }
+        Order::Rollback { to, why } => {
+            if let Some(frozen) = calendar::rollback_freeze(facts) {
+                return Some(Verdict::Wait(vec![frozen]));
+            }
+            (to, Because::Rollback { who, why: why.clone() })
+        }
+        Order::Promote { release: _, force: None, holds: _ } | Order::Verify => return None,
+    };
+    Some(Verdict::Cleared(Cleared { scope: facts.scope(), release: release.clone(), because }))
+}
+
+/// The right under which a retag was begun, so that a half-done set is completed forward under it.
+#[must_use]
+pub fn of_intent(scope: &Scope, intent: &Intent) -> Cleared {
+    Cleared { scope: scope.clone(), release: intent.release.clone(), because: intent.because.clone() }
+}
+
+/// A short hash of the rules that guard an environment: a vote binds to it, so that weaker rules need new votes.
+#[must_use]
+pub fn fingerprint(environment: &Environment) -> String {
+    let gates = &environment.gates;
+    let mut lines = vec![format!("soak {}", gates.soak)];
+    if let Some(promote) = &environment.promote {
+        lines.push(format!("from {} trust_tag {}", promote.from, promote.trust_tag));
+    }
+    if let Some(approvals) = &gates.approvals {
+        let (mut of, mut not) = (approvals.approvers.clone(), approvals.exclude.clone());
+        of.sort();
+        not.sort();
+        lines.push(format!("approvals {} of {of:?} but {not:?} by {:?}", approvals.required, approvals.by));
+    }
+    lines.extend(gates.windows.iter().map(|window| format!("window {} for {}", window.open, window.length)));
+    lines.extend(gates.freezes.iter().map(|freeze| format!("freeze {} {}", freeze.from, freeze.until)));
+    let mut hash = text::hex(&text::sha256(lines.join("\n").as_bytes()));
+    hash.truncate(FINGERPRINT_LENGTH);
+    hash
+}

@@ -1,0 +1,74 @@
+//! What was begun and must come to its end before anything new: a retag of a set, and an order that passes the gates.
+
+use super::facts::Facts;
+use super::{Step, Turn, gate};
+use crate::model::event::{Effect, Event};
+use crate::model::ledger::Intent;
+use crate::model::{Release, Tag};
+
+/// Completes a begun retag, then carries out a standing order that passes the gates.
+pub(super) fn turn(facts: &Facts<'_>) -> Turn {
+    let retag = facts.ledger.open_intent().and_then(|intent| match &intent.effect {
+        Effect::Retag { tag, is_pin: _ } => Some((intent, tag)),
+        Effect::Commit { form: _ } => None,
+    });
+    match retag {
+        Some((intent, tag)) => complete(facts, intent, tag),
+        None => order(facts),
+    }
+}
+
+/// A retag whose fate is not known: made, half-made (then it is completed forward), or not begun (then it is judged anew).
+fn complete(facts: &Facts<'_>, intent: &Intent, tag: &Tag) -> Turn {
+    let builds = match &facts.tag {
+        Err(why) => return Turn::Stop(why.clone()),
+        Ok(builds) => *builds,
+    };
+    let wanted = intent.release.builds();
+    let moved = |name| builds.and_then(|builds| builds.get(name)).map(|build| &build.digest);
+    let n_moved = wanted.iter().filter(|(name, build)| moved(name) == Some(&build.digest)).count();
+    Turn::Act(if n_moved == wanted.len() {
+        let mut events = retagged(facts, intent);
+        events.push(Event::Retagged { intent: intent.sequence });
+        Step::Record(events)
+    } else if n_moved > 0 {
+        Step::Retag(gate::of_intent(&facts.scope(), intent), tag.clone())
+    } else {
+        let why = "no tag was moved".to_owned();
+        Step::Record(vec![Event::Withdrawn { intent: intent.sequence, why }])
+    })
+}
+
+/// What ends when a retag is the arrival itself.
+fn retagged(facts: &Facts<'_>, intent: &Intent) -> Vec<Event> {
+    let arrives = matches!(intent.effect, Effect::Retag { is_pin: true, .. });
+    let in_flight = facts.ledger.in_flight().filter(|arrival| arrives && !arrival.is_of(intent.release.id()));
+    let ended = in_flight.map(|arrival| Event::Ended {
+        rollout: arrival.rollout,
+        outcome: crate::model::Outcome::Canceled,
+        why: format!("overtaken by {}", intent.release),
+    });
+    ended.into_iter().collect()
+}
+
+/// A standing order that passes the gates, and the holds with them.
+fn order(facts: &Facts<'_>) -> Turn {
+    let Some(standing) = &facts.ledger.order else { return Turn::Pass(Vec::new()) };
+    match gate::judge_order(facts, standing) {
+        None => Turn::Pass(Vec::new()),
+        Some(gate::Verdict::Wait(why)) => Turn::Pass(why),
+        Some(gate::Verdict::Cleared(cleared)) => step(facts, cleared),
+    }
+}
+
+/// The effect that brings a cleared release nearer: first the tag, then the pin.
+pub(super) fn step(facts: &Facts<'_>, cleared: gate::Cleared) -> Turn {
+    let retag = facts.environment.promote.as_ref().and_then(|promote| promote.retag.as_ref());
+    let names_it = |release: &Release| facts.tagged().as_ref() == Some(release);
+    match retag {
+        Some(_) if facts.tag.is_err() => Turn::Pass(facts.tag.clone().err().into_iter().collect()),
+        Some(tag) if !names_it(cleared.release()) => Turn::Act(Step::Retag(cleared, tag.clone())),
+        Some(_) if facts.environment.is_tag_only() => Turn::Pass(Vec::new()),
+        Some(_) | None => Turn::Act(Step::Write(cleared)),
+    }
+}
