@@ -4,6 +4,7 @@
 
 pub mod candidate;
 pub mod change;
+pub mod edit;
 pub mod facts;
 pub mod follow;
 pub mod gate;
