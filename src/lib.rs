@@ -58,3 +58,5 @@
 pub mod model;
 
 pub mod relay;
+
+pub mod config;

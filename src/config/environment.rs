@@ -1,0 +1,153 @@
+//! From the form of an environment to the environment: each by itself, bounds and floors of the configuration applied.
+//!
+//! What environments mean to each other is looked at in `chain`.
+
+use super::deliver::deliver;
+use super::diagnostic::Problems;
+use super::follow::{checks, report, signal};
+use super::gates::gates;
+use super::glob::Glob;
+use super::place::{Site, place};
+use super::read::listed;
+use super::require::{self, Required};
+use super::select::{reserved, select};
+use super::settings::{Config, May};
+use super::wire::environment::{EnvironmentForm, Prefer, PromoteForm};
+use crate::model::policy::{Environment, Image, OnFailure, PolicyOrigin, Promote};
+use crate::model::{PinForm, PolicyName};
+use crate::relay::edit::words::Words;
+use jiff::tz::TimeZone;
+
+/// What every environment of a policy stands on.
+pub(crate) struct Ground<'a> {
+    /// The configuration.
+    pub(crate) config: &'a Config,
+    /// Where the policy was read.
+    pub(crate) origin: &'a PolicyOrigin,
+    /// Its name, where it could be read.
+    pub(crate) policy: Option<&'a PolicyName>,
+    /// Its images; none where they could not be read.
+    pub(crate) images: &'a [Image],
+    /// Its time zone.
+    pub(crate) zone: &'a TimeZone,
+}
+
+impl Ground<'_> {
+    /// What the repository of the policy allows; nothing bounds a policy of a local directory.
+    pub(crate) fn may(&self) -> Option<&May> {
+        let name = self.origin.repository.as_deref()?;
+        self.config.repositories.get(name).map(|repository| &repository.may)
+    }
+}
+
+/// The environment that a form says; none where something is wrong.
+pub(crate) fn environment(form: &EnvironmentForm, ground: &Ground<'_>, problems: &mut Problems) -> Option<Environment> {
+    let name = form.name.value();
+    let words = ground.policy.zip(name).map(|(policy, name)| Words::of_place(policy, name, ground.images));
+    let words = &words.unwrap_or_default();
+    let required = name.map(|name| require::required(&ground.config.floors, name, ground.zone)).unwrap_or_default();
+    let selected = form.select.value().map(|form| select(form, problems));
+    let promoted = form.promote.value().map(|form| promote(form, &required, ground, problems));
+    let pin = pin(form, &required);
+    let site = Site { words, images: ground.images, pin, may_write: ground.may().and_then(|may| may.write.as_deref()) };
+    let write: Option<Vec<_>> = form.write.value().and_then(|list| {
+        let places: Vec<_> = list.iter().map(|form| place(form, &site, problems)).collect();
+        places.into_iter().collect()
+    });
+    let deliver = form.deliver.get().and_then(|form| deliver(form, words, ground, problems));
+    let rollout = form.rollout.value().map(|signals| signals.0.iter().filter_map(|s| signal(s, problems)).collect());
+    let verify = form.verify.value().map(|list| checks(list, words, ground, problems));
+    let gates = raised_gates(form, &required, ground, problems);
+    let report = form.report.value().map(|list| {
+        let reports = list.iter().filter_map(|form| form.gitlab.value());
+        reports.filter_map(|form| report(form, name, words, ground, problems)).collect()
+    });
+    // `keep` has one value in this version, as `deliver.mode` has: anything else was refused.
+    form.keep.value()?;
+    let on_failure = form.on_failure.value().copied();
+    let default_on_failure = if form.promote.is_absent() { OnFailure::Next } else { OnFailure::Hold };
+    Some(Environment {
+        name: name?.clone(),
+        select: whole(selected)?,
+        promote: whole(promoted)?,
+        pin,
+        write: write?,
+        deliver: deliver?,
+        rollout: rollout?,
+        deadline: *form.deadline.value()?,
+        stable_for: *form.stable_for.value()?,
+        verify: verify?,
+        pushed_is_verified: form.evidence.get().is_some(),
+        on_failure: on_failure.unwrap_or(default_on_failure),
+        hold_new_until: *form.hold_new_until.value()?,
+        auto: *form.auto.value()?,
+        gates: gates?,
+        report: report?,
+    })
+}
+
+/// What may be left out: none where it stands there and could not be read.
+pub(crate) fn whole<T>(field: Option<Option<T>>) -> Option<Option<T>> {
+    match field {
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+        None => Some(None),
+    }
+}
+
+fn pin(form: &EnvironmentForm, required: &Required) -> PinForm {
+    let moves = !form.promote.is_absent() || form.select.value().is_some_and(|select| !select.follow.is_absent());
+    let default = if moves { PinForm::TagAtDigest } else { PinForm::Tag };
+    required.raise_pin(form.pin.value().copied().unwrap_or(default))
+}
+
+fn promote(form: &PromoteForm, required: &Required, ground: &Ground<'_>, problems: &mut Problems) -> Option<Promote> {
+    let allowed = ground.may().and_then(|may| may.retag.as_deref());
+    if let Some(tag) = form.retag.get() {
+        reserved(tag.value.as_str(), &tag.at, problems);
+        for image in ground.images {
+            let pushed = format!("{}:{}", image.repository, tag.value);
+            bounded(&tag.at, "push", "may.retag", &pushed, allowed, problems);
+        }
+    }
+    Some(Promote {
+        from: form.from.value()?.clone(),
+        retag: form.retag.value().cloned(),
+        only_newest: *form.prefer.value()? == Prefer::Newest,
+        trust_tag: *form.trust_tag.value()? && !required.forbids_trusted_tags,
+    })
+}
+
+/// Tells of something that the repository of the policy does not allow it to do.
+pub(crate) fn bounded(
+    at: &super::tree::Place,
+    act: &str,
+    key: &str,
+    what: &str,
+    allowed: Option<&[Glob]>,
+    problems: &mut Problems,
+) {
+    let Some(allowed) = allowed.filter(|allowed| !allowed.iter().any(|glob| glob.matches(what))) else { return };
+    let allowed: Vec<&str> = allowed.iter().map(Glob::as_str).collect();
+    let help =
+        if allowed.is_empty() { "nothing is allowed".to_owned() } else { format!("allowed: {}", listed(&allowed)) };
+    let what = crate::model::text::shown(what);
+    let message = format!("policies of this repository may not {act} `{what}` (`{key}` in the configuration)");
+    problems.add_with_help(at, message, help);
+}
+
+fn raised_gates(
+    form: &EnvironmentForm,
+    required: &Required,
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) -> Option<crate::model::policy::Gates> {
+    let written = form.gates.get()?;
+    let own = gates(&written.value, ground.zone, problems);
+    if let Some(soak) = written.value.soak.get().filter(|_| form.promote.is_absent()) {
+        problems
+            .add(&soak.at, "`soak` is time spent in the environment that `promote` names, and there is no `promote`");
+    }
+    let at = written.value.approvals.get().map_or(&written.at, |approvals| &approvals.at);
+    problems.check(at, required.raise_gates(own, !form.promote.is_absent()))
+}

@@ -1,0 +1,92 @@
+//! The files of the user: text to typed values, every error at once with file, line and caret.
+//!
+//! The flow is `tree` (YAML, nothing known of its meaning), `wire` (the keys of the contract), then the modules named
+//! after what they make. Nothing here is watched or fetched: whoever calls brings the text.
+
+mod cases;
+mod chain;
+mod dates;
+mod deliver;
+mod diagnostic;
+mod environment;
+mod follow;
+mod gates;
+mod glob;
+mod nearest;
+mod pattern;
+mod place;
+mod policies;
+mod policy;
+mod read;
+mod require;
+mod scalar;
+mod schema;
+mod secrets;
+mod select;
+mod settings;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unbuilt;
+mod wire;
+
+pub use cases::{Case, CaseFile, Expect};
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use glob::Glob;
+pub use pattern::pattern;
+pub use policies::{Loaded, policies};
+pub use policy::Broken;
+pub use secrets::{Secret, SecretError, SecretSource};
+pub use settings::{
+    Access, Act, Config, Egress, GitlabSettings, Login, May, Mode, Registries, RegistrySettings, RepositorySettings,
+    ServerSettings,
+};
+
+use diagnostic::{Hides, Problems};
+use read::Read as _;
+use serde_json::Value;
+use std::io;
+use std::path::Path;
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Everything that is wrong with the file, or that it cannot be read.
+pub fn load(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> Result<Config, Diagnostics> {
+    let file = path.display().to_string();
+    let text = read_file(path).map_err(|error| {
+        let mut problems = Problems::of(&file, "", Hides::Secrets);
+        problems.add(&(0..0), format!("the configuration cannot be read: {error}"));
+        problems.finish()
+    })?;
+    let mut problems = Problems::of(&file, &text, Hides::Secrets);
+    let config = match tree::parse(&text) {
+        Ok(node) => settings::read(&node, &mut problems),
+        Err(error) => {
+            // What is no YAML cannot be told from a secret, so that none of it is drawn.
+            problems.hide(&(0..text.len()));
+            problems.add(&error.at, error.message);
+            None
+        }
+    };
+    config.ok_or_else(|| problems.finish())
+}
+
+/// The JSON Schema of policy files.
+#[must_use]
+pub fn policy_schema() -> Value {
+    titled(wire::policy::PolicyForm::schema(), "tagrelay policy")
+}
+
+/// The JSON Schema of the configuration.
+#[must_use]
+pub fn config_schema() -> Value {
+    titled(wire::config::ConfigForm::schema(), "tagrelay configuration")
+}
+
+fn titled(mut schema: Value, title: &str) -> Value {
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["title"] = title.into();
+    schema
+}

@@ -1,0 +1,72 @@
+//! Patterns over tags and labels: regular expressions searched in the text, `glob:` over the whole of it.
+
+use crate::model::policy::Pattern;
+use crate::model::text::shown;
+use globset::GlobBuilder;
+use regex::RegexBuilder;
+
+/// The longest pattern: a list of some hundred alternatives.
+const PATTERN_BYTES_MAX: usize = 4_096;
+/// The most memory that one compiled pattern takes: enough for Unicode classes, too little for nested repetitions.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+
+/// Compiles a pattern.
+///
+/// # Errors
+/// When it is no regular expression or glob, or takes too much memory; the text says why.
+pub fn pattern(text: &str) -> Result<Pattern, String> {
+    if text.len() > PATTERN_BYTES_MAX {
+        return Err(format!("a pattern has at most {PATTERN_BYTES_MAX} bytes"));
+    }
+    let expression = match text.strip_prefix("glob:") {
+        Some(glob) => translated(glob)?,
+        None => text.to_owned(),
+    };
+    let regex = RegexBuilder::new(&expression).size_limit(COMPILED_BYTES_MAX).build();
+    let regex = regex.map_err(|error| format!("`{}` is no regular expression: {}", shown(text), reason(&error)))?;
+    Ok(Pattern { text: text.to_owned(), regex })
+}
+
+/// The regular expression that means the same as a glob. The translation speaks of bytes, which tags and labels are not.
+fn translated(glob: &str) -> Result<String, String> {
+    let built = GlobBuilder::new(glob).build();
+    let built = built.map_err(|error| format!("`{}` is no glob: {}", shown(glob), error.kind()))?;
+    Ok(built.regex().trim_start_matches("(?-u)").to_owned())
+}
+
+/// The last line of the error: those before it draw the expression, which is drawn in its file already.
+fn reason(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => "it takes too much memory".to_owned(),
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            shown(last.strip_prefix("error: ").unwrap_or(last))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (text, tag, matches) in [
+            ("^[0-9a-f]{8}$", "abcdef01", true),
+            ("-debug$", "v1-debug", true),
+            ("glob:*-rc*", "v1-rc.2", true),
+            ("glob:*-rc*", "v1", false),
+            ("glob:v?", "v1-rc", false),
+        ] {
+            assert_eq!(pattern(text).expect(text).matches(tag), matches, "{text} {tag}");
+        }
+        for (wrong, message) in [
+            ("(", "`(` is no regular expression: unclosed group"),
+            ("(a{1000}){1000}", "`(a{1000}){1000}` is no regular expression: it takes too much memory"),
+            ("glob:[", "`[` is no glob: unclosed character class; missing ']'"),
+        ] {
+            assert_eq!(pattern(wrong).map(|_| ()), Err(message.to_owned()));
+        }
+    }
+}

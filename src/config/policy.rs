@@ -1,0 +1,218 @@
+//! One policy file: from its text to a policy, and every error on the way.
+//!
+//! What policies mean to each other is looked at in `policies`.
+
+use super::chain::{self, Drafted};
+use super::dates;
+use super::diagnostic::{Diagnostics, Hides, Problems};
+use super::environment::{Ground, bounded, environment};
+use super::read::{At, Read as _};
+use super::settings::Config;
+use super::tree;
+use super::wire::environment::EnvironmentForm;
+use super::wire::policy::{ImageOrRepository, PolicyForm};
+use crate::model::policy::{Image, Policy, PolicyOrigin, ReportSha, Together};
+use crate::model::schedule::{Cron, Poll};
+use crate::model::{ImageName, PolicyName, Span};
+use jiff::tz::TimeZone;
+
+/// The shortest interval between two readings: webhooks are the way to be quicker.
+const POLL_MIN: Span = Span::seconds(1);
+/// The keys of an environment that replace those of the defaults even where both are mappings.
+const REPLACING: &[&str] = &["select", "rollout", "promote"];
+
+/// A file with which something is wrong.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// The file.
+    pub origin: PolicyOrigin,
+    /// The policy it would be, where its name could be read.
+    pub name: Option<PolicyName>,
+    /// What is wrong; never empty.
+    pub diagnostics: Diagnostics,
+}
+
+/// A policy file while it is judged: as much as could be understood, and what is wrong.
+pub(crate) struct Draft {
+    /// Where it was read.
+    pub(crate) origin: PolicyOrigin,
+    /// Its name.
+    pub(crate) name: Option<At<PolicyName>>,
+    /// Its images.
+    pub(crate) images: Vec<Image>,
+    /// Its environments.
+    pub(crate) environments: Vec<Drafted>,
+    /// What is wrong with it.
+    pub(crate) problems: Problems,
+    rest: Option<Rest>,
+}
+
+/// What a policy says once for all environments.
+struct Rest {
+    together: Together,
+    settle: Span,
+    poll: Poll,
+    zone: TimeZone,
+    suspend: bool,
+}
+
+impl Draft {
+    /// Reads a policy file.
+    pub(crate) fn read(config: &Config, origin: &PolicyOrigin, text: &str) -> Self {
+        let mut draft = Self {
+            origin: origin.clone(),
+            name: None,
+            images: Vec::new(),
+            environments: Vec::new(),
+            problems: Problems::of(&origin.to_string(), text, Hides::Nothing),
+            rest: None,
+        };
+        match tree::parse(text) {
+            Ok(node) => {
+                if let Some(form) = PolicyForm::read(&node, &mut draft.problems) {
+                    draft.fill(config, &form);
+                }
+            }
+            Err(error) => draft.problems.add(&error.at, error.message),
+        }
+        draft
+    }
+
+    fn fill(&mut self, config: &Config, form: &PolicyForm) {
+        let problems = &mut self.problems;
+        let zone = form.timezone.get().and_then(|at| problems.check(&at.at, dates::zone(&at.value)));
+        let known_zone = zone.clone().unwrap_or(TimeZone::UTC);
+        let forms = environments(form, problems);
+        let ground = Ground { config, origin: &self.origin, policy: form.name.value(), images: &[], zone: &known_zone };
+        let images = images(form, &forms, &ground, problems);
+        let ground = Ground { images: &images, ..ground };
+        let draft = |form: EnvironmentForm| Drafted { environment: environment(&form, &ground, problems), form };
+        let drafted: Vec<Drafted> = forms.into_iter().map(draft).collect();
+        chain::check(form, &drafted, &images, problems);
+        self.rest = rest(form, &known_zone, problems);
+        self.name = form.name.get().cloned();
+        self.images = images;
+        self.environments = drafted;
+    }
+
+    /// The policy, if nothing is wrong with it.
+    pub(crate) fn finish(self) -> Result<Policy, Broken> {
+        let whole = self.problems.is_empty() && self.environments.iter().all(|draft| draft.environment.is_some());
+        match (whole, self.name, self.rest) {
+            (true, Some(name), Some(rest)) => Ok(Policy {
+                name: name.value,
+                images: self.images,
+                together: rest.together,
+                settle: rest.settle,
+                poll: rest.poll,
+                zone: rest.zone,
+                suspend: rest.suspend,
+                environments: self.environments.into_iter().filter_map(|draft| draft.environment).collect(),
+                origin: self.origin,
+            }),
+            (_, name, _) => Err(Broken {
+                origin: self.origin,
+                name: name.map(|name| name.value),
+                diagnostics: self.problems.finish(),
+            }),
+        }
+    }
+}
+
+/// The environments as they were written, the defaults laid under each.
+fn environments(form: &PolicyForm, problems: &mut Problems) -> Vec<EnvironmentForm> {
+    let Some(written) = form.environments.get() else { return Vec::new() };
+    if written.value.is_empty() {
+        problems.add(&written.at, "a policy needs an environment");
+    }
+    let merged = written.value.iter().map(|node| match form.defaults.value() {
+        Some(defaults) => defaults.0.merged(&node.0, REPLACING),
+        None => node.0.clone(),
+    });
+    merged.filter_map(|node| EnvironmentForm::read(&node, problems)).collect()
+}
+
+fn images(
+    form: &PolicyForm,
+    environments: &[EnvironmentForm],
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) -> Vec<Image> {
+    let Some(written) = form.images.get() else { return Vec::new() };
+    if written.value.is_empty() {
+        problems.add(&written.at, "a policy needs an image");
+    }
+    let mut images: Vec<Image> = Vec::new();
+    for entry in &written.value {
+        let Some((mut image, at)) = image(entry, ground, problems) else { return Vec::new() };
+        if images.iter().any(|other| other.name == image.name) {
+            let help = "give one of them a `name`, as in `{ name: worker, repository: ... }`";
+            problems.add_with_help(&at, format!("two images are named `{}`", image.name), help);
+        } else if images.iter().any(|other| other.repository == image.repository) {
+            problems.add(&at, format!("two images have the repository `{}`", image.repository));
+        }
+        if image.source.is_none() {
+            image.source = reported_project(&image.name, images.is_empty(), environments);
+        }
+        images.push(image);
+    }
+    images
+}
+
+fn image(entry: &ImageOrRepository, ground: &Ground<'_>, problems: &mut Problems) -> Option<(Image, tree::Place)> {
+    let (repository, form) = match entry {
+        ImageOrRepository::Repository(repository) => (repository, None),
+        ImageOrRepository::Form(form) => (form.repository.get()?, Some(form)),
+    };
+    let allowed = ground.may().and_then(|may| may.images.as_deref());
+    bounded(&repository.at, "name", "may.images", &repository.value.to_string(), allowed, problems);
+    let source = form.and_then(|form| form.source.get());
+    if let Some(source) = source {
+        let allowed = ground.may().and_then(|may| may.projects.as_deref());
+        bounded(&source.at, "name", "may.projects", &source.value, allowed, problems);
+    }
+    let name = match form.map(|form| &form.name).filter(|name| !name.is_absent()) {
+        Some(name) => name.value()?.clone(),
+        None => problems.check(&repository.at, ImageName::parse(repository.value.last_segment()))?,
+    };
+    let image = Image {
+        name,
+        repository: repository.value.clone(),
+        platforms: form.and_then(|form| form.platforms.value().cloned()).unwrap_or_default(),
+        source: source.map(|source| source.value.clone()),
+    };
+    Some((image, repository.at.clone()))
+}
+
+/// The project of the first report with `sha: revision` for an image; a report without `for` is of the first image.
+fn reported_project(image: &ImageName, is_first: bool, environments: &[EnvironmentForm]) -> Option<String> {
+    let reports = environments.iter().filter_map(|form| form.report.value()).flatten();
+    let mut deployments = reports.filter_map(|report| report.gitlab.value());
+    let of_image = deployments.find(|deployment| {
+        let is_of = if deployment.image.is_absent() { is_first } else { deployment.image.value() == Some(image) };
+        is_of && deployment.sha.value() == Some(&ReportSha::Revision)
+    });
+    of_image.and_then(|deployment| deployment.project.value().cloned())
+}
+
+fn rest(form: &PolicyForm, zone: &TimeZone, problems: &mut Problems) -> Option<Rest> {
+    let poll = form.poll.get().and_then(|at| problems.check(&at.at, poll(&at.value, zone)));
+    form.api_version.value()?;
+    Some(Rest {
+        together: form.together.value().copied().unwrap_or(Together::SameTag),
+        settle: *form.settle.value()?,
+        poll: poll?,
+        zone: zone.clone(),
+        suspend: *form.suspend.value()?,
+    })
+}
+
+/// An interval, or a cron expression: the one has no spaces, the other is made of fields or begins with `@`.
+fn poll(text: &str, zone: &TimeZone) -> Result<Poll, String> {
+    if text.contains(char::is_whitespace) || text.starts_with('@') {
+        let cron = Cron::parse(text, zone.clone()).map_err(|error| error.to_string())?;
+        return Ok(Poll::Cron(Box::new(cron)));
+    }
+    let every = Span::parse(text).map_err(|error| error.to_string())?;
+    if every < POLL_MIN { Err(format!("a registry is read at most every {POLL_MIN}")) } else { Ok(Poll::Every(every)) }
+}

@@ -1,0 +1,213 @@
+//! The configuration of the process, complete and checked: what every other part is told at the start.
+//!
+//! Secrets stand here as places to read them from, never as text.
+
+mod read;
+
+use super::glob::{Glob, most_specific};
+use super::require::Floor;
+use super::secrets::Secret;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(crate) use read::read;
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whether anything is changed outside.
+    pub mode: Mode,
+    /// The GitOps repositories, by name.
+    pub repositories: BTreeMap<String, RepositorySettings>,
+    /// The local directory of policies, which stands instead of those in repositories.
+    pub policies: Option<PathBuf>,
+    /// What is required of every policy, calendars included.
+    pub(crate) floors: Vec<Floor>,
+    /// How many environments one pass may change before it asks.
+    pub changes_max: usize,
+    /// How registries are spoken to.
+    pub registries: Registries,
+    /// The GitLab that is told of deployments.
+    pub gitlab: Option<GitlabSettings>,
+    /// Where requests that policies ask for may go.
+    pub egress: Egress,
+    /// Where the journal is kept: `sqlite://` and a path.
+    pub journal: String,
+    /// The board, the API and the webhooks.
+    pub server: ServerSettings,
+}
+
+/// Whether anything is changed outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Act,
+    /// It is only said what would have been done.
+    Observe,
+}
+
+/// A GitOps repository.
+#[derive(Debug, Clone)]
+pub struct RepositorySettings {
+    /// Its URL: `https://`, `http://` or `file://`.
+    pub url: String,
+    /// The branch that policies are read from and, by default, written to.
+    pub branch: String,
+    /// The directory of its policies; none holds none.
+    pub policies: Option<String>,
+    /// The user name that goes with the token.
+    pub username: String,
+    /// The token or password.
+    pub token: Option<Secret>,
+    /// The name that commits are made by.
+    pub author_name: String,
+    /// The mail address that commits are made by.
+    pub author_email: String,
+    /// What policies of this repository may do.
+    pub may: May,
+}
+
+/// What policies of a repository may do; `None` bounds nothing, an empty list forbids all.
+#[derive(Debug, Clone, Default)]
+pub struct May {
+    /// The paths that they may write.
+    pub write: Option<Vec<Glob>>,
+    /// The image repositories (`host/path`) that they may name.
+    pub images: Option<Vec<Glob>>,
+    /// The tags (`host/path:tag`) that they may push.
+    pub retag: Option<Vec<Glob>>,
+    /// The GitLab projects that they may name.
+    pub projects: Option<Vec<Glob>>,
+    /// The repositories that they may write to besides their own.
+    pub repositories: Vec<String>,
+}
+
+/// Registries by host or pattern.
+#[derive(Debug, Clone, Default)]
+pub struct Registries(pub(crate) Vec<(Glob, RegistrySettings)>);
+
+impl Registries {
+    /// What is set for a host (with its port); the most specific pattern wins.
+    #[must_use]
+    pub fn of(&self, host: &str) -> Option<&RegistrySettings> {
+        most_specific(&self.0, host)
+    }
+}
+
+/// How a registry is spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct RegistrySettings {
+    /// Whether it is spoken to over plain HTTP.
+    pub plain_http: bool,
+    /// Who reads; none takes docker's credentials.
+    pub pull: Option<Login>,
+    /// Who pushes tags; none is who reads.
+    pub push: Option<Login>,
+    /// Certificates of the authorities that are trusted besides the system's, as PEM.
+    pub ca: Option<Secret>,
+}
+
+/// A user of a registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password or token.
+    pub password: Secret,
+}
+
+/// A GitLab.
+#[derive(Debug, Clone)]
+pub struct GitlabSettings {
+    /// Its URL, without a slash at the end.
+    pub url: String,
+    /// The token for every project without one of its own.
+    pub token: Option<Secret>,
+    /// Certificates of the authorities that are trusted besides the system's, as PEM.
+    pub ca: Option<Secret>,
+    pub(crate) projects: Vec<(Glob, Secret)>,
+}
+
+impl GitlabSettings {
+    /// The token for a project; the most specific pattern wins.
+    #[must_use]
+    pub fn token_for(&self, project: &str) -> Option<&Secret> {
+        most_specific(&self.projects, project).or(self.token.as_ref())
+    }
+}
+
+/// Where requests that policies ask for may go.
+#[derive(Debug, Clone, Default)]
+pub struct Egress {
+    /// The hosts; none bounds nothing.
+    pub allow: Option<Vec<Glob>>,
+    /// Whether private addresses are allowed.
+    pub private: bool,
+}
+
+impl Egress {
+    /// Whether a policy may name this host (without its port).
+    #[must_use]
+    pub fn allows(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|glob| glob.matches(&host)))
+    }
+}
+
+/// The board, the API and the webhooks.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// The address and port.
+    pub listen: SocketAddr,
+    /// Who may do what where.
+    pub access: Vec<Access>,
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The name that is kept with what they do.
+    pub name: String,
+    /// The token that proves who it is.
+    pub token: Secret,
+    /// What.
+    pub may: Vec<Act>,
+    /// Where: patterns over `policy` or `policy/environment`.
+    pub on: Vec<Glob>,
+}
+
+impl Access {
+    /// Whether this somebody may do `act` in an environment of a policy, or with all of the policy.
+    #[must_use]
+    pub fn allows(&self, act: Act, policy: &str, environment: Option<&str>) -> bool {
+        let whole = environment.map(|environment| format!("{policy}/{environment}"));
+        let here = |glob: &Glob| glob.matches(policy) || whole.as_ref().is_some_and(|whole| glob.matches(whole));
+        self.may.contains(&act) && self.on.iter().any(here)
+    }
+}
+
+/// What a person or a program may be allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// Vote for a release.
+    Approve,
+    /// Refuse a release.
+    Reject,
+    /// Stop changes.
+    Hold,
+    /// Lift holds.
+    Resume,
+    /// Order a promotion.
+    Promote,
+    /// Pass gates and holds.
+    Force,
+    /// Bring an older release back.
+    Rollback,
+    /// Have the checks run again.
+    Verify,
+    /// Continue or abort a canary.
+    Canary,
+    /// Post verdicts.
+    Signal,
+}

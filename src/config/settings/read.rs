@@ -1,0 +1,190 @@
+//! From the form of the configuration to its values.
+
+use super::{
+    Access, Config, Egress, GitlabSettings, Login, May, Registries, RegistrySettings, RepositorySettings,
+    ServerSettings,
+};
+use crate::config::diagnostic::Problems;
+use crate::config::glob::Glob;
+use crate::config::read::{At, Entries, Field, Form as _, Read as _, not_built_yet};
+use crate::config::require;
+use crate::config::tree::Node;
+use crate::config::wire::config::{
+    AccessForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm, ServerForm,
+};
+use std::collections::BTreeMap;
+
+/// The configuration that a tree says; none where something is wrong.
+pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
+    let form = ConfigForm::read(node, problems)?;
+    check_policies(&form, problems);
+    let floors = require::floors(&form, problems);
+    let repositories = repositories(form.repositories, problems);
+    let registries = registries(form.registries, problems);
+    let gitlab = form.gitlab.take().map(|form| gitlab(form, problems));
+    let journal = journal(&form.journal, problems);
+    let server = form.server.take().and_then(|form| server(form, problems));
+    let config = Config {
+        mode: form.mode.take()?,
+        repositories: repositories?,
+        policies: form.policies.take().map(Into::into),
+        floors,
+        changes_max: usize::try_from(form.limits.take()?.changes.take()?).unwrap_or(usize::MAX),
+        registries: registries?,
+        gitlab: gitlab.flatten(),
+        egress: egress(form.egress.take()?),
+        journal: journal?,
+        server: server?,
+    };
+    problems.is_empty().then_some(config)
+}
+
+fn check_policies(form: &ConfigForm, problems: &mut Problems) {
+    let Some(repositories) = form.repositories.value() else { return };
+    let without =
+        repositories.0.iter().all(|(_, repository)| repository.policies.is_absent() && !repository.is_unread());
+    if without && form.policies.is_absent() {
+        let help = "write `policies:` under a repository, or a local directory at the top";
+        form.lacks("the configuration names no policies", help, problems);
+    }
+}
+
+fn repositories(
+    entries: Field<Entries<RepositoryForm>>,
+    problems: &mut Problems,
+) -> Option<BTreeMap<String, RepositorySettings>> {
+    let entries = entries.take()?.0;
+    let names: Vec<String> = entries.iter().map(|(name, _)| name.value.clone()).collect();
+    let mut read = BTreeMap::new();
+    let mut whole = true;
+    for (name, form) in entries {
+        if name.value == "self" {
+            problems.add(&name.at, "`self` means the repository of a policy file: give this one another name");
+        }
+        match repository(form, &names, problems) {
+            Some(repository) => drop(read.insert(name.value, repository)),
+            None => whole = false,
+        }
+    }
+    whole.then_some(read)
+}
+
+fn repository(form: RepositoryForm, names: &[String], problems: &mut Problems) -> Option<RepositorySettings> {
+    let plain_http = form.plain_http.value().copied().unwrap_or_default();
+    let url = form.url.get().and_then(|url| checked_url(url, plain_http, &["https", "file"], problems));
+    let author = form.author.take()?;
+    let may = may(form.may.take()?, names, problems);
+    let policies = form.policies.get().map(|at| {
+        let path = crate::config::place::relative(&at.value);
+        problems.check(&at.at, path).unwrap_or_default()
+    });
+    Some(RepositorySettings {
+        url: url?,
+        branch: form.branch.take()?,
+        policies,
+        username: form.username.take()?,
+        token: form.token.take(),
+        author_name: author.name.take()?,
+        author_email: author.email.take()?,
+        may,
+    })
+}
+
+fn may(form: MayForm, names: &[String], problems: &mut Problems) -> May {
+    let others = form.repositories.take().unwrap_or_default();
+    for other in others.iter().filter(|other| !names.contains(&other.value)) {
+        problems.add(&other.at, format!("no repository of this configuration is named `{}`", other.value));
+    }
+    May {
+        write: form.write.take(),
+        images: form.images.take(),
+        retag: form.retag.take(),
+        projects: form.projects.take(),
+        repositories: others.into_iter().map(|other| other.value).collect(),
+    }
+}
+
+/// A URL of one of these schemes, or `http` where that is allowed, without a user in it.
+fn checked_url(url: &At<String>, plain_http: bool, schemes: &[&str], problems: &mut Problems) -> Option<String> {
+    let (scheme, rest) = url.value.split_once("://").unwrap_or(("", &url.value));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if scheme == "ssh" || (scheme.is_empty() && authority.contains('@')) {
+        not_built_yet(&url.at, "ssh://", problems);
+        return None;
+    }
+    if authority.contains('@') {
+        problems.hide(&url.at);
+        problems.add_with_help(&url.at, "a URL has no user or password in it", "write them as `username` and `token`");
+    } else if !schemes.contains(&scheme) && scheme != "http" {
+        problems.add(&url.at, format!("expected a URL that begins with `{}://`", schemes.join("://` or `")));
+    } else if scheme == "http" && !plain_http {
+        let help = "write `plain_http: true` beside it if it may go over the network as it is";
+        problems.add_with_help(&url.at, "`http://` shows everything, the token too, to whoever listens", help);
+    } else if rest.is_empty() || (scheme != "file" && authority.is_empty()) {
+        problems.add(&url.at, "this URL names nothing");
+    } else {
+        return Some(url.value.trim_end_matches('/').to_owned());
+    }
+    None
+}
+
+fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) -> Option<Registries> {
+    let mut read = Vec::new();
+    for (host, form) in entries.take()?.0 {
+        let glob = problems.check(&host.at, Glob::parse(&host.value.to_ascii_lowercase()));
+        if host.value.contains('/') {
+            problems.add(&host.at, "expected the host of a registry, without a scheme or path");
+        }
+        let settings = RegistrySettings {
+            plain_http: form.plain_http.take().unwrap_or_default(),
+            pull: form.pull.take().and_then(login),
+            push: form.push.take().and_then(login),
+            ca: form.ca.take(),
+        };
+        read.extend(glob.map(|glob| (glob, settings)));
+    }
+    Some(Registries(read))
+}
+
+fn login(form: LoginForm) -> Option<Login> {
+    Some(Login { username: form.username.take()?, password: form.password.take()? })
+}
+
+fn gitlab(form: GitlabForm, problems: &mut Problems) -> Option<GitlabSettings> {
+    let plain_http = form.plain_http.value().copied().unwrap_or_default();
+    let url = form.url.get().and_then(|url| checked_url(url, plain_http, &["https"], problems));
+    let mut projects = Vec::new();
+    for (project, form) in form.projects.take()?.0 {
+        let glob = problems.check(&project.at, Glob::parse(&project.value));
+        projects.extend(glob.zip(form.token.take()));
+    }
+    Some(GitlabSettings { url: url?, token: form.token.take(), ca: form.ca.take(), projects })
+}
+
+fn egress(form: EgressForm) -> Egress {
+    Egress { allow: form.allow.take(), private: form.private.take().unwrap_or_default() }
+}
+
+fn journal(url: &Field<String>, problems: &mut Problems) -> Option<String> {
+    let url = url.get()?;
+    let path = url.value.strip_prefix("sqlite://").filter(|path| !path.is_empty());
+    if path.is_none() {
+        let help = "write `sqlite://` and a path, as in `sqlite:///var/lib/tagrelay/journal.db`";
+        problems.add_with_help(&url.at, "the journal is kept in SQLite", help);
+    }
+    path.map(|_| url.value.clone())
+}
+
+fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {
+    let listen = form.listen.get().and_then(|listen| {
+        let address = listen.value.parse().map_err(|_| "expected an address and a port, as in `127.0.0.1:8080`");
+        problems.check(&listen.at, address)
+    });
+    let access: Vec<Access> = form.access.take()?.into_iter().filter_map(access).collect();
+    Some(ServerSettings { listen: listen?, access })
+}
+
+fn access(form: AccessForm) -> Option<Access> {
+    let who = form.who.take()?;
+    Some(Access { name: who.name.take()?, token: who.token.take()?, may: form.may.take()?, on: form.on.take()? })
+}

@@ -1,0 +1,253 @@
+//! Configurations: what they say, what they bound, and what is said of those that are wrong.
+
+use super::*;
+use crate::model::policy::Ballot;
+use crate::model::{PinForm, Span};
+
+/// What is said of a configuration, by what is marked.
+fn said(text: &str) -> Vec<String> {
+    read(text).map(|_| Vec::new()).unwrap_or_else(|errors| marked(text, &errors))
+}
+
+#[track_caller]
+fn check(added: &str, expected: &[&str]) {
+    assert_eq!(
+        said(&format!("repositories: {{ default: {{ url: file:///srv/d.git, policies: p }} }}\n{added}\n")),
+        expected,
+        "{added}"
+    );
+}
+
+#[test]
+fn the_defaults() {
+    let config = config("repositories: { default: { url: https://a.b/c.git/, policies: ./policies/ } }");
+    assert_eq!(
+        (config.mode, config.changes_max, config.journal.as_str()),
+        (Mode::Act, 20, "sqlite:///var/lib/tagrelay/journal.db")
+    );
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    let default = &config.repositories["default"];
+    assert_eq!((default.url.as_str(), default.branch.as_str()), ("https://a.b/c.git", "main"));
+    assert_eq!((default.policies.as_deref(), default.username.as_str()), (Some("policies"), "oauth2"));
+    assert!(config.gitlab.is_none() && config.registries.of("reg.io").is_none() && config.egress.allows("any.where"));
+}
+
+#[test]
+fn the_most_specific_setting_wins() {
+    let config = config(
+        r#"
+repositories: { default: { url: file:///srv/d.git, policies: p } }
+registries:
+  "*.dkr.ecr.*.amazonaws.com": { pull: { username: a, password: { env: A } } }
+  "*": { plain_http: true }
+  "REG.io:5000": { push: { username: b, password: { file: /b } } }
+gitlab: { url: "https://gitlab.example.com/", token: { env: G }, projects: { "team-b/**": { token: { env: B } } } }
+egress: { allow: ["*.example.com"], private: true }
+"#,
+    );
+    let settings = |host: &str| config.registries.of(host).expect("settings");
+    assert!(settings("localhost:5000").plain_http);
+    assert_eq!(settings("1.dkr.ecr.eu-west-1.amazonaws.com").pull.as_ref().map(|l| l.username.as_str()), Some("a"));
+    assert_eq!(settings("reg.io:5000").push.as_ref().map(|l| l.username.as_str()), Some("b"));
+    let gitlab = config.gitlab.as_ref().expect("gitlab");
+    assert_eq!(gitlab.url, "https://gitlab.example.com");
+    let token = |project: &str| gitlab.token_for(project).map(|secret| secret.source().clone());
+    assert_eq!(token("team-b/x/y"), Some(SecretSource::Env("B".to_owned())));
+    assert_eq!(token("team-a/x"), Some(SecretSource::Env("G".to_owned())));
+    assert!(config.egress.allows("Shop.example.com") && !config.egress.allows("example.org"));
+}
+
+#[test]
+fn access() {
+    let config = config(
+        r#"
+repositories: { default: { url: file:///srv/d.git, policies: p } }
+server:
+  access:
+    - { who: { name: alice, token: { env: ALICE } }, may: [approve, hold], on: ["*"] }
+    - { who: { name: hook, token: { env: HOOK } }, may: [signal], on: ["shop/*"] }
+"#,
+    );
+    let [alice, hook] = config.server.access.as_slice() else { panic!("two") };
+    assert!(alice.allows(Act::Approve, "shop", Some("prod")) && alice.allows(Act::Hold, "shop", None));
+    assert!(!alice.allows(Act::Promote, "shop", Some("prod")));
+    assert!(hook.allows(Act::Signal, "shop", Some("dev")) && !hook.allows(Act::Signal, "shop", None));
+    assert!(!hook.allows(Act::Signal, "shop-2", Some("dev")));
+}
+
+#[test]
+fn what_is_wrong() {
+    assert_eq!(
+        said("mode: watch\nrepositories: {}\n"),
+        [
+            "1 [mode] the configuration names no policies | write `policies:` under a repository, or a local directory at the top",
+            "1 [watch] `watch` is no value of `mode` | write one of `act`, `observe`",
+        ]
+    );
+    let url = |url: &str| said(&format!("repositories: {{ default: {{ policies: p, url: '{url}' }} }}\n"));
+    assert_eq!(
+        url("http://a.b/c"),
+        [
+            "1 ['http://a.b/c'] `http://` shows everything, the token too, to whoever listens | write `plain_http: true` beside it \
+         if it may go over the network as it is",
+        ]
+    );
+    for unbuilt in ["ssh://git@a.b/c", "git@a.b:c/d.git"] {
+        assert_eq!(
+            url(unbuilt),
+            [format!(
+                "1 ['{unbuilt}'] `ssh://` is not built yet | this version refuses what it would not do: leave it out"
+            )]
+        );
+    }
+    assert_eq!(url("ftp://a"), ["1 ['ftp://a'] expected a URL that begins with `https://` or `file://`"]);
+    assert_eq!(url("https://"), ["1 ['https://'] this URL names nothing"]);
+    check(
+        "journal: postgres://x",
+        &[
+            "2 [postgres://x] the journal is kept in SQLite | write `sqlite://` and a path, as in `sqlite:///var/lib/tagrelay/journal.db`",
+        ],
+    );
+    check("server: { listen: 8080 }", &["2 [8080] expected an address and a port, as in `127.0.0.1:8080`"]);
+    check("limits: { changes: many }", &["2 [many] expected a whole number from 0 to 4294967295, found `many`"]);
+    check(
+        "registries: { 'https://reg.io': {} }",
+        &["2 ['https://reg.io'] expected the host of a registry, without a scheme or path"],
+    );
+    check(
+        "require: [{ promote: { trust_tag: true } }]",
+        &["2 [true] a floor can only forbid: write `trust_tag: false`, or leave it out"],
+    );
+    check(
+        "calendars: { y: { freeze: [{ from: 2026-01-02, until: 2026-01-01 }] } }",
+        &["2 [2026-01-01] this freeze ends before it begins"],
+    );
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_drawn() {
+    let shown = |text: &str| read(text).map(|_| String::new()).unwrap_or_else(|errors| errors.render(false));
+    for text in [
+        "repositories: { default: { url: https://a.b, policies: p, token: hunter2 } }",
+        "repositories: { default: { url: https://a.b, policies: p, token: [hunter2] } }",
+        "repositories: { default: { url: https://a.b, policies: p, token: { vaule: hunter2 } } }",
+        "repositories: { default: { url: https://a.b, policies: p, tokn: hunter2 } }",
+        "repositories: { default: { url: 'https://u:hunter2@a.b', policies: p } }",
+        "gitlab: hunter2\nrepositories: [hunter2]",
+        "token: hunter2\n\tx: [",
+        "a: hunter2\na: hunter2",
+        "hunter2",
+    ] {
+        let shown = shown(text);
+        assert!(!shown.is_empty() && !shown.contains("hunter2"), "{shown}");
+    }
+    assert_eq!(
+        shown("repositories: { default: { url: https://a.b, policies: p, token: hunter2 } }"),
+        "\
+error: a secret does not stand in the configuration
+ --> tagrelay.yaml:1:66
+  |
+1 | repositories: { default: { url: https://a.b, policies: p, token: ******* } }
+  |                                                                  ^^^^^^^
+  |
+help: write `{ env: NAME }` or `{ file: /path/to/it }`"
+    );
+}
+
+#[test]
+fn an_unreadable_configuration_says_so() {
+    let error =
+        load(Path::new("/x/tagrelay.yaml"), &|_| Err(io::Error::from(io::ErrorKind::NotFound))).expect_err("error");
+    assert_eq!(error.to_string(), "\u{2060}/x/tagrelay.yaml:1:1: the configuration cannot be read: entity not found");
+}
+
+pub(super) const BOUNDED: &str = r#"
+repositories:
+  default:
+    url: "https://gitlab.example.com/group/deploys.git"
+    policies: policies/
+    may: { write: ["deployment/**"], images: ["*/shop"], retag: ["*/shop:staging"], projects: [g/shop], repositories: [other] }
+  other: { url: "https://gitlab.example.com/group/other.git" }
+gitlab: { url: "https://gitlab.example.com", token: { env: G } }
+egress: { allow: ["*.example.com"] }
+"#;
+
+#[test]
+fn policies_stay_inside_what_their_repository_may() {
+    let text = "\
+apiVersion: tagrelay/v1
+name: shop
+images: [reg.io/shop, { name: w, repository: reg.io/worker, source: g/worker }]
+environments:
+  - { name: dev, select: { newest: seen }, write: [{ kustomize: deployment/dev }, { helm: apps/x.yaml }], deliver: { repository: other },
+      verify: [{ http: { url: 'https://metadata.internal/' } }] }
+  - { name: staging, promote: { from: dev, retag: prod }, write: [], report: [{ gitlab: { project: g/other, sha: revision } }] }
+";
+    let may = "policies of this repository may not";
+    assert_eq!(errors_under(BOUNDED, text), [
+        format!("3 [reg.io/worker] {may} name `reg.io/worker` (`may.images` in the configuration) | allowed: `*/shop`"),
+        format!("3 [g/worker] {may} name `g/worker` (`may.projects` in the configuration) | allowed: `g/shop`"),
+        format!("5 [apps/x.yaml] {may} write `apps/x.yaml` (`may.write` in the configuration) | allowed: `deployment/**`"),
+        "6 ['https://metadata.internal/'] policies may not name the host `metadata.internal` (`egress.allow` in the configuration)".to_owned(),
+        format!("7 [prod] {may} push `reg.io/shop:prod` (`may.retag` in the configuration) | allowed: `*/shop:staging`"),
+        format!("7 [prod] {may} push `reg.io/worker:prod` (`may.retag` in the configuration) | allowed: `*/shop:staging`"),
+        format!("7 [g/other] {may} name `g/other` (`may.projects` in the configuration) | allowed: `g/shop`"),
+    ]);
+    let nothing = BOUNDED.replace(r#"write: ["deployment/**"]"#, "write: []");
+    let said = errors_under(&nothing, &format!("{HEAD}{}", DEV.replace("kustomize: dev", "kustomize: deployment/dev")));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("| allowed: nothing"), "{said:?}");
+}
+
+const FLOOR: &str = r#"
+repositories: { default: { url: file:///srv/d.git, policies: p } }
+require:
+  - { environments: ["prod*"], pin: tag@digest, gates: { soak: 2h, approvals: { required: 2, approvers: [a, b, c], expire: 1d, by: [page] } }, promote: { trust_tag: false } }
+  - { gates: { window: { open: "0 9 * * *", for: 8h } } }
+calendars: { year-end: { environments: ["prod*"], freeze: [{ from: 2026-12-20, until: 2026-12-21 }] } }
+"#;
+
+fn floored(prod: &str) -> Result<crate::model::Policy, Vec<String>> {
+    let text = format!(
+        "{HEAD}timezone: Asia/Seoul\nenvironments:\n  - {{ name: dev, select: {{ newest: seen }}, write: [{{ kustomize: dev }}], evidence: none }}\n  - {{ name: prod, promote: {{ from: dev, trust_tag: true }}, pin: tag, write: [{{ kustomize: prod }}]{prod} }}\n"
+    );
+    let mut loaded = loaded(FLOOR, &[("shop.yaml", &text)]);
+    match loaded.broken.first() {
+        Some(broken) => Err(marked(&text, &broken.diagnostics)),
+        None => Ok(loaded.policies.remove(0)),
+    }
+}
+
+#[test]
+fn a_floor_is_only_added_to() {
+    let policy = floored("").expect("sound");
+    let [dev, prod] = policy.environments.as_slice() else { panic!("two") };
+    assert_eq!(
+        (dev.pin, dev.gates.windows.len(), dev.gates.soak, dev.gates.freezes.len()),
+        (PinForm::Tag, 1, Span::ZERO, 0)
+    );
+    assert_eq!((prod.pin, prod.gates.windows.len(), prod.gates.soak), (PinForm::TagAtDigest, 1, Span::minutes(120)));
+    assert!(!prod.promote.as_ref().expect("promote").trust_tag);
+    assert_eq!(prod.gates.freezes[0].from.to_string(), "2026-12-19T15:00:00Z", "in the policy's zone");
+    assert_eq!(prod.gates.freezes[0].until.to_string(), "2026-12-21T15:00:00Z");
+    let approvals = prod.gates.approvals.as_ref().expect("approvals");
+    assert_eq!((approvals.required, approvals.approvers.len()), (2, 3));
+    let own = ", gates: { soak: 3h, window: { open: '0 8 * * *', for: 1h }, approvals: { required: 1, approvers: [b, c, d], exclude: [x] } }";
+    let policy = floored(own).expect("sound");
+    let gates = &policy.environments[1].gates;
+    assert_eq!((gates.soak, gates.windows.len()), (Span::minutes(180), 2));
+    let approvals = gates.approvals.as_ref().expect("approvals");
+    assert_eq!((approvals.required, approvals.expire, &approvals.by), (2, Span::seconds(86_400), &vec![Ballot::Page]));
+    assert_eq!(
+        (&approvals.approvers, &approvals.exclude),
+        (&vec!["b".to_owned(), "c".to_owned()], &vec!["x".to_owned()])
+    );
+    for (approvals, expected) in [
+        ("{ approvers: [d] }", "none of these approvers may approve under what the configuration requires"),
+        ("{ approvers: [a, d] }", "with what the configuration requires, 2 must approve, and only 1 of these may"),
+        ("{ by: [cli] }", "votes are taken nowhere under what the configuration requires"),
+    ] {
+        let said = floored(&format!(", gates: {{ approvals: {approvals} }}")).expect_err("broken");
+        assert_eq!(said, [format!("7 [{{] {expected}")]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The configuration file as it is written.
+
+use super::gates::{FreezeForm, GatesForm};
+use crate::config::glob::Glob;
+use crate::config::read::Presence::{Default, Optional, Required};
+use crate::config::read::{At, Entries, form, words};
+use crate::config::secrets::Secret;
+use crate::config::settings::{Act, Mode};
+use crate::model::PinForm;
+
+form! {
+    /// The configuration of tagrelay: which repositories, registries and GitLab it speaks to, and what bounds policies.
+    ConfigForm("configuration") {
+        /// `observe`: polls, selects, follows and judges, changes nothing anywhere, and says what it would have done.
+        "mode" mode: Mode, Default("act");
+        /// The GitOps repositories by name; policies write to `default` unless they name another.
+        "repositories" repositories: Entries<RepositoryForm>, Required;
+        /// A local directory of policies instead of `repositories.*.policies`.
+        "policies" policies: String, Optional;
+        /// Floors under every policy, which policies can only add to.
+        "require" require: Vec<RequireForm>, Default("[]");
+        /// Freezes by name, added to the policies' own.
+        "calendars" calendars: Entries<CalendarForm>, Default("{}");
+        /// Limits on how much changes at once.
+        "limits" limits: LimitsForm, Default("{}");
+        /// Registries by host or pattern; the most specific wins. Credentials otherwise from docker's config.json.
+        "registries" registries: Entries<RegistryForm>, Default("{}");
+        /// The GitLab that is told of deployments and asked for branches.
+        "gitlab" gitlab: GitlabForm, Optional;
+        /// Hosts that policies may name.
+        "egress" egress: EgressForm, Default("{}");
+        /// Where the journal is kept.
+        "journal" journal: String, Default("sqlite:///var/lib/tagrelay/journal.db");
+        /// The board, the API and the webhooks.
+        "server" server: ServerForm, Default("{}");
+    }
+}
+
+form! {
+    /// A GitOps repository.
+    RepositoryForm("repository") {
+        /// Its URL: `https://`, `file://`, or `http://` with `plain_http: true`.
+        "url" url: String, Required;
+        /// The branch that policies are read from and, by default, written to.
+        "branch" branch: String, Default("main");
+        /// The directory of its policies; left out it holds none.
+        "policies" policies: String, Optional;
+        /// The user name that goes with the token.
+        "username" username: String, Default("oauth2");
+        /// The token or password.
+        "token" token: Secret, Optional;
+        /// Whether `http://` is allowed.
+        "plain_http" plain_http: bool, Default("false");
+        /// Who commits are made by.
+        "author" author: AuthorForm, Default("{}");
+        /// What policies of this repository may do; a key left out bounds nothing, `[]` forbids all.
+        "may" may: MayForm, Default("{}");
+    }
+}
+
+form! {
+    /// Who commits are made by.
+    AuthorForm("author") {
+        /// The name.
+        "name" name: String, Default("tagrelay");
+        /// The mail address.
+        "email" email: String, Default("tagrelay@localhost");
+    }
+}
+
+form! {
+    /// What policies of a repository may do.
+    MayForm("may") {
+        /// The paths that they may write.
+        "write" write: Vec<Glob>, Optional;
+        /// The image repositories (`host/path`) that they may name.
+        "images" images: Vec<Glob>, Optional;
+        /// The tags (`host/path:tag`) that they may push.
+        "retag" retag: Vec<Glob>, Optional;
+        /// The GitLab projects that they may name.
+        "projects" projects: Vec<Glob>, Optional;
+        /// The other repositories of the configuration that they may write to.
+        "repositories" repositories: Vec<At<String>>, Optional;
+    }
+}
+
+form! {
+    /// A floor under every environment that matches.
+    RequireForm("require") {
+        /// Patterns over the names of environments.
+        "environments" environments: Vec<Glob>, Default("['*']");
+        /// The least form of the pin.
+        "pin" pin: PinForm, Optional;
+        /// Gates that are added.
+        "gates" gates: GatesForm, Default("{}");
+        /// Limits on promotions.
+        "promote" promote: RequirePromoteForm, Default("{}");
+    }
+}
+
+form! {
+    /// Limits on promotions.
+    RequirePromoteForm("require.promote") {
+        /// `false`: a push of the tag by somebody else never stands for `verified`.
+        "trust_tag" trust_tag: bool, Optional;
+    }
+}
+
+form! {
+    /// Freezes that several environments share; dates are read in each policy's time zone.
+    CalendarForm("calendar") {
+        /// Patterns over the names of environments.
+        "environments" environments: Vec<Glob>, Default("['*']");
+        /// When nothing may change there.
+        "freeze" freeze: Vec<FreezeForm>, Required;
+    }
+}
+
+form! {
+    /// Limits on how much changes at once.
+    LimitsForm("limits") {
+        /// How many environments one pass may change before it asks.
+        "changes" changes: u32, Default("20");
+    }
+}
+
+form! {
+    /// How a registry is spoken to.
+    RegistryForm("registry") {
+        /// Whether it is spoken to over plain HTTP.
+        "plain_http" plain_http: bool, Default("false");
+        /// Who reads.
+        "pull" pull: LoginForm, Optional;
+        /// Who pushes tags. Default who reads.
+        "push" push: LoginForm, Optional;
+        /// Certificates of the authorities that are trusted besides the system's, as PEM.
+        "ca" ca: Secret, Optional;
+    }
+}
+
+form! {
+    /// A user of a registry.
+    LoginForm("login") {
+        /// The name.
+        "username" username: String, Required;
+        /// The password or token.
+        "password" password: Secret, Required;
+    }
+}
+
+form! {
+    /// A GitLab.
+    GitlabForm("gitlab") {
+        /// Its URL.
+        "url" url: String, Required;
+        /// The token for every project that `projects` does not name.
+        "token" token: Secret, Optional;
+        /// Tokens by project path or pattern; the most specific wins.
+        "projects" projects: Entries<ProjectForm>, Default("{}");
+        /// Whether `http://` is allowed.
+        "plain_http" plain_http: bool, Default("false");
+        /// Certificates of the authorities that are trusted besides the system's, as PEM.
+        "ca" ca: Secret, Optional;
+    }
+}
+
+form! {
+    /// What is particular to some projects.
+    ProjectForm("gitlab.projects") {
+        /// The token.
+        "token" token: Secret, Required;
+    }
+}
+
+form! {
+    /// Where requests that policies ask for may go. Metadata services, link-local addresses and our own listener never.
+    EgressForm("egress") {
+        /// The hosts; left out it bounds nothing.
+        "allow" allow: Vec<Glob>, Optional;
+        /// Whether private addresses are allowed.
+        "private" private: bool, Default("false");
+    }
+}
+
+form! {
+    /// The board, the API and the webhooks.
+    ServerForm("server") {
+        /// The address and port.
+        "listen" listen: String, Default("127.0.0.1:8080");
+        /// Who may do what where.
+        "access" access: Vec<AccessForm>, Default("[]");
+    }
+}
+
+form! {
+    /// What somebody may do.
+    AccessForm("access") {
+        /// Who.
+        "who" who: WhoForm, Required;
+        /// What.
+        "may" may: Vec<Act>, Required;
+        /// Where: patterns over `policy` or `policy/environment`.
+        "on" on: Vec<Glob>, Required;
+    }
+}
+
+form! {
+    /// Somebody.
+    WhoForm("who") {
+        /// The name that is kept with what they do.
+        "name" name: String, Required;
+        /// The token that proves it.
+        "token" token: Secret, Required;
+    }
+}
+
+words!(Mode, "mode", { "act" => Self::Act, "observe" => Self::Observe, });
+words!(Act, "may", {
+    "approve" => Self::Approve, "reject" => Self::Reject, "hold" => Self::Hold, "resume" => Self::Resume,
+    "promote" => Self::Promote, "force" => Self::Force, "rollback" => Self::Rollback, "verify" => Self::Verify,
+    "canary" => Self::Canary, "signal" => Self::Signal,
+});

@@ -1,0 +1,90 @@
+//! The gates of an environment as they are written, in policies and in the floors of the configuration.
+
+use crate::config::dates::Moment;
+use crate::config::diagnostic::Problems;
+use crate::config::read::Presence::{Default, Optional, Required};
+use crate::config::read::{At, Read, form};
+use crate::config::tree::{Kind, Node};
+use crate::model::Span;
+use crate::model::policy::Ballot;
+use serde_json::Value;
+
+form! {
+    /// Conditions on every change of an environment, besides `verified`.
+    GatesForm("gates") {
+        /// How long a release must have been what runs in `from`, from verified on, added up.
+        "soak" soak: Span, Optional;
+        /// Votes of people.
+        "approvals" approvals: ApprovalsForm, Optional;
+        /// When changes are allowed.
+        "window" window: WindowForm, Optional;
+        /// When nothing may change.
+        "freeze" freeze: Vec<FreezeForm>, Default("[]");
+    }
+}
+
+form! {
+    /// How many votes of whom.
+    ApprovalsForm("approvals") {
+        /// How many people must approve.
+        "required" required: u32, Default("1");
+        /// Who may vote: names of `server.access` or GitLab users. Default whoever may approve there.
+        "approvers" approvers: Vec<Approver>, Default("[]");
+        /// Who may not; it wins.
+        "exclude" exclude: Vec<String>, Default("[]");
+        /// How long a vote holds.
+        "expire" expire: Span, Default("7d");
+        /// Where votes are taken.
+        "by" by: Vec<Ballot>, Default("[cli, page]");
+    }
+}
+
+form! {
+    /// A time in which changes are allowed.
+    WindowForm("window") {
+        /// When it opens: a cron expression with five fields.
+        "open" open: String, Required;
+        /// How long it stays open, at most 31d.
+        "for" length: Span, Required;
+    }
+}
+
+form! {
+    /// A time in which nothing may change.
+    FreezeForm("freeze") {
+        /// Its beginning; a date without a time is the beginning of the day.
+        "from" from: Moment, Required;
+        /// Its end; a date without a time is the end of the day.
+        "until" until: Moment, Required;
+        /// Why, for people.
+        "reason" reason: String, Default("freeze");
+        /// Whether a rollback passes.
+        "rollback" rollback: bool, Default("false");
+    }
+}
+
+form! {
+    /// An approver who is no single person.
+    ApproverKind("approver") {}
+}
+
+/// Who may vote.
+#[derive(Debug, Clone)]
+pub(crate) struct Approver(pub(crate) At<String>);
+
+impl Read for Approver {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if let Kind::Map(entries) = &node.kind {
+            ApproverKind::read(node, problems);
+            if entries.is_empty() {
+                problems.add(&node.at, "expected the name of an approver, found an empty mapping");
+            }
+            return None;
+        }
+        At::read(node, problems).map(Self)
+    }
+
+    fn schema() -> Value {
+        String::schema()
+    }
+}
