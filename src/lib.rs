@@ -60,3 +60,4 @@ pub mod model;
 pub mod relay;
 
 pub mod config;
+pub mod journal;

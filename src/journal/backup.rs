@@ -1,0 +1,35 @@
+//! A copy of the whole journal as of one moment, made while it is in use.
+//!
+//! To restore one: stop the daemon, remove `journal.db-wal` and `journal.db-shm` beside the old file (they belong to it
+//! alone), and put the copy in its place.
+
+use super::{Journal, JournalError, sqlite};
+use std::fs::File;
+use std::path::Path;
+
+impl Journal {
+    /// Writes a copy into the new file `to`; when it returns, the copy is on the disk.
+    ///
+    /// # Errors
+    /// `BackupExists` where there is a file already; `Full` or `Io` where it could not be written: then no file is left.
+    pub async fn backup(&self, to: &Path) -> Result<(), JournalError> {
+        let failed = |error: std::io::Error| JournalError::Io(format!("{}: {error}", to.display()));
+        let text = to.to_str().ok_or_else(|| JournalError::Io(format!("{} is not UTF-8", to.display())))?;
+        // Claiming the name first leaves no moment in which somebody else's file could be replaced.
+        match File::create_new(to) {
+            Ok(_claimed) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(JournalError::BackupExists(to.to_owned()));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let copied = match sqlite::copy(&self.readers, text).await {
+            Ok(()) => File::open(to).and_then(|file| file.sync_all()).map_err(failed),
+            Err(error) => Err(error),
+        };
+        if copied.is_err() {
+            std::fs::remove_file(to).map_err(failed)?;
+        }
+        copied
+    }
+}

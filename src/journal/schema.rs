@@ -1,0 +1,71 @@
+//! The tables and how they come up to date. A migration that was published is never edited; a new one is added.
+
+use super::write::Writer;
+use super::{JournalError, sqlite};
+use crate::model::text;
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+use std::path::Path;
+
+/// The migrations in order: the first makes schema 1 out of nothing.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_begin.sql")];
+/// The schema after all migrations.
+const SCHEMA: i64 = MIGRATIONS.len() as i64;
+/// The table that tells a journal from another SQLite file.
+const META: &str = "meta";
+
+/// Brings the tables up to date, each migration in its own transaction, and returns the journal's id.
+pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestamp) -> Result<String, JournalError> {
+    let found = version(writer.pool(), path).await?;
+    for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
+        let mut write = writer.begin().await?;
+        sqlx::raw_sql(migration).execute(write.on()).await?;
+        if version == 1 {
+            let begin = "INSERT INTO meta (journal_id, created_ms, schema_version, last_sequence, last_row) \
+                         VALUES ($1, $2, 1, 0, 0)";
+            sqlx::query(begin).bind(new_id()?).bind(now.as_millisecond()).execute(write.on()).await?;
+        }
+        sqlx::query("UPDATE meta SET schema_version = $1").bind(version).execute(write.on()).await?;
+        write.commit().await?;
+    }
+    id(writer.pool()).await
+}
+
+/// The id of a journal whose tables are up to date.
+///
+/// # Errors
+/// `Older` where they are not.
+pub(super) async fn id_if_up_to_date(pool: &SqlitePool, path: &Path) -> Result<String, JournalError> {
+    match version(pool, path).await? {
+        SCHEMA => id(pool).await,
+        found => Err(JournalError::Older { path: path.to_owned(), found, known: SCHEMA }),
+    }
+}
+
+/// The schema of the file: 0 where it is empty, never above what is known here.
+async fn version(pool: &SqlitePool, path: &Path) -> Result<i64, JournalError> {
+    let tables = sqlite::tables(pool).await?;
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    if !tables.iter().any(|table| table == META) {
+        return Err(JournalError::unreadable("the file", &"its tables are not those of a journal"));
+    }
+    let found = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(pool).await?;
+    if found > SCHEMA {
+        return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA });
+    }
+    Ok(found)
+}
+
+async fn id(pool: &SqlitePool) -> Result<String, JournalError> {
+    Ok(sqlx::query_scalar("SELECT journal_id FROM meta").fetch_one(pool).await?)
+}
+
+/// Twelve random hexadecimal digits: enough that no two journals in one repository ever share them.
+fn new_id() -> Result<String, JournalError> {
+    let mut bytes = [0; 6];
+    let failed = |error| JournalError::Io(format!("the system gives no random numbers: {error}"));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(text::hex(&bytes))
+}

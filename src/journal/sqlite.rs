@@ -1,0 +1,124 @@
+//! What is SQLite's own: how a file is opened, how a transaction begins, how it is copied, what its error codes mean.
+//!
+//! Everything else in this folder is SQL that PostgreSQL speaks too.
+
+use super::JournalError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a statement waits for a lock of the file. Only a checkpoint, or a person's own tool, ever holds one.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection: far above what a queue of writes takes on a disk that works.
+const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How many readings run at once: pages and passes are few, and each connection is a thread.
+const READERS_MAX: u32 = 4;
+
+/// The path in `sqlite:///path`, every link on the way resolved, so that two names of one file share one lock.
+pub(super) fn path_of(address: &str) -> Result<PathBuf, JournalError> {
+    let path = match address.split_once("://") {
+        Some(("sqlite", path)) if !path.is_empty() && !path.contains('?') => Path::new(path),
+        Some(("sqlite", _)) => return Err(JournalError::Address("it names no plain file".to_owned())),
+        // The rest of a foreign address may hold a password, so only its scheme is repeated.
+        Some((scheme, _)) => return Err(JournalError::Address(format!("`{scheme}` is no engine that is supported"))),
+        None => return Err(JournalError::Address("it has no scheme".to_owned())),
+    };
+    if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    let name = path.file_name().ok_or_else(|| JournalError::Address("it names no file".to_owned()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error| JournalError::Io(format!("its folder {} cannot be used: {error}", folder.display()));
+    Ok(folder.canonicalize().map_err(failed)?.join(name))
+}
+
+/// The one connection that writes; each commit is on the disk before it returns.
+pub(super) async fn writer(path: &Path) -> Result<SqlitePool, JournalError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_MAX);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(CONNECTION_WAIT_MAX);
+    Ok(pool.connect_with(options).await?)
+}
+
+/// The connections that read; they see what is committed and hold up no writer.
+pub(super) fn readers(path: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_MAX);
+    SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .acquire_timeout(CONNECTION_WAIT_MAX)
+        .connect_lazy_with(options)
+}
+
+/// Begins a transaction that may write from its first statement, so that none fails half-way for a lock.
+pub(super) async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, JournalError> {
+    Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
+}
+
+/// The names of the tables that the file holds.
+pub(super) async fn tables(pool: &SqlitePool) -> Result<Vec<String>, JournalError> {
+    Ok(sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(pool).await?)
+}
+
+/// Writes a whole copy, as of now, into the empty or missing file `to`.
+pub(super) async fn copy(readers: &SqlitePool, to: &str) -> Result<(), JournalError> {
+    sqlx::query("VACUUM INTO $1").bind(to).execute(readers).await?;
+    Ok(())
+}
+
+/// What an error of the engine means to the person who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No room is left (SQLITE_FULL).
+    Full,
+    /// The file is damaged, or is no SQLite file (SQLITE_CORRUPT, SQLITE_NOTADB).
+    Damaged,
+    /// Anything else.
+    Other,
+}
+
+impl Trouble {
+    /// Reads the primary result code: the low byte of the extended one (sqlite.org/rescode.html).
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(13) => Self::Full,
+            Some(11 | 26) => Self::Damaged,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let folder = tempfile::tempdir().expect("folder");
+        let real = folder.path().canonicalize().expect("real").join("journal.db");
+        assert_eq!(path_of(&format!("sqlite://{}", real.display())).expect("plain"), real);
+        std::fs::File::create(&real).expect("file");
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&real, &link).expect("link");
+        assert_eq!(path_of(&format!("sqlite://{}", link.display())).expect("link"), real);
+        for (wrong, said) in [
+            ("postgres://me:secret@db/journal", "`postgres` is no engine"),
+            ("/var/lib/journal.db", "no scheme"),
+            ("sqlite://", "no plain file"),
+            ("sqlite:///a.db?mode=ro", "no plain file"),
+            ("sqlite:///no/such/folder/journal.db", "its folder /no/such/folder cannot be used"),
+        ] {
+            let error = path_of(wrong).expect_err(wrong).to_string();
+            assert!(error.contains(said) && !error.contains("secret"), "{error}");
+        }
+    }
+}
