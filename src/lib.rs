@@ -61,3 +61,4 @@ pub mod relay;
 
 pub mod config;
 pub mod journal;
+pub mod telemetry;
