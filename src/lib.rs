@@ -62,3 +62,5 @@ pub mod relay;
 pub mod config;
 pub mod journal;
 pub mod telemetry;
+
+pub mod clients;

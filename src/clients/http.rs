@@ -1,0 +1,301 @@
+//! HTTP once for all clients: TLS roots, time limits, bounded bodies, and failures told without secrets.
+//!
+//! It follows no redirect, tries nothing twice and knows no outside system: that is the business of who calls.
+
+use crate::model::text;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, Request, Response, Url, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What we call ourselves.
+pub const USER_AGENT: &str = concat!("tagrelay/", env!("CARGO_PKG_VERSION"));
+
+/// The longest time that a server can make us wait: one that asks for a week is asked again after an hour.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How long an unused connection is kept: longer than the usual polling interval costs the server more than a handshake.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(90);
+
+/// What a connection needs to know about one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transport {
+    /// Certificate authorities to trust besides the machine's: PEM bundles.
+    pub ca: Vec<Vec<u8>>,
+    /// Whether this host is spoken to without TLS.
+    pub plain_http: bool,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long one request may take, from its beginning to the last byte of the body.
+    pub timeout: Duration,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            ca: Vec::new(),
+            plain_http: false,
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Transport {
+    /// The scheme that this host is spoken to in.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.plain_http { "http" } else { "https" }
+    }
+}
+
+/// Why there is no answer, cut by what the caller does about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Nobody answered, or the answer broke off: try later.
+    #[error("{request}: {reason}; is the address right and the network there?")]
+    Unreachable {
+        /// Method and redacted URL.
+        request: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The whole answer was not there in time: try later.
+    #[error("{request}: no whole answer within the time limit")]
+    TimedOut {
+        /// Method and redacted URL.
+        request: String,
+    },
+    /// The answer is larger than anything sensible: trying again is no use.
+    #[error("{url}: the {what} is larger than {limit} bytes")]
+    TooLarge {
+        /// Redacted URL.
+        url: String,
+        /// What was read.
+        what: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The server's certificate cannot be judged, for this machine knows no certificate authority.
+    #[error(
+        "{request}: this machine has no root certificates to judge the server by; install ca-certificates, \
+         set SSL_CERT_FILE, or name a CA bundle in the configuration"
+    )]
+    NoRoots {
+        /// Method and redacted URL.
+        request: String,
+    },
+    /// A setting makes the request impossible: a person has to change it.
+    #[error("no HTTP request can be made: {0}")]
+    Setting(String),
+}
+
+/// Told of every request made, by host and status; 0 where no answer came.
+pub type Counter = Arc<dyn Fn(&str, u16) + Send + Sync>;
+
+/// A counter that counts nothing.
+#[must_use]
+pub fn uncounted() -> Counter {
+    Arc::new(|_, _| ())
+}
+
+/// A client for one host's settings. System proxies are honoured, and redirects are handed to the caller.
+///
+/// # Errors
+/// [`HttpError::Setting`] when a CA bundle or a proxy setting cannot be read. Missing roots are no error here.
+pub fn client(transport: &Transport) -> Result<reqwest::Client, HttpError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(&transport.ca)?)
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(transport.connect_timeout)
+        .timeout(transport.timeout)
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
+        .build()
+        .map_err(|error| HttpError::Setting(innermost(&error)))
+}
+
+/// A client that reaches `host` at these addresses and no others, through no proxy: whoever judged the addresses knows
+/// that the connection goes to one of them.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_to(transport: &Transport, host: &str, addresses: &[SocketAddr]) -> Result<reqwest::Client, HttpError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(&transport.ca)?)
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(transport.connect_timeout)
+        .timeout(transport.timeout)
+        .no_proxy()
+        .resolve_to_addrs(host, addresses)
+        .build()
+        .map_err(|error| HttpError::Setting(innermost(&error)))
+}
+
+/// The same client for code that blocks. It must not be made or dropped inside an async task.
+///
+/// # Errors
+/// As [`client`].
+pub fn blocking_client(transport: &Transport) -> Result<reqwest::blocking::Client, HttpError> {
+    reqwest::blocking::Client::builder()
+        .tls_backend_preconfigured(tls(&transport.ca)?)
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(transport.connect_timeout)
+        .timeout(transport.timeout)
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
+        .build()
+        .map_err(|error| HttpError::Setting(innermost(&error)))
+}
+
+/// Sends a request and counts it. Any status is an answer.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn send(client: &reqwest::Client, request: Request, counter: &Counter) -> Result<Response, HttpError> {
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let sent = client.execute(request).await;
+    counter(url.host_str().unwrap_or_default(), sent.as_ref().map_or(0, |response| response.status().as_u16()));
+    sent.map_err(|error| failure(&method, &url, &error))
+}
+
+/// Reads a body up to `max` bytes, after decompression. The client's time limit covers it to the last byte.
+///
+/// # Errors
+/// When it is larger, breaks off, or is not there in time.
+pub async fn body(mut response: Response, max: usize, what: &'static str) -> Result<Vec<u8>, HttpError> {
+    let url = response.url().clone();
+    let too_large = || HttpError::TooLarge { url: shown_url(&url), what, limit: max };
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, |length| length > max) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| told(shown_url(&url), &error))? {
+        if bytes.len() + chunk.len() > max {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// What a failed request means, without its URL's secrets.
+#[must_use]
+pub fn failure(method: &Method, url: &Url, error: &reqwest::Error) -> HttpError {
+    told(shown_request(method, url), error)
+}
+
+fn told(request: String, error: &reqwest::Error) -> HttpError {
+    if error.is_builder() {
+        return HttpError::Setting(format!("{request}: {}", innermost(error)));
+    }
+    if error.is_timeout() {
+        return HttpError::TimedOut { request };
+    }
+    let untrusted = rustls_error(error)
+        .is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+    if untrusted && system_roots().is_empty() {
+        return HttpError::NoRoots { request };
+    }
+    HttpError::Unreachable { request, reason: innermost(error) }
+}
+
+/// `GET https://host/path?…`: a request as a person may see it.
+#[must_use]
+pub fn shown_request(method: &Method, url: &Url) -> String {
+    format!("{method} {}", shown_url(url))
+}
+
+/// A URL as a person may see it: bounded, without user, password, query or fragment.
+#[must_use]
+pub fn shown_url(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let query = if url.query().is_some() { "?…" } else { "" };
+    let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
+    text::shown(&format!("{scheme}://{host}{port}{}{query}", url.path()))
+}
+
+/// How long the server asks us to wait: `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3), capped.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::try_from(http_date(value)?.duration_since(now)).unwrap_or(Duration::ZERO),
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// What the server's clock said when it answered.
+#[must_use]
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value.trim()).ok()
+}
+
+/// TLS with the machine's roots and these, and nothing taken from a process-wide setting.
+fn tls(ca: &[Vec<u8>]) -> Result<ClientConfig, HttpError> {
+    let mut roots = RootCertStore::empty();
+    // The machine's bundle may hold a certificate that webpki refuses; the rest is still good.
+    roots.add_parsable_certificates(system_roots().iter().cloned());
+    for bundle in ca {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(bundle) {
+            let certificate = certificate.map_err(|error| unreadable_ca(&error))?;
+            roots.add(certificate).map_err(|error| unreadable_ca(&error))?;
+        }
+        if roots.len() == before {
+            return Err(HttpError::Setting("the CA bundle holds no PEM certificate".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| HttpError::Setting(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn unreadable_ca(error: &dyn Error) -> HttpError {
+    HttpError::Setting(format!("the CA bundle cannot be read: {error}"))
+}
+
+/// The machine's certificate authorities, read once; SSL_CERT_FILE and SSL_CERT_DIR are honoured.
+fn system_roots() -> &'static [CertificateDer<'static>] {
+    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
+}
+
+/// An error and its causes, outermost first. What `io::Error` wraps is no source of it, so it is looked into.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}
+
+fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    text::shown(&causes(error).last().unwrap_or(error).to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! The outside systems: one folder for each, and one way of speaking HTTP for all.
+//!
+//! Clients translate; they never decide, and never open the journal. Wire types stay in the folder that speaks them.
+
+pub mod http;
+
+pub mod registry;

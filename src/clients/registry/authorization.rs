@@ -1,0 +1,123 @@
+//! What a request shows to a host: nothing, user and password, or a token from the host's realm.
+//!
+//! Some realms give tokens that are good for every repository (GHCR, Gitea), most do not (Docker Hub, GitLab, Harbor),
+//! and none says which. So a repository without a token tries another's; when the host refuses one, it lends no more.
+
+use super::challenge::Challenge;
+use super::credentials::{Credentials, Login};
+use super::error::{RegistryError, nonsense};
+use super::host::held;
+use super::origin;
+use super::session::{Access, Session};
+use super::token::{self, Token};
+use crate::clients::http;
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+/// What a request shows.
+pub(super) enum Shown {
+    Nothing,
+    Login,
+    Token(token::Key, SecretString),
+}
+
+impl Shown {
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    /// Puts it on a request.
+    pub(super) fn on(&self, request: RequestBuilder, login: &Login) -> RequestBuilder {
+        match self {
+            Self::Nothing => request,
+            Self::Login => login.show(request),
+            Self::Token(_, token) => request.bearer_auth(token.expose_secret()),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// What the host wants to be shown, as far as it is known, with the token of this repository.
+    pub(super) async fn what_to_show(&self, login: &Login) -> Result<Shown, RegistryError> {
+        let challenge = held(&self.host.challenge).clone();
+        match challenge {
+            None => Ok(Shown::Nothing),
+            Some(Challenge::Basic) if login.is_nobody() => Ok(Shown::Nothing),
+            Some(Challenge::Basic) => Ok(Shown::Login),
+            Some(Challenge::Bearer { realm, service }) => {
+                let key = self.key(&realm, service, login);
+                let token = self.host.tokens.get(&key, Instant::now(), self.fetch_token(realm, &key, login)).await?;
+                Ok(Shown::Token(key, token))
+            }
+        }
+    }
+
+    /// Another repository's token, where this one has none and the host may honour it.
+    pub(super) fn what_to_borrow(&self, login: &Login) -> Option<Shown> {
+        let challenge = held(&self.host.challenge).clone();
+        match challenge {
+            Some(Challenge::Bearer { realm, service }) if self.host.lends.load(Ordering::Relaxed) => {
+                let key = self.key(&realm, service, login);
+                let (lender, token) = self.host.tokens.borrow(&key, Instant::now())?;
+                Some(Shown::Token(lender, token))
+            }
+            _ => None,
+        }
+    }
+
+    /// Learns what the host wants, and whether showing that is any use after what was shown.
+    pub(super) fn can_show_more(&self, learned: Option<Challenge>, shown: &Shown, login: &Login) -> bool {
+        let Some(learned) = learned else { return false };
+        let basic = learned == Challenge::Basic;
+        *held(&self.host.challenge) = Some(learned);
+        match shown {
+            Shown::Nothing => !(basic && login.is_nobody()),
+            Shown::Login => !basic || matches!(self.credentials, Credentials::Docker { .. }),
+            Shown::Token(..) => true,
+        }
+    }
+
+    /// Forgets what was shown, for it was refused.
+    pub(super) async fn forget(&self, shown: &Shown) {
+        if let Shown::Token(key, token) = shown {
+            self.host.tokens.forget(key, token).await;
+        }
+        if !shown.is_nothing() {
+            self.host.logins.forget().await;
+        }
+    }
+
+    fn key(&self, realm: &Url, service: Option<String>, login: &Login) -> token::Key {
+        let actions = match self.access {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        };
+        let repository = self.repository.path().to_owned();
+        token::Key { realm: realm.to_string(), service, login: login.id(), repository, actions }
+    }
+
+    async fn fetch_token(&self, mut realm: Url, key: &token::Key, login: &Login) -> Result<Token, RegistryError> {
+        let host = self.host;
+        if let Err(why) = origin::may_lead_to(&host.base, &realm) {
+            return Err(nonsense(
+                &host.base,
+                &format!("its token realm {} is refused: {why}", http::shown_url(&realm)),
+            ));
+        }
+        if let Some(service) = &key.service {
+            realm.query_pairs_mut().append_pair("service", service);
+        }
+        realm.query_pairs_mut().append_pair("scope", &key.scope());
+        let asked_at = Instant::now();
+        let request = login.show(host.client.get(realm.clone())).build();
+        let request = request.map_err(|error| http::failure(&Method::GET, &realm, &error))?;
+        let response = http::send(&host.client, request, &host.counter).await?;
+        if !response.status().is_success() {
+            return Err(host.refusal(&Method::GET, response, login).await.into_error());
+        }
+        let answer = http::body(response, token::TOKEN_BYTES_MAX, "token").await?;
+        Token::read(&answer, asked_at).ok_or_else(|| nonsense(&realm, "the answer holds no token"))
+    }
+}

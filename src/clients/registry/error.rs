@@ -1,0 +1,194 @@
+//! What a registry's failure means to whoever asked, and the answers that mean it.
+//!
+//! It retries nothing: the daemon decides when a host is asked again.
+
+use crate::clients::http::{self, HttpError};
+use crate::model::text;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Why a registry gave no use, cut by what the caller does about it. Each text names the request and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// No answer, or the registry is broken at the moment: try later.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The host asks for patience: leave all of it alone for that long, or for a while where it does not say.
+    #[error("{message}")]
+    Busy {
+        /// What was asked and answered.
+        message: String,
+        /// How long from now.
+        retry_after: Option<Duration>,
+    },
+    /// A person has to change credentials or rights.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such repository or build, or these credentials may not know of it.
+    #[error("{0}")]
+    Absent(String),
+    /// The answer makes no sense; asking again gives the same, until a person has looked.
+    #[error("{0}")]
+    Invalid(String),
+    /// The tag may not be moved: the registry keeps it for ever.
+    #[error("{0}")]
+    Immutable(String),
+}
+
+impl From<HttpError> for RegistryError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Unreachable { .. } | HttpError::TimedOut { .. } | HttpError::NoRoots { .. } => {
+                Self::Unreachable(error.to_string())
+            }
+            HttpError::TooLarge { .. } | HttpError::Setting(_) => Self::Invalid(error.to_string()),
+        }
+    }
+}
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Method and redacted URL.
+    pub(super) request: String,
+    pub(super) status: StatusCode,
+    /// The beginning of the body, as it came.
+    pub(super) body: String,
+    /// Who asked, as a person knows the credentials.
+    pub(super) login: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Whether it says that the authorization has run out: ECR says so with 403, its public registry with 400.
+    pub(super) fn says_expired(&self) -> bool {
+        let body = self.body.to_ascii_lowercase();
+        body.contains("expired") && ["token", "authorization", "credential"].iter().any(|word| body.contains(word))
+    }
+
+    /// Whether a push was refused because the tag is never to move.
+    ///
+    /// Harbor answers 412; ECR, GAR, GitLab and Quay name immutability; Nexus and Artifactory forbid overwriting.
+    pub(super) fn says_immutable(&self) -> bool {
+        let body = self.body.to_ascii_lowercase();
+        let words = ["immutab", "cannot be overwritten", "does not allow updating", "delete/overwrite"];
+        self.status == StatusCode::PRECONDITION_FAILED
+            || self.status.is_client_error() && words.iter().any(|word| body.contains(word))
+    }
+
+    /// What it means, unless the caller knows better.
+    pub(super) fn into_error(self) -> RegistryError {
+        let Self { request, status, login, retry_after, .. } = &self;
+        let answer = format!("{request}: answered {}{}", status.as_u16(), self.said());
+        match *status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                let wait = retry_after.map(|wait| format!(" for {} s", wait.as_secs())).unwrap_or_default();
+                RegistryError::Busy {
+                    message: format!("{answer}; the host is left alone{wait}"),
+                    retry_after: *retry_after,
+                }
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Refused(format!(
+                "{answer} to {login}; check these credentials under `registries`, and what they may do"
+            )),
+            StatusCode::NOT_FOUND => RegistryError::Absent(format!(
+                "{answer} to {login}; is the repository spelled right, and may these credentials see it?"
+            )),
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                RegistryError::Unreachable(format!("{answer}; it is asked again later"))
+            }
+            _ => RegistryError::Invalid(format!("{answer}; is this the registry, and does it speak OCI distribution?")),
+        }
+    }
+
+    /// ` (CODE: message)`: what the body says, where it says anything to a person.
+    pub(super) fn said(&self) -> String {
+        let errors: Errors = serde_json::from_str(&self.body).unwrap_or_default();
+        let said = match errors.errors.into_iter().next() {
+            Some(Said { code, message }) => [code, message].into_iter().flatten().collect::<Vec<_>>().join(": "),
+            None if self.body.trim_start().starts_with('<') => "a web page".to_owned(),
+            None => self.body.clone(),
+        };
+        let said = text::shown(&said);
+        if said.is_empty() { said } else { format!(" ({said})") }
+    }
+}
+
+/// The error body of OCI distribution-spec 1.1, "Error Codes".
+#[derive(Debug, Default, Deserialize)]
+struct Errors {
+    errors: Vec<Said>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Said {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// An answer of 200 that is not what it should be.
+pub(super) fn nonsense(url: &reqwest::Url, what: &str) -> RegistryError {
+    RegistryError::Invalid(format!("{}: {what}; is there a proxy or a login page in the way?", http::shown_url(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, body: &str) -> Refusal {
+        Refusal {
+            request: "PUT https://reg.example.com/v2/shop/manifests/prod".to_owned(),
+            status: StatusCode::from_u16(status).expect("a status"),
+            body: body.to_owned(),
+            login: "`bot`".to_owned(),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn immutable_tags_are_known_in_every_dialect() {
+        let check =
+            |status, body: &str, expected| assert_eq!(refusal(status, body).says_immutable(), expected, "{body}");
+        check(412, "", true);
+        check(
+            400,
+            r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag 'a' already exists in the 'b' repository and cannot be overwritten because the repository is immutable."}]}"#,
+            true,
+        );
+        check(400, "Repository does not allow updating assets: docker-hosted", true);
+        check(
+            403,
+            "Not enough permissions to delete/overwrite artifact 'prod' (user: 'bot' needs DELETE permission).",
+            true,
+        );
+        check(403, r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#, false);
+        check(500, "the immutable store is down", false);
+    }
+
+    #[test]
+    fn expiry_is_known_by_its_words() {
+        assert!(refusal(403, "Your authorization token has expired. Reauthenticate and try again.").says_expired());
+        assert!(!refusal(403, "The lock has expired").says_expired());
+        assert!(!refusal(403, "denied").says_expired());
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_status_words_and_login() {
+        let text = refusal(403, r#"{"errors":[{"code":"DENIED","message":"no\nway"}]}"#).into_error().to_string();
+        assert!(text.contains("403 (DENIED: no way) to `bot`"), "{text}");
+        let text = refusal(400, "<!doctype html><title>Sign in</title>").into_error().to_string();
+        assert!(text.contains("400 (a web page)"), "{text}");
+        let check = |status, expected: fn(&RegistryError) -> bool| {
+            assert!(expected(&refusal(status, "").into_error()), "{status}");
+        };
+        check(401, |error| matches!(error, RegistryError::Refused(_)));
+        check(404, |error| matches!(error, RegistryError::Absent(_)));
+        check(429, |error| matches!(error, RegistryError::Busy { .. }));
+        check(503, |error| matches!(error, RegistryError::Busy { .. }));
+        check(502, |error| matches!(error, RegistryError::Unreachable(_)));
+        check(408, |error| matches!(error, RegistryError::Unreachable(_)));
+        check(302, |error| matches!(error, RegistryError::Invalid(_)));
+        check(405, |error| matches!(error, RegistryError::Invalid(_)));
+    }
+}

@@ -1,0 +1,172 @@
+//! The facts of a build: what its manifest and its config say, and nobody can change.
+//!
+//! Layers are never read. What a build says about itself is a claim; who weighs it is elsewhere.
+
+use super::error::{RegistryError, nonsense};
+use super::manifest::{self, Descriptor, Manifest, WirePlatform};
+use super::session::{Call, Session};
+use crate::clients::http;
+use crate::model::{BuildFacts, Digest, Platform};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The largest config that is read: real ones have some kilobytes, and the history of a long build some more.
+const CONFIG_BYTES_MAX: usize = 4 << 20;
+/// How many platforms of an index are kept: the largest official images have about a dozen.
+const PLATFORMS_MAX: usize = 64;
+/// How many labels are kept, for they stay in the journal for ever.
+const LABELS_MAX: usize = 128;
+/// The longest label that is kept. A longer one (build tools keep whole documents there) is left out, not cut.
+const LABEL_BYTES_MAX: usize = 1024;
+/// The longest revision that is kept: a SHA-256 commit id has 64 digits, and some tools put `branch@commit`.
+const REVISION_BYTES_MAX: usize = 200;
+/// The label that names the commit (OCI image-spec, "Pre-Defined Annotation Keys").
+const REVISION: &str = "org.opencontainers.image.revision";
+/// What buildx annotates the attestations in an index with; they are no images.
+const ATTESTATION: &str = "vnd.docker.reference.type";
+/// The configs of images. Other artifacts (charts, policies) have configs of their own kind, which say nothing here.
+const IMAGE_CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+
+/// What we read of an image's config.
+#[derive(Default, Deserialize)]
+struct Config {
+    created: Option<String>,
+    #[serde(flatten)]
+    platform: Option<WirePlatform>,
+    config: Option<Execution>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Execution {
+    labels: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// Reads the facts of a digest.
+pub(super) async fn read(session: &Session<'_>, digest: &Digest) -> Result<BuildFacts, RegistryError> {
+    let manifest = manifest::by_digest(session, digest).await?;
+    let Some(children) = &manifest.parts.manifests else {
+        let config = config(session, &manifest).await?;
+        let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
+        return Ok(facts(config, platforms));
+    };
+    let images: Vec<(&Descriptor, Platform)> =
+        children.iter().filter_map(|child| Some((child, image_platform(child)?))).collect();
+    let config = match images.first() {
+        Some((child, _)) => {
+            let child = Digest::parse(&child.digest)
+                .map_err(|error| nonsense(&session.url(&format!("manifests/{digest}")), &error.to_string()))?;
+            config(session, &manifest::by_digest(session, &child).await?).await?
+        }
+        None => Config::default(),
+    };
+    let platforms = images.into_iter().map(|(_, platform)| platform).take(PLATFORMS_MAX).collect();
+    Ok(facts(config, platforms))
+}
+
+/// The config of a manifest; an empty one where it is no image.
+async fn config(session: &Session<'_>, manifest: &Manifest) -> Result<Config, RegistryError> {
+    let descriptor = manifest.parts.config.as_ref();
+    let Some(descriptor) = descriptor.filter(|config| IMAGE_CONFIGS.contains(&config.media_type.as_str())) else {
+        return Ok(Config::default());
+    };
+    let here = session.url(&format!("manifests/{}", Digest::of(&manifest.bytes)));
+    let digest = Digest::parse(&descriptor.digest).map_err(|error| nonsense(&here, &error.to_string()))?;
+    let url = session.url(&format!("blobs/{digest}"));
+    let call = Call { method: Method::GET, url: url.clone(), accept: "*/*", content: None };
+    let response = session.ask(&call).await?.accepted()?;
+    let bytes = http::body(response, CONFIG_BYTES_MAX, "config").await?;
+    if Digest::of(&bytes) != digest {
+        return Err(nonsense(&url, "the config does not have the digest that it was asked by"));
+    }
+    serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the config is no JSON of an image"))
+}
+
+fn image_platform(child: &Descriptor) -> Option<Platform> {
+    let attests = child.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ATTESTATION));
+    child.platform.as_ref().filter(|_| !attests).and_then(platform)
+}
+
+fn platform(wire: &WirePlatform) -> Option<Platform> {
+    let variant = wire.variant.as_deref().filter(|variant| !variant.is_empty()).map(|v| format!("/{v}"));
+    let platform = Platform::parse(&format!("{}/{}{}", wire.os, wire.architecture, variant.unwrap_or_default()))?;
+    (platform.os != "unknown" && platform.architecture != "unknown").then_some(platform)
+}
+
+fn facts(config: Config, platforms: Vec<Platform>) -> BuildFacts {
+    let labels = config.config.unwrap_or_default().labels.unwrap_or_default();
+    let labels = labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
+    let labels: BTreeMap<String, String> =
+        labels.filter(|(key, value)| key.len() + value.len() <= LABEL_BYTES_MAX).take(LABELS_MAX).collect();
+    let revision = labels.get(REVISION).map(|revision| revision.trim().to_owned());
+    BuildFacts {
+        created: config.created.as_deref().and_then(created),
+        pushed: None,
+        seen: None,
+        revision: revision.filter(|revision| !revision.is_empty() && revision.len() <= REVISION_BYTES_MAX),
+        platforms,
+        labels,
+    }
+}
+
+/// A time that means one: Go writes the year 1 where there was none.
+fn created(text: &str) -> Option<Timestamp> {
+    text.parse().ok().filter(|created: &Timestamp| created.as_second() >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(config: &str) -> BuildFacts {
+        let config: Config = serde_json::from_str(config).expect("a config");
+        let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
+        facts(config, platforms)
+    }
+
+    #[test]
+    fn configs() {
+        let facts =
+            of(r#"{"created":"2026-01-02T03:04:05.678901234Z","architecture":"arm","os":"linux","variant":"v7",
+            "config":{"Env":["A=b"],"Labels":{"team":"shop","empty":null,"org.opencontainers.image.revision":" abc\n"}},
+            "rootfs":{"type":"layers","diff_ids":[]}}"#);
+        assert_eq!(facts.created, "2026-01-02T03:04:05.678901234Z".parse().ok());
+        assert_eq!(facts.platforms, [Platform::parse("linux/arm/v7").expect("a platform")]);
+        assert_eq!(facts.revision.as_deref(), Some("abc"));
+        assert_eq!(facts.labels.get("team").map(String::as_str), Some("shop"));
+        assert_eq!(facts.labels.get("empty").map(String::as_str), Some(""));
+    }
+
+    #[test]
+    fn odd_configs_have_few_facts() {
+        for odd in ["{}", r#"{"created":"soon","os":"","config":null}"#, r#"{"config":{"Labels":null}}"#] {
+            assert_eq!(of(odd), BuildFacts::default(), "{odd}");
+        }
+        assert_eq!(of(r#"{"created":"0001-01-01T00:00:00Z"}"#).created, None);
+        assert_eq!(of(r#"{"created":"1970-01-01T00:00:00Z"}"#).created, Some(Timestamp::UNIX_EPOCH));
+        let long = "x".repeat(LABEL_BYTES_MAX);
+        assert!(of(&format!(r#"{{"config":{{"Labels":{{"sbom":"{long}"}}}}}}"#)).labels.is_empty());
+    }
+
+    #[test]
+    fn attestations_are_no_platforms() {
+        let check = |descriptor: &str, expected: Option<&str>| {
+            let child: Descriptor = serde_json::from_str(descriptor).expect("a descriptor");
+            assert_eq!(image_platform(&child), expected.and_then(Platform::parse), "{descriptor}");
+        };
+        check(r#"{"digest":"a","platform":{"os":"linux","architecture":"amd64"}}"#, Some("linux/amd64"));
+        check(
+            r#"{"digest":"a","platform":{"os":"linux","architecture":"arm64","variant":"v8"}}"#,
+            Some("linux/arm64/v8"),
+        );
+        check(r#"{"digest":"a","platform":{"os":"unknown","architecture":"unknown"}}"#, None);
+        check(
+            r#"{"digest":"a","platform":{"os":"linux","architecture":"amd64"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}"#,
+            None,
+        );
+        check(r#"{"digest":"a"}"#, None);
+    }
+}

@@ -1,0 +1,150 @@
+//! OCI registries: which tags and builds there are, the facts of a build, and moving a tag.
+//!
+//! It speaks distribution-spec 1.1 with token authentication and one host's quirks at a time. It retries nothing, keeps
+//! no facts, pulls no layers and decides nothing; what a cloud's own API tells better has a client of its own.
+
+mod authorization;
+mod challenge;
+mod credentials;
+mod error;
+mod facts;
+mod host;
+mod manifest;
+mod origin;
+mod retag;
+mod session;
+mod tags;
+mod token;
+
+pub use credentials::{Credentials, docker_config};
+pub use error::RegistryError;
+pub use host::ServerClock;
+pub use retag::Retagged;
+
+use self::host::Host;
+use self::session::{Access, Session};
+use super::http::{Counter, Transport};
+use crate::model::{BuildFacts, Digest, ImageName, Repository, Tag};
+use crate::relay::gate::Cleared;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How to speak to one host, and as whom.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    /// Its connection.
+    pub transport: Transport,
+    /// Who reads.
+    pub pull: Credentials,
+    /// Who moves tags; nobody may where there is none.
+    pub push: Option<Credentials>,
+}
+
+/// The client of all registries. Clones share connections and tokens.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+struct Shared {
+    settings: Box<dyn Fn(&str) -> HostSettings + Send + Sync>,
+    counter: Counter,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+impl Registry {
+    /// A client that asks for a host's settings before each operation, so that a changed password is used at once.
+    #[must_use]
+    pub fn new(settings: impl Fn(&str) -> HostSettings + Send + Sync + 'static, counter: Counter) -> Self {
+        Self(Arc::new(Shared { settings: Box::new(settings), counter, hosts: Mutex::default() }))
+    }
+
+    /// All tags of a repository, sorted by name. Names that no tag can have are left out.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a repository that does not exist is `Absent`.
+    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        tags::list(&session(&host, &settings.pull, repository, Access::Pull)).await
+    }
+
+    /// The digest that a tag names: the index, where there is one. None where there is no such tag or repository.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says.
+    pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        manifest::digest(&session(&host, &settings.pull, repository, Access::Pull), tag).await
+    }
+
+    /// The facts of a build, which never change: two requests, three for an index. What only others know (`pushed`,
+    /// `seen`) is left open.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a build that is gone is `Absent`, one that does not have its digest is `Invalid`.
+    pub async fn facts(&self, repository: &Repository, digest: &Digest) -> Result<BuildFacts, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        facts::read(&session(&host, &settings.pull, repository, Access::Pull), digest).await
+    }
+
+    /// Makes a tag name the build of `image` in the release that was cleared, unless it does.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a tag that may not move is `Immutable`. After `Unreachable` it may have moved: look.
+    pub async fn retag(
+        &self,
+        cleared: &Cleared,
+        image: &ImageName,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<Retagged, RegistryError> {
+        let release = cleared.release();
+        let build = release.builds().get(image).ok_or_else(|| {
+            RegistryError::Invalid(format!("{repository}:{tag}: release {} has no image {image}", release.id()))
+        })?;
+        self.tag(repository, &build.digest, tag).await
+    }
+
+    async fn tag(&self, repository: &Repository, digest: &Digest, tag: &Tag) -> Result<Retagged, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        let push = settings.push.as_ref().ok_or_else(|| {
+            let host = repository.host();
+            RegistryError::Refused(format!(
+                "{repository}:{tag}: nobody may push; set `push` for {host} under `registries`"
+            ))
+        })?;
+        retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
+    }
+
+    /// What the host's clock said when it last answered.
+    #[must_use]
+    pub fn clock(&self, host: &str) -> Option<ServerClock> {
+        self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clock()
+    }
+
+    fn host(&self, repository: &Repository) -> Result<(Arc<Host>, HostSettings), RegistryError> {
+        let name = repository.host();
+        let settings = (self.0.settings)(name);
+        let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(name).filter(|host| host.transport == settings.transport) {
+            return Ok((Arc::clone(host), settings));
+        }
+        let host = Arc::new(Host::new(name, settings.transport.clone(), Arc::clone(&self.0.counter))?);
+        hosts.insert(name.to_owned(), Arc::clone(&host));
+        Ok((host, settings))
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+fn session<'a>(
+    host: &'a Host,
+    credentials: &'a Credentials,
+    repository: &'a Repository,
+    access: Access,
+) -> Session<'a> {
+    Session { host, credentials, repository, access }
+}

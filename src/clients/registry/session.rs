@@ -1,0 +1,158 @@
+//! Requests about one repository: sent with what the host wants to be shown, through redirects, to an answer.
+//!
+//! A request is sent once, and once more where what was shown had run out; everything else is the caller's to retry.
+
+use super::authorization::Shown;
+use super::challenge::challenge;
+use super::credentials::{Credentials, Login};
+use super::error::{Refusal, RegistryError, nonsense};
+use super::host::Host;
+use super::origin;
+use crate::clients::http::{self, HttpError};
+use crate::model::Repository;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::{Method, Request, Response, StatusCode, Url};
+use std::sync::atomic::Ordering;
+
+/// How many redirects are followed: a storage service behind a regional host makes two.
+const REDIRECTS_MAX: usize = 3;
+
+/// What a request may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
+
+/// Requests about one repository, with one set of credentials.
+pub(super) struct Session<'a> {
+    pub(super) host: &'a Host,
+    pub(super) credentials: &'a Credentials,
+    pub(super) repository: &'a Repository,
+    pub(super) access: Access,
+}
+
+/// One request, but for what it shows.
+#[derive(Clone)]
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: &'static str,
+    /// Media type and bytes of what is sent.
+    pub(super) content: Option<(&'a str, &'a [u8])>,
+}
+
+/// What came back.
+pub(super) enum Answer {
+    Yes(Response),
+    No(Refusal),
+}
+
+impl Answer {
+    /// The response, where a refusal means what it says.
+    pub(super) fn accepted(self) -> Result<Response, RegistryError> {
+        match self {
+            Self::Yes(response) => Ok(response),
+            Self::No(refusal) => Err(refusal.into_error()),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// The URL of something in the repository.
+    pub(super) fn url(&self, below: &str) -> Url {
+        let mut url = self.host.base.clone();
+        url.set_path(&format!("/v2/{}/{below}", self.repository.path()));
+        url
+    }
+
+    /// Sends a request; where what it showed had run out, once more.
+    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
+        let host = self.host;
+        host.busy(|| http::shown_request(&call.method, &call.url))?;
+        let login = host.logins.of(self.credentials, self.repository).await?;
+        if let Some(response) = self.ask_with_borrowed(call, &login).await? {
+            return Ok(Answer::Yes(response));
+        }
+        let shown = self.what_to_show(&login).await?;
+        let response = self.send(call, &login, &shown).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Answer::Yes(response));
+        }
+        // What another host wants, to which we were redirected, is no matter of ours.
+        let own = status == StatusCode::UNAUTHORIZED && origin::same(response.url(), &host.base);
+        let learned = challenge(response.headers()).filter(|_| own);
+        let refusal = host.refusal(&call.method, response, &login).await;
+        let again = match status {
+            StatusCode::UNAUTHORIZED => self.can_show_more(learned, &shown, &login),
+            // A HEAD says nothing; what was shown may be what was wrong.
+            StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => {
+                !shown.is_nothing() && (refusal.says_expired() || call.method == Method::HEAD)
+            }
+            _ => false,
+        };
+        if !again {
+            return Ok(Answer::No(refusal));
+        }
+        self.forget(&shown).await;
+        let login = host.logins.of(self.credentials, self.repository).await?;
+        let shown = self.what_to_show(&login).await?;
+        let response = self.send(call, &login, &shown).await?;
+        if response.status().is_success() {
+            return Ok(Answer::Yes(response));
+        }
+        Ok(Answer::No(host.refusal(&call.method, response, &login).await))
+    }
+
+    /// Tries with another repository's token. Only success counts: a refusal says nothing of what our own token may do.
+    async fn ask_with_borrowed(&self, call: &Call<'_>, login: &Login) -> Result<Option<Response>, RegistryError> {
+        let Some(borrowed) = self.what_to_borrow(login) else { return Ok(None) };
+        let response = self.send(call, login, &borrowed).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Some(response));
+        }
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.host.lends.store(false, Ordering::Relaxed);
+        }
+        // A host that is busy closes for everybody, this request included.
+        self.host.refusal(&call.method, response, login).await;
+        self.host.busy(|| http::shown_request(&call.method, &call.url))?;
+        Ok(None)
+    }
+
+    /// Sends it and follows redirects of what only reads; nothing is shown to another host.
+    async fn send(&self, call: &Call<'_>, login: &Login, shown: &Shown) -> Result<Response, RegistryError> {
+        let host = self.host;
+        let mut url = call.url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let own = origin::same(&url, &host.base);
+            let request = self.request(call, &url, login, if own { shown } else { &Shown::Nothing })?;
+            let response = http::send(&host.client, request, &host.counter).await?;
+            if own {
+                host.hear(&response);
+            }
+            let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+            let next = match location {
+                Some(location) if response.status().is_redirection() && call.content.is_none() => url.join(location),
+                _ => return Ok(response),
+            };
+            let next = next.map_err(|_| nonsense(&url, "it redirects to no address"))?;
+            if let Err(why) = origin::may_lead_to(&host.base, &next) {
+                return Err(nonsense(&url, &format!("its redirect to {} is refused: {why}", http::shown_url(&next))));
+            }
+            url = next;
+        }
+        Err(nonsense(&call.url, &format!("it redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    fn request(&self, call: &Call<'_>, url: &Url, login: &Login, shown: &Shown) -> Result<Request, HttpError> {
+        let mut request = self.host.client.request(call.method.clone(), url.clone()).header(ACCEPT, call.accept);
+        if let Some((media_type, bytes)) = call.content {
+            request = request.header(CONTENT_TYPE, media_type).body(bytes.to_vec());
+        }
+        let request = shown.on(request, login);
+        request.build().map_err(|error| http::failure(&call.method, url, &error))
+    }
+}
