@@ -4,4 +4,5 @@
 
 pub mod http;
 
+pub mod git;
 pub mod registry;

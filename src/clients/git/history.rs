@@ -1,0 +1,198 @@
+//! Who set a pin: the newest commit with our trailers among those that touched an environment's places.
+//!
+//! It tells what it found, or that it stopped looking; what that means is decided elsewhere.
+
+use super::cache;
+use super::error::Fault;
+use super::source::Source;
+use crate::model::pin::{Touch, Trailers};
+use crate::model::{CommitId, EnvironmentName, OurCommit, PolicyName, text};
+use git2::{Commit, Oid, Repository, Sort};
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// How deep history is fetched, one after another, as long as the search comes to where it is cut. The last is the limit:
+/// a repository in which 5000 commits lie above ours is looked after by others.
+const DEPTHS: [u32; 3] = [50, 500, 5_000];
+
+/// The most commits that are looked at: side branches count too, so more than [`DEPTHS`].
+const COMMITS_MAX: usize = 20_000;
+
+/// What is sought.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Files or directories.
+    pub(super) places: Vec<String>,
+    /// Whose trailers are sought; none = whoever touched the places last is all that is asked.
+    pub(super) of: Option<(PolicyName, EnvironmentName)>,
+    /// A commit up to which history was searched before.
+    pub(super) stop_at: Option<Oid>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The newest commit with our trailers for the environment. With `reached_stop`, none is newer than the commit
+    /// that the search was to stop at.
+    pub ours: OurCommit,
+    /// The newest commit that touched the places: none where none did before the search ended.
+    pub last_touch: Option<Touch>,
+    /// Whether the search ended at the commit that it was to stop at, without a find.
+    pub reached_stop: bool,
+}
+
+/// Searches back from a tip, and asks for more history as long as it is needed and allowed.
+pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted) -> Result<History, Fault> {
+    for depth in DEPTHS {
+        let repository = source.repository()?;
+        let cuts = cache::cuts_of(repository.path())?;
+        let (history, end) = walk(&repository, &cuts, tip, wanted)?;
+        if end != End::Cut {
+            return Ok(history);
+        }
+        // Asking for less than is here would cut history where it is whole.
+        if distance(&repository, &cuts, tip)? < depth {
+            source.deepen(tip, depth)?;
+        }
+    }
+    let repository = source.repository()?;
+    let cuts = cache::cuts_of(repository.path())?;
+    Ok(walk(&repository, &cuts, tip, wanted)?.0)
+}
+
+/// How many commits deep the history of a tip is whole. Depth is counted by parents and not by the commits' times, for
+/// these may be wrong: `deepen-relative` makes git's server go by them.
+fn distance(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid) -> Result<u32, Fault> {
+    let (mut depth, mut level, mut seen) = (0, BTreeSet::from([tip]), BTreeSet::from([tip]));
+    while !level.is_empty() {
+        depth += 1;
+        if level.iter().any(|id| cuts.contains(id)) {
+            break;
+        }
+        let mut next = BTreeSet::new();
+        for id in level {
+            next.extend(repository.find_commit(id)?.parent_ids().filter(|parent| seen.insert(*parent)));
+        }
+        level = next;
+    }
+    Ok(depth)
+}
+
+/// Why a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With an answer.
+    Told,
+    /// Where the history that is here is cut: more of it could tell.
+    Cut,
+}
+
+/// Walks from the tip towards the oldest, children before parents, the newer of two lines first.
+fn walk(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid, wanted: &Wanted) -> Result<(History, End), Fault> {
+    cache::commit(repository, tip)?;
+    let mut order = repository.revwalk()?;
+    order.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
+    order.push(tip)?;
+    let stop = wanted.stop_at.filter(|stop| is_behind(repository, *stop, tip));
+    if let Some(stop) = stop {
+        // All that is behind it was searched with it, by whichever way one comes there.
+        order.hide(stop)?;
+    }
+    let mut places = Places::new(&wanted.places);
+    let mut history = History { ours: OurCommit::LimitReached, last_touch: None, reached_stop: false };
+    let mut looked_at = 0;
+    for id in order.take(COMMITS_MAX) {
+        let id = id?;
+        if cuts.contains(&id) {
+            // Without its parents nobody can tell what it touched.
+            return Ok((history, End::Cut));
+        }
+        looked_at += 1;
+        let commit = repository.find_commit(id)?;
+        // The order of a walk trusts the commits' times a little, so what is hidden is asked for once more.
+        if !places.touched_by(&commit)? || stop.is_some_and(|stop| is_behind(repository, id, stop)) {
+            continue;
+        }
+        let name = cache::name(id)?;
+        let ours = ours(&name, &commit, wanted);
+        history.last_touch.get_or_insert_with(|| touch(name, &commit));
+        if wanted.of.is_none() {
+            return Ok((history, End::Told));
+        }
+        if let Some(trailers) = ours {
+            history.ours = OurCommit::Found(trailers);
+            return Ok((history, End::Told));
+        }
+    }
+    if looked_at < COMMITS_MAX {
+        history.ours = OurCommit::None;
+        history.reached_stop = stop.is_some();
+    }
+    Ok((history, End::Told))
+}
+
+fn ours(name: &CommitId, commit: &Commit<'_>, wanted: &Wanted) -> Option<Trailers> {
+    let (policy, environment) = wanted.of.as_ref()?;
+    let message = String::from_utf8_lossy(commit.message_bytes());
+    Trailers::read(name, &message).filter(|trailers| trailers.policy == *policy && trailers.environment == *environment)
+}
+
+fn touch(name: CommitId, commit: &Commit<'_>) -> Touch {
+    Touch {
+        commit: name,
+        author: text::shown(&String::from_utf8_lossy(commit.author().name_bytes())),
+        // A time that no calendar holds is a forgery; the epoch is as good as any other.
+        at: Timestamp::from_second(commit.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
+    }
+}
+
+fn is_behind(repository: &Repository, stop: Oid, tip: Oid) -> bool {
+    stop == tip || repository.graph_descendant_of(tip, stop).unwrap_or(false)
+}
+
+/// What stands at the places, commit by commit; a commit is asked once as itself and once by each child.
+struct Places<'a> {
+    places: &'a [String],
+    known: HashMap<Oid, Vec<Option<Oid>>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(places: &'a [String]) -> Self {
+        Self { places, known: HashMap::new() }
+    }
+
+    /// Whether what stands at the places differs from what stands there in every parent.
+    fn touched_by(&mut self, commit: &Commit<'_>) -> Result<bool, Fault> {
+        let here = self.at(commit)?;
+        // Children come before their parents, so nobody asks for this one again.
+        self.known.remove(&commit.id());
+        for parent in commit.parents() {
+            if self.at(&parent)? == here {
+                return Ok(false);
+            }
+        }
+        Ok(commit.parent_count() > 0 || here.iter().any(Option::is_some))
+    }
+
+    fn at(&mut self, commit: &Commit<'_>) -> Result<Vec<Option<Oid>>, Fault> {
+        if let Some(known) = self.known.get(&commit.id()) {
+            return Ok(known.clone());
+        }
+        let tree = commit.tree()?;
+        let entries: Vec<Option<Oid>> = self
+            .places
+            .iter()
+            .map(|place| {
+                let place = place.trim_matches('/');
+                if place.is_empty() {
+                    Some(tree.id())
+                } else {
+                    tree.get_path(Path::new(place)).ok().map(|entry| entry.id())
+                }
+            })
+            .collect();
+        self.known.insert(commit.id(), entries.clone());
+        Ok(entries)
+    }
+}

@@ -1,0 +1,292 @@
+//! GitOps repositories: one bare mirror for each remote, read without a work tree and written by compare-and-swap.
+//!
+//! It decides nothing and never forces. A mirror is a cache: it may be removed at any time, and costs one fetch.
+//!
+//! ```text
+//! Mirror ── tip, fetch, read, list, search, push ──┬── smart.rs   https: protocol v2 ── cache.rs  bare repository
+//!   tree.rs history.rs commit.rs (git2, blocking)   └── local.rs   file:   the repository itself
+//! ```
+
+mod cache;
+mod commit;
+mod error;
+mod history;
+mod local;
+mod pkt;
+mod receive;
+mod remote;
+mod smart;
+mod source;
+mod tree;
+mod upload;
+
+pub use commit::{Author, NewCommit};
+pub use error::GitError;
+pub use history::History;
+pub use remote::{Remote, Token, location};
+
+use crate::clients::http::Counter;
+use crate::model::pin::Touch;
+use crate::model::{CommitId, EnvironmentName, PolicyName, text};
+use cache::Cache;
+use error::Fault;
+use git2::{ErrorCode, Oid, Repository};
+use jiff::Timestamp;
+use source::{Move, Source};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// The shortest abbreviated commit id that is looked up: git's own default length.
+const PREFIX_DIGITS_MIN: usize = 7;
+
+/// The most commits in one push: plans that arrive in a short window are pushed together.
+const COMMITS_PUSHED_MAX: usize = 500;
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// The branch stands on the last of these commits.
+    Done(Vec<CommitId>),
+    /// The branch does not stand where it was read: read the tip again and decide again.
+    Raced,
+}
+
+/// One remote, mirrored. Its calls go one after another.
+#[derive(Clone)]
+pub struct Mirror {
+    /// The remote as a person may see it.
+    remote: String,
+    source: Arc<dyn Source>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mirror").field(&self.remote).finish()
+    }
+}
+
+impl Mirror {
+    /// Opens the mirror in a directory of its own, or makes it; a broken one is emptied and comes again. For a `file:`
+    /// remote the repository itself is read, and the directory stays unused. No request is made.
+    ///
+    /// # Errors
+    /// [`GitError::Invalid`] for a remote that cannot be spoken to or a directory that holds something else;
+    /// [`GitError::Mirror`] when the directory cannot be written.
+    pub fn open(directory: &Path, remote: Remote, counter: Counter) -> Result<Self, GitError> {
+        let shown = remote.shown();
+        let source = Self::source(directory, remote, counter).map_err(|fault| fault.at(&shown))?;
+        Ok(Self { remote: shown, source, turn: Arc::default() })
+    }
+
+    fn source(directory: &Path, remote: Remote, counter: Counter) -> Result<Arc<dyn Source>, Fault> {
+        Ok(match remote.path()? {
+            Some(path) => Arc::new(local::Local::new(path)),
+            None => Arc::new(smart::Smart::new(remote, counter, Cache::open(directory)?)?),
+        })
+    }
+
+    /// Where a branch stands now, in one small request; nothing where it does not exist.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn tip(&self, branch: &str) -> Result<Option<CommitId>, GitError> {
+        let branch = branch.to_owned();
+        self.run(move |source| source.tip(&checked(&branch)?)?.map(cache::name).transpose()).await
+    }
+
+    /// Brings a tip here, from the last known one. A tip that is here already costs no request; a branch that was
+    /// force-pushed is no error.
+    ///
+    /// # Errors
+    /// [`GitError::Unreachable`] also when the server has this commit no more.
+    pub async fn fetch(&self, branch: &str, tip: &CommitId) -> Result<(), GitError> {
+        let (branch, tip) = (branch.to_owned(), tip.clone());
+        self.run(move |source| source.fetch(&checked(&branch)?, oid(&tip)?)).await
+    }
+
+    /// Reads those of these files that exist at a fetched commit; missing contents come in one request.
+    ///
+    /// # Errors
+    /// [`GitError::Invalid`] for a path that is a directory, a symlink or a submodule, and for a file that is too large
+    /// or no UTF-8.
+    pub async fn read(&self, tip: &CommitId, paths: &[String]) -> Result<BTreeMap<String, String>, GitError> {
+        let (tip, paths) = (tip.clone(), paths.to_vec());
+        self.run(move |source| tree::read(source, oid(&tip)?, &paths)).await
+    }
+
+    /// The paths, from the root, of the files directly in a directory, sorted; none where there is no such directory.
+    /// `""` is the root. Symlinks are left out.
+    ///
+    /// # Errors
+    /// [`GitError::Invalid`] for more files than anybody writes.
+    pub async fn list(&self, tip: &CommitId, directory: &str) -> Result<Vec<String>, GitError> {
+        let (tip, directory) = (tip.clone(), directory.to_owned());
+        self.run(move |source| tree::list(source, oid(&tip)?, &directory)).await
+    }
+
+    /// Searches back from a fetched tip for the newest commit that touched these places (files or directories) and has
+    /// our trailers for this environment. It goes not behind `stop_at`, where that is in the tip's history; history is
+    /// deepened in bounded steps, and [`OurCommit::LimitReached`](crate::model::OurCommit) says that the last one was
+    /// not enough.
+    ///
+    /// A commit touches a place when what stands there differs from what stands there in each of its parents.
+    ///
+    /// # Errors
+    /// When more history is needed and does not come.
+    pub async fn search(
+        &self,
+        tip: &CommitId,
+        places: &[String],
+        policy: &PolicyName,
+        environment: &EnvironmentName,
+        stop_at: Option<&CommitId>,
+    ) -> Result<History, GitError> {
+        let (tip, stop_at) = (tip.clone(), stop_at.cloned());
+        let (places, policy, environment) = (places.to_vec(), policy.clone(), environment.clone());
+        self.run(move |source| {
+            let stop_at = stop_at.as_ref().map(oid).transpose()?;
+            history::search(source, oid(&tip)?, &history::Wanted { places, of: Some((policy, environment)), stop_at })
+        })
+        .await
+    }
+
+    /// Who touched a file last, as far as history is searched.
+    ///
+    /// # Errors
+    /// When more history is needed and does not come.
+    pub async fn last_touch(&self, tip: &CommitId, path: &str) -> Result<Option<Touch>, GitError> {
+        let (tip, places) = (tip.clone(), vec![path.to_owned()]);
+        self.run(move |source| {
+            let wanted = history::Wanted { places, of: None, stop_at: None };
+            Ok(history::search(source, oid(&tip)?, &wanted)?.last_touch)
+        })
+        .await
+    }
+
+    /// Makes these commits on `base`, each on the one before, and moves the branch there if it stands on `base`. The
+    /// server compares; nothing is forced.
+    ///
+    /// # Errors
+    /// [`GitError::Refused`] in the server's words for a protected branch or a hook; [`GitError::Invalid`] for files
+    /// that cannot be written so, and for a commit that would change nothing. After [`GitError::Unreachable`] nobody
+    /// knows whether the push arrived: read the tip.
+    pub async fn push(
+        &self,
+        branch: &str,
+        base: &CommitId,
+        commits: Vec<NewCommit>,
+        author: &Author,
+        at: Timestamp,
+    ) -> Result<Pushed, GitError> {
+        let (branch, base, author) = (branch.to_owned(), base.clone(), author.clone());
+        self.run(move |source| {
+            let base = oid(&base)?;
+            if commits.is_empty() || commits.len() > COMMITS_PUSHED_MAX {
+                let count = commits.len();
+                return Err(Fault::Invalid(format!(
+                    "one push takes 1 to {COMMITS_PUSHED_MAX} commits, and got {count}"
+                )));
+            }
+            let built = commit::build(&source.repository()?, base, &commits, &author, at)?;
+            let Some(new) = built.commits.last() else { return Ok(Pushed::Raced) };
+            let moved = source.push(&checked(&branch)?, base, *new, &built.pack)?;
+            pushed(moved, &built.commits)
+        })
+        .await
+    }
+
+    /// Makes a branch that starts at a commit of the remote, if there is none of that name.
+    ///
+    /// # Errors
+    /// As [`Mirror::push`].
+    pub async fn create_branch(&self, branch: &str, from: &CommitId) -> Result<Pushed, GitError> {
+        let (branch, from) = (branch.to_owned(), from.clone());
+        self.run(move |source| {
+            let from = oid(&from)?;
+            let pack = commit::empty_pack(&source.repository()?)?;
+            pushed(source.push(&checked(&branch)?, Oid::ZERO_SHA1, from, &pack)?, &[from])
+        })
+        .await
+    }
+
+    /// Whether a revision (a commit id or at least 7 digits of one) is a commit that tagrelay made and this mirror
+    /// knows. It makes no request, so a commit behind what was fetched is not known.
+    ///
+    /// # Errors
+    /// When the mirror cannot be read.
+    pub async fn is_ours(&self, revision: &str) -> Result<bool, GitError> {
+        let prefix = revision.to_ascii_lowercase();
+        if !(PREFIX_DIGITS_MIN..=40).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(false);
+        }
+        self.run(move |source| is_ours(&source.repository()?, &prefix)).await
+    }
+
+    /// Runs blocking work when the work before it is done. Work that was begun is finished, also if nobody waits.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Source) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, GitError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let source = Arc::clone(&self.source);
+        let remote = self.remote.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(source.as_ref());
+            if let Err(Fault::Store(reason)) = &result {
+                tracing::warn!(%remote, %reason, "the git mirror cannot be used; it is made again");
+                source.forget()?;
+            }
+            drop(turn);
+            result
+        });
+        let result = worked.await.unwrap_or_else(|error| Err(Fault::Store(format!("the work was ended: {error}"))));
+        result.map_err(|fault| fault.at(&self.remote))
+    }
+}
+
+fn pushed(moved: Move, commits: &[Oid]) -> Result<Pushed, Fault> {
+    Ok(match moved {
+        Move::Done => Pushed::Done(commits.iter().copied().map(cache::name).collect::<Result<_, _>>()?),
+        Move::Raced => Pushed::Raced,
+    })
+}
+
+fn oid(id: &CommitId) -> Result<Oid, Fault> {
+    let unusable = || Fault::Invalid(format!("{id} is no SHA-1 commit id; only SHA-1 repositories can be used"));
+    if id.as_str().len() == 40 { Oid::from_str(id.as_str()).map_err(|_| unusable()) } else { Err(unusable()) }
+}
+
+/// A branch name that git accepts: it stands in requests line by line.
+fn checked(branch: &str) -> Result<String, Fault> {
+    if git2::Reference::is_valid_name(&source::reference(branch)) {
+        return Ok(branch.to_owned());
+    }
+    Err(Fault::Invalid(format!("`{}` is no branch name", text::shown(branch))))
+}
+
+fn is_ours(repository: &Repository, prefix: &str) -> Result<bool, Fault> {
+    let odb = repository.odb()?;
+    let marked = |id: Oid| {
+        let commit = repository.find_commit(id);
+        commit.is_ok_and(|commit| commit::is_marked(&String::from_utf8_lossy(commit.message_bytes())))
+    };
+    let padded = Oid::from_str(prefix)?;
+    match odb.exists_prefix(padded, prefix.len()) {
+        Ok(id) => Ok(marked(id)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+        // Several objects begin so: one of ours among them is enough to be careful.
+        Err(error) if error.code() == ErrorCode::Ambiguous => {
+            let mut found = false;
+            odb.foreach(|id| {
+                found = found || (id.to_string().starts_with(prefix) && marked(*id));
+                true
+            })?;
+            Ok(found)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

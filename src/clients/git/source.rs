@@ -1,0 +1,45 @@
+//! Where a mirror's objects come from and where its commits go: what a server (`smart.rs`) and a path (`local.rs`) both
+//! can.
+//!
+//! It is no server's client itself.
+
+use super::error::Fault;
+use git2::{Oid, Repository};
+
+/// A remote with the objects that are known of it. All of it blocks.
+pub(super) trait Source: Send + Sync {
+    /// The objects that are here.
+    fn repository(&self) -> Result<Repository, Fault>;
+
+    /// Where a branch stands now; nothing where it does not exist.
+    fn tip(&self, branch: &str) -> Result<Option<Oid>, Fault>;
+
+    /// Brings a commit here that is the tip of this branch.
+    fn fetch(&self, branch: &str, tip: Oid) -> Result<(), Fault>;
+
+    /// Brings file contents here, in one request.
+    fn obtain(&self, contents: &[Oid]) -> Result<(), Fault>;
+
+    /// Brings the history of this tip so many commits deep.
+    fn deepen(&self, tip: Oid, depth: u32) -> Result<(), Fault>;
+
+    /// Moves a branch from `old` (zero: it does not exist) to `new`, which this pack makes complete.
+    fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault>;
+
+    /// Forgets all objects, for they cannot be read.
+    fn forget(&self) -> Result<(), Fault>;
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Move {
+    /// The branch moved.
+    Done,
+    /// It stood elsewhere than on the old id.
+    Raced,
+}
+
+/// The full name of a branch.
+pub(super) fn reference(branch: &str) -> String {
+    format!("refs/heads/{branch}")
+}
