@@ -4,5 +4,7 @@
 
 pub mod http;
 
+pub mod checks;
 pub mod git;
+pub mod gitlab;
 pub mod registry;

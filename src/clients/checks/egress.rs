@@ -1,0 +1,321 @@
+//! Where policies may send us: hosts by pattern, addresses by what they belong to.
+//!
+//! It resolves and connects to nothing. A name says nothing of an address, so both are judged: the host before it is
+//! resolved, and each address before it is connected to.
+
+use crate::model::text;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use reqwest::Url;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Whom an address belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Anybody.
+    Public,
+    /// This machine or its network: `private: true` is needed.
+    Private,
+    /// Nobody that a check may speak to, and why.
+    Never(&'static str),
+}
+
+/// Where policies may send us.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    /// None bounds nothing.
+    allow: Option<GlobSet>,
+    private: bool,
+    own: Option<SocketAddr>,
+}
+
+/// Why a check may not go there, or a pattern that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The pattern of `egress.allow` cannot be read.
+    #[error("egress.allow: `{pattern}` is no pattern: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The URL is not for a check.
+    #[error("{0}")]
+    Url(String),
+    /// No pattern allows the host.
+    #[error("host {0} is not allowed: add it to `egress.allow` in the configuration, or correct the URL")]
+    Host(String),
+    /// The address is private.
+    #[error("{host} is at {address}, a private address: `egress.private: true` in the configuration allows it")]
+    Private {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Nothing allows the address.
+    #[error("{host} is at {address}, {what}: no check may go there")]
+    Never {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: IpAddr,
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+impl Egress {
+    /// Bounds of these patterns over hosts (none bounds nothing, an empty list forbids all).
+    ///
+    /// `private` admits private and loopback addresses; `own` is where we listen, which is never admitted.
+    ///
+    /// # Errors
+    /// [`EgressError::Pattern`] for a pattern that cannot be read.
+    pub fn new(allow: Option<&[String]>, private: bool, own: Option<SocketAddr>) -> Result<Self, EgressError> {
+        let allow = allow.map(patterns).transpose()?;
+        Ok(Self { allow, private, own })
+    }
+
+    /// Whether a check may ask this URL's host, as far as the name tells. The host is handed out as it was judged.
+    ///
+    /// # Errors
+    /// When the URL is not plain HTTP(S) to a host that is allowed.
+    pub fn admits_host<'a>(&self, url: &'a Url) -> Result<&'a str, EgressError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(EgressError::Url(format!("a check asks http:// and https:// URLs, not {}:", url.scheme())));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EgressError::Url("a check's URL may hold no user and no password".to_owned()));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let is_allowed = self.allow.as_ref().is_none_or(|allow| allow.is_match(host.trim_end_matches('.')));
+        if is_allowed { Ok(host) } else { Err(EgressError::Host(text::shown(host))) }
+    }
+
+    /// Whether a check may connect to this address of the host; `is_here` says whether it is one of this machine's.
+    ///
+    /// # Errors
+    /// When it belongs to nobody that a check may speak to, is private without leave, or is our own listener.
+    pub fn admits_address(&self, host: &str, address: SocketAddr, is_here: bool) -> Result<(), EgressError> {
+        let (host, ip) = (text::shown(host), address.ip());
+        if self.is_own(address, is_here) {
+            return Err(EgressError::Never { host, address: ip, what: "tagrelay's own listener" });
+        }
+        match reach(ip) {
+            Reach::Never(what) => Err(EgressError::Never { host, address: ip, what }),
+            Reach::Private if !self.private => Err(EgressError::Private { host, address: ip }),
+            Reach::Private | Reach::Public => Ok(()),
+        }
+    }
+
+    fn is_own(&self, address: SocketAddr, is_here: bool) -> bool {
+        self.own.is_some_and(|own| {
+            let is_same = own.ip().to_canonical() == address.ip().to_canonical();
+            own.port() == address.port() && (is_same || own.ip().is_unspecified() && is_here)
+        })
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<GlobSet, EgressError> {
+    let mut set = GlobSetBuilder::new();
+    let wrong = |pattern: &str, error: &globset::Error| EgressError::Pattern {
+        pattern: text::shown(pattern),
+        reason: text::shown(&error.kind().to_string()),
+    };
+    for text in texts {
+        set.add(Glob::new(&text.to_ascii_lowercase()).map_err(|error| wrong(text, &error))?);
+    }
+    set.build().map_err(|error| wrong("", &error))
+}
+
+/// Whom an address belongs to (IANA special-purpose registries; the metadata services of the clouds).
+#[must_use]
+pub fn reach(address: IpAddr) -> Reach {
+    match address {
+        IpAddr::V4(v4) => reach_v4(v4),
+        IpAddr::V6(v6) => embedded(v6).map_or_else(|| reach_v6(v6), reach_v4),
+    }
+}
+
+fn reach_v4(address: Ipv4Addr) -> Reach {
+    match address.octets() {
+        [169, 254, ..] => Reach::Never("a link-local address, where clouds keep their metadata"),
+        // Alibaba, Azure and Oracle keep theirs elsewhere.
+        [100, 100, 100, 200] | [168, 63, 129, 16] | [192, 0, 0, 192] => Reach::Never("a cloud's metadata service"),
+        [0, ..] => Reach::Never("an unspecified address"),
+        [224..=255, ..] => Reach::Never("a multicast or reserved address"),
+        [10, ..] | [127, ..] | [172, 16..=31, ..] | [192, 168, ..] => Reach::Private,
+        // Shared between providers, kept for protocols, kept for benchmarks.
+        [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] => Reach::Private,
+        _ => Reach::Public,
+    }
+}
+
+fn reach_v6(address: Ipv6Addr) -> Reach {
+    match address.segments() {
+        [0xfe80..=0xfebf, ..] => Reach::Never("a link-local address"),
+        // AWS (instances, pods and tasks) and Google.
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] => Reach::Never("a cloud's metadata service"),
+        [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Never("an unspecified address"),
+        [0xff00..=0xffff, ..] => Reach::Never("a multicast address"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
+        // Unique local, and the site-local ones that they replaced.
+        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Reach::Private,
+        // Translated into an IPv4 network by a rule of that network (RFC 8215).
+        [0x0064, 0xff9b, 1, ..] => Reach::Private,
+        // Teredo hides the address of its far end.
+        [0x2001, 0, ..] => Reach::Never("a tunnel's address"),
+        _ => Reach::Public,
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, translated (RFC 6052) or 6to4 (RFC 3056).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0..=1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x0064, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_belong_to_somebody() {
+        let check = |address: &str, expected: &str| {
+            let reach = format!("{:?}", reach(address.parse().expect("an address")));
+            assert!(reach.starts_with(expected), "{address}: {reach}");
+        };
+        for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.2.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+            check(public, "Public");
+        }
+        for private in [
+            "127.0.0.1",
+            "127.8.8.8",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "198.18.0.1",
+            "192.0.0.8",
+            "::1",
+            "fd12:3456::1",
+            "fc00::1",
+            "fec0::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "::ffff:0:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b:1::1",
+            "2002:c0a8:0101::1",
+        ] {
+            check(private, "Private");
+        }
+        for never in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.0.0",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "febf::1",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "ff02::1",
+            "2001::1",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+        ] {
+            check(never, "Never");
+        }
+    }
+
+    #[test]
+    fn hosts_are_judged_as_they_will_be_resolved() {
+        let egress = |allow: Option<&[&str]>| {
+            let allow = allow.map(|all| all.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+            Egress::new(allow.as_deref(), false, None).expect("patterns")
+        };
+        let check = |allow: Option<&[&str]>, url: &str, expected: Result<&str, &str>| {
+            let url = Url::parse(url).expect("a URL");
+            match (egress(allow).admits_host(&url), expected) {
+                (Ok(host), Ok(expected)) => assert_eq!(host, expected),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (other, expected) => panic!("{url}: {other:?}, expected {expected:?}"),
+            }
+        };
+        let ours: Option<&[&str]> = Some(&["*.Example.com", "10.0.*"]);
+        check(None, "https://anything.net/", Ok("anything.net"));
+        check(Some(&[]), "https://anything.net/", Err("anything.net is not allowed"));
+        check(ours, "https://dev.shop.EXAMPLE.com/healthz", Ok("dev.shop.example.com"));
+        check(ours, "https://a.example.com./", Ok("a.example.com."));
+        check(ours, "https://example.com.evil.net/", Err("is not allowed"));
+        check(ours, "https://evil.net/?.example.com", Err("is not allowed"));
+        check(ours, "https://evil.net#.example.com", Err("is not allowed"));
+        check(ours, "https://x.example.com@evil.net/", Err("no user"));
+        check(ours, "http://10.0.1.2:8080/", Ok("10.0.1.2"));
+        // However an address is written, it is judged as the address that it is.
+        check(ours, "http://0x0a.0.1.2/", Ok("10.0.1.2"));
+        check(ours, "http://167772418/", Ok("10.0.1.2"));
+        check(ours, "http://2130706433/", Err("127.0.0.1 is not allowed"));
+        check(None, "http://[::ffff:7f00:1]/", Ok("::ffff:7f00:1"));
+        check(None, "file:///etc/passwd", Err("not file:"));
+        check(None, "ftp://example.com/", Err("not ftp:"));
+        assert!(matches!(Egress::new(Some(&["[".to_owned()]), false, None), Err(EgressError::Pattern { .. })));
+    }
+
+    #[test]
+    fn addresses_need_leave() {
+        let check = |private: bool, own: Option<&str>, address: &str, is_here: bool, expected: Option<&str>| {
+            let own = own.map(|own| own.parse().expect("an address"));
+            let egress = Egress::new(None, private, own).expect("no patterns");
+            let judged = egress.admits_address("shop", address.parse().expect("an address"), is_here);
+            let error = judged.err().map(|error| error.to_string());
+            match (error, expected) {
+                (None, None) => {}
+                (Some(error), Some(part)) => assert!(error.contains(part), "{error}"),
+                (error, expected) => panic!("{address}: {error:?}, expected {expected:?}"),
+            }
+        };
+        check(false, None, "8.8.8.8:443", false, None);
+        check(
+            false,
+            None,
+            "10.0.0.1:443",
+            false,
+            Some("shop is at 10.0.0.1, a private address: `egress.private: true`"),
+        );
+        check(true, None, "10.0.0.1:443", false, None);
+        check(true, None, "127.0.0.1:8080", true, None);
+        check(true, None, "169.254.169.254:80", false, Some("metadata"));
+        check(true, Some("127.0.0.1:8080"), "127.0.0.1:8080", true, Some("own listener"));
+        check(true, Some("127.0.0.1:8080"), "[::ffff:127.0.0.1]:8080", true, Some("own listener"));
+        check(true, Some("127.0.0.1:8080"), "127.0.0.1:8081", true, None);
+        check(true, Some("0.0.0.0:8080"), "10.0.0.7:8080", true, Some("own listener"));
+        check(true, Some("0.0.0.0:8080"), "10.0.0.8:8080", false, None);
+        check(true, Some("[::]:8080"), "127.0.0.1:8080", true, Some("own listener"));
+    }
+}
