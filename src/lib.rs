@@ -55,6 +55,9 @@
 //! 13. A deadline counts only time in which this process could hear; one that ends without a signal is held for a person,
 //!     never a reason to roll back. A clock that jumps, or disagrees with the servers', opens no gate.
 
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+
 pub mod model;
 
 pub mod relay;
