@@ -67,3 +67,5 @@ pub mod journal;
 pub mod telemetry;
 
 pub mod clients;
+
+pub mod daemon;

@@ -1,0 +1,207 @@
+//! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
+
+use super::memory::{Known, Memory, Shelf};
+use crate::model::policy::Strategy;
+use crate::model::schedule::Poll;
+use crate::model::{Build, Policy, Release, ReleaseId, Repository, Tag, Why};
+use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashSet};
+
+/// How many candidates a choice holds: the best may be refused or wait for a gate, and the next one goes on.
+const DEPTH: usize = 8;
+
+/// What is to be read for a choice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lack {
+    /// The build under a tag.
+    Build(Repository, Tag),
+    /// Whether a revision is on a branch of a project.
+    Branch { project: String, revision: String, branch: String },
+}
+
+/// Tags that some policy follows or retags in a repository: candidates of no other strategy.
+pub(super) fn reserved(memory: &Memory) -> BTreeMap<&Repository, HashSet<Tag>> {
+    let mut reserved: BTreeMap<&Repository, HashSet<Tag>> = BTreeMap::new();
+    for known in memory.policies.values() {
+        for tag in known.policy.environments.iter().filter_map(|environment| environment.followed_tag()) {
+            for image in &known.policy.images {
+                reserved.entry(&image.repository).or_default().insert(tag.clone());
+            }
+        }
+    }
+    reserved
+}
+
+/// What is known of the tags of one image, for one environment.
+struct Shown {
+    known: BTreeMap<Tag, select::Known>,
+    reserved: HashSet<Tag>,
+}
+
+/// A request of an environment's `select`, over what is known now.
+fn with_request<R>(
+    memory: &Memory,
+    known: &Known,
+    index: usize,
+    now: Timestamp,
+    look: impl FnOnce(&Request<'_>) -> R,
+) -> Option<R> {
+    let policy = &*known.policy;
+    let environment = policy.environments.get(index)?;
+    let select = environment.select.as_ref()?;
+    let all_reserved = reserved(memory);
+    let mut shown = Vec::with_capacity(policy.images.len());
+    for image in &policy.images {
+        let shelf = memory.repositories.get(&image.repository)?;
+        let mut known = shelf.known.clone();
+        if let (Some(branch), Some(project)) = (&select.branch, &image.source) {
+            for entry in known.values_mut() {
+                let revision = entry.build.as_ref().and_then(select::revision);
+                entry.on_branch = match revision {
+                    None if entry.facts_read => Some(false),
+                    None => None,
+                    Some(revision) => memory.placed.get(&(project.clone(), revision, branch.clone())).copied(),
+                };
+            }
+        }
+        let reserved = all_reserved.get(&image.repository).cloned().unwrap_or_default();
+        shown.push(Shown { known, reserved });
+    }
+    let nothing: &[Tag] = &[];
+    let tags = policy.images.iter().zip(&shown).map(|(image, shown)| {
+        let listed = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_deref());
+        Tags { image, tags: listed.unwrap_or(nothing), known: &shown.known, reserved: &shown.reserved }
+    });
+    let tags: Vec<Tags<'_>> = tags.collect();
+    let known_releases = known_releases(known);
+    let request = Request {
+        select,
+        images: &tags,
+        together: policy.together_in(environment),
+        settle: policy.settle,
+        known_releases: &known_releases,
+        own_commits: true,
+        depth: DEPTH,
+        now,
+    };
+    Some(look(&request))
+}
+
+/// Every release that came to some environment of a policy.
+fn known_releases(known: &Known) -> HashSet<ReleaseId> {
+    let arrivals = known.standings.iter().flat_map(|standing| &standing.ledger.arrivals);
+    arrivals.filter_map(|arrival| arrival.release.as_ref()).map(|release| release.id().clone()).collect()
+}
+
+/// The choice of an environment, and what is to be read before there is one; none where it selects nothing.
+pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestamp) -> Option<(Chosen, Vec<Lack>)> {
+    if let Some(unread) = unread(memory, known, index) {
+        return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
+    }
+    let chosen = with_request(memory, known, index, now, select::choose)?;
+    let branch = known.policy.environments.get(index).and_then(|e| e.select.as_ref()).and_then(|s| s.branch.as_ref());
+    let lacks = chosen.wanted.iter().filter_map(|want| lack(memory, &known.policy, want, branch)).collect();
+    Some((chosen, lacks))
+}
+
+/// What is not read yet, of what the strategy needs.
+fn unread(memory: &Memory, known: &Known, index: usize) -> Option<Why> {
+    let select = known.policy.environments.get(index)?.select.as_ref()?;
+    let missing = |shelf: Option<&Shelf>| match (&select.strategy, shelf) {
+        (_, None) => true,
+        (Strategy::Follow(tag), Some(shelf)) => !shelf.followed.contains_key(tag),
+        (_, Some(shelf)) => shelf.tags.is_none(),
+    };
+    let image = known.policy.images.iter().find(|image| missing(memory.repositories.get(&image.repository)))?;
+    let error = memory.repositories.get(&image.repository).and_then(|shelf| shelf.error.clone());
+    Some(Why::Unread { what: image.repository.to_string(), error })
+}
+
+fn lack(memory: &Memory, policy: &Policy, want: &Want, branch: Option<&String>) -> Option<Lack> {
+    let image = policy.image(&want.image)?;
+    let build = || Lack::Build(image.repository.clone(), want.tag.clone());
+    Some(match want.need {
+        Need::Digest | Need::Facts | Need::OwnCommit => build(),
+        Need::Branch => {
+            let known = memory.repositories.get(&image.repository)?.known.get(&want.tag)?;
+            let revision = select::revision(known.build.as_ref()?)?;
+            Lack::Branch { project: image.source.clone()?, revision, branch: branch?.clone() }
+        }
+    })
+}
+
+/// Every tag of an environment's images and what became of it, at most so many, and how many there are in all.
+pub(super) fn explain(
+    memory: &Memory,
+    known: &Known,
+    index: usize,
+    now: Timestamp,
+    max: usize,
+) -> (Vec<super::view::TagView>, usize) {
+    let told = with_request(memory, known, index, now, |request| {
+        let n_tags = request.images.iter().map(|tags| tags.tags.len()).sum();
+        let views = select::explain(request).take(max).map(|(image, tag, fate)| super::view::TagView {
+            image: image.clone(),
+            tag: tag.to_string(),
+            fate: fate.to_string(),
+        });
+        (views.collect(), n_tags)
+    });
+    told.unwrap_or_default()
+}
+
+/// The builds under an environment's tag, image by image; an error where a reading is missing.
+pub(super) fn tagged(
+    memory: &Memory,
+    policy: &Policy,
+    tag: &Tag,
+) -> Result<(BTreeMap<crate::model::ImageName, Build>, Vec<Lack>), Why> {
+    let (mut builds, mut lacks) = (BTreeMap::new(), Vec::new());
+    for image in &policy.images {
+        let shelf = memory.repositories.get(&image.repository);
+        let unread = || Why::Unread {
+            what: format!("tag {tag} of {}", image.repository),
+            error: shelf.and_then(|shelf| shelf.error.clone()),
+        };
+        let shelf = shelf.ok_or_else(unread)?;
+        let Some(digest) = shelf.followed.get(tag).ok_or_else(unread)? else { continue };
+        match shelf.facts.get(digest) {
+            Some(facts) => {
+                let build = Build { tag: tag.clone(), digest: digest.clone(), facts: facts.clone() };
+                builds.insert(image.name.clone(), build);
+            }
+            None => lacks.push(Lack::Build(image.repository.clone(), tag.clone())),
+        }
+    }
+    Ok((builds, lacks))
+}
+
+/// Which repositories are polled, and what is needed of each.
+pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<Repository, super::poll::Need> {
+    let mut needs: BTreeMap<Repository, super::poll::Need> = BTreeMap::new();
+    for known in policies {
+        let policy = &known.policy;
+        let selects = policy.environments.iter().filter_map(|environment| environment.select.as_ref());
+        let lists =
+            selects.filter(|select| !matches!(select.strategy, Strategy::Follow(_) | Strategy::Pinned)).count() > 0;
+        for image in &policy.images {
+            let need = needs.entry(image.repository.clone()).or_default();
+            need.tags |= lists;
+            need.followed.extend(policy.environments.iter().filter_map(|e| e.followed_tag()).cloned());
+            let poll: &Poll = &policy.poll;
+            if !need.polls.contains(poll) {
+                need.polls.push(poll.clone());
+            }
+        }
+    }
+    needs
+}
+
+/// The releases of a choice, or why there is none.
+pub(super) fn releases(chosen: Chosen) -> Result<Vec<Release>, Why> {
+    match chosen.why {
+        Some(why) if chosen.releases.is_empty() => Err(why),
+        Some(_) | None => Ok(chosen.releases),
+    }
+}

@@ -1,0 +1,396 @@
+//! What people tell the daemon, turned into facts: each is kept whole in one transaction, or refused with nothing changed.
+
+use super::Daemon;
+use super::handle::{Command, Refusal, Signal, Target};
+use super::memory::{Known, Standing};
+use crate::model::event::{CheckResult, Event, Order, Verdict};
+use crate::model::policy::{Ballot, CheckMethod};
+use crate::model::{Arrival, Environment, OurCommit, Outcome, Release, Scope, Sequence, text};
+use crate::relay::candidate::{self, Candidates};
+use crate::relay::gate::{self, Standing as GateStanding};
+use crate::relay::{change, facts::Facts};
+
+/// How many releases a list of choices names at the most.
+const LISTED_MAX: usize = 20;
+
+impl Daemon {
+    /// Carries out a command for a person.
+    pub(super) async fn command(&mut self, command: Command, who: &str) -> Result<String, Refusal> {
+        match command {
+            Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), true, "", by, who).await,
+            Command::Reject { target, release, reason, by } => {
+                self.vote(&target, release.as_deref(), false, &reason, by, who).await
+            }
+            Command::Hold { scope, reason, until } => {
+                self.must_exist(&scope)?;
+                let event = Event::Held { who: who.to_owned(), why: text::shown(&reason), until };
+                self.keep(&scope, vec![event]).await?;
+                Ok(format!(
+                    "{scope} is held until {}",
+                    until.map_or("it is resumed".to_owned(), |until| until.to_string())
+                ))
+            }
+            Command::Resume { scope } => self.resume(&scope, who).await,
+            Command::Promote { target, release, force } => self.promote(&target, release.as_deref(), force, who).await,
+            Command::Rollback { target, release, reason } => {
+                self.rollback(&target, release.as_deref(), &reason, who).await
+            }
+            Command::Verify { target } => self.verify(&target, who).await,
+        }
+    }
+
+    /// Keeps a verdict that somebody posted.
+    pub(super) async fn signal(&mut self, signal: Signal) -> Result<String, Refusal> {
+        let journal = self.journal.id().to_owned();
+        let (environment, standing) = self.place(&signal.target)?;
+        let arrival = standing.ledger.in_flight().filter(|arrival| is_named(arrival, &signal.rollout, &journal));
+        // A rollout may have begun that this process does not know yet: its commit is being pushed, or was pushed right
+        // before a restart. Whoever posts about it is asked to post again.
+        let unsure = standing.pin.is_err() || standing.ledger.open_intent().is_some();
+        let arrival = arrival.ok_or_else(|| match unsure {
+            true => Refusal::Unavailable("what runs there is being read: post it again".to_owned()),
+            false => Refusal::Conflict(format!("rollout {} is not in flight here", text::shown(&signal.rollout))),
+        })?;
+        let digests = arrival.release.as_ref().map(|release| release.builds());
+        let same = signal.digests.iter().all(|(image, digest)| {
+            digests.and_then(|builds| builds.get(image)).is_some_and(|build| build.digest == *digest)
+        });
+        if !same {
+            return Err(Refusal::Conflict("the digests are not those of this rollout".to_owned()));
+        }
+        let (rollout, evidence) = (arrival.rollout, text::shown(&signal.evidence));
+        let event = match signal.check {
+            None if environment.rollout.is_empty() => {
+                return Err(Refusal::Conflict(
+                    "this environment waits for no posted signal (`rollout: webhook`)".to_owned(),
+                ));
+            }
+            None => Event::Signalled { rollout, verdict: signal.verdict, who: signal.who, evidence, url: signal.url },
+            Some(check) => {
+                let posted =
+                    |spec: &&crate::model::policy::Check| spec.name == check && spec.method == CheckMethod::Webhook;
+                if environment.verify.iter().find(posted).is_none() {
+                    return Err(Refusal::NotFound(format!(
+                        "there is no check `{}` that is posted",
+                        text::shown(&check)
+                    )));
+                }
+                let result = match signal.verdict {
+                    Verdict::Healthy => CheckResult::Passed,
+                    Verdict::Failed => CheckResult::Failed(format!("{} says so: {evidence}", signal.who)),
+                };
+                Event::Checked { rollout, check, result }
+            }
+        };
+        let repeated = repeats(arrival, &event);
+        let scope = Scope::of(&signal.target.policy, &signal.target.environment);
+        if !repeated {
+            self.keep(&scope, vec![event]).await?;
+        }
+        Ok(format!("kept for rollout {journal}-{rollout}"))
+    }
+
+    async fn vote(
+        &mut self,
+        target: &Target,
+        named: Option<&str>,
+        approve: bool,
+        reason: &str,
+        by: Ballot,
+        who: &str,
+    ) -> Result<String, Refusal> {
+        let scope = Scope::of(&target.policy, &target.environment);
+        let (release, rules) = self.with_facts(target, |facts| {
+            let release = match named {
+                Some(named) => find(facts, named)?,
+                None => the_one_that_waits(facts)?,
+            };
+            Ok((release, gate::fingerprint(facts.environment)))
+        })?;
+        let id = release.id().clone();
+        let mut events = vec![Event::Voted { release: id, rules, approve, who: who.to_owned(), by }];
+        if !approve {
+            let why = format!("rejected: {}", text::shown(reason));
+            events.push(Event::Refused { release: release.clone(), who: who.to_owned(), why });
+        }
+        self.keep(&scope, events).await?;
+        Ok(format!("{} {release} ({}) for {scope}", if approve { "approved" } else { "rejected" }, release.id()))
+    }
+
+    /// Lifts the holds of a scope; an environment that met another journal's commit adopts its pin as it is.
+    async fn resume(&mut self, scope: &Scope, who: &str) -> Result<String, Refusal> {
+        self.must_exist(scope)?;
+        let who = who.to_owned();
+        let mut events = vec![(scope.clone(), Event::Resumed { who: who.clone(), met: None })];
+        for known in self.memory.policies.values() {
+            for (index, standing) in known.standings.iter().enumerate() {
+                let of = Scope::of(&known.policy.name, &known.policy.environments[index].name);
+                if scope.contains(&of) && standing.why.iter().any(|why| why.code() == "JournalIsNew") {
+                    events.extend(self.meet(known, index, &who).into_iter().map(|event| (of.clone(), event)));
+                }
+            }
+        }
+        self.record_all(events).await.ok_or_else(not_kept)?;
+        for known in self.memory.policies.values_mut() {
+            for (environment, standing) in known.policy.environments.iter().zip(&mut known.standings) {
+                if scope.contains(&Scope::of(&known.policy.name, &environment.name)) {
+                    standing.let_through |= standing.too_many.take().is_some();
+                    standing.blocks.clear();
+                }
+            }
+        }
+        self.mark_all();
+        Ok(format!("{scope} is resumed; refusals and HOLD files stand"))
+    }
+
+    /// What it takes to accept what stands, written under a journal that is not this one.
+    fn meet(&self, known: &Known, index: usize, who: &str) -> Vec<Event> {
+        let Some(facts) = self.memory.facts(known, index, &self.moment()) else { return Vec::new() };
+        if let Ok(Some(reading)) = facts.pin {
+            let met = match &reading.ours {
+                OurCommit::Found(trailers) => trailers.commit.clone(),
+                OurCommit::None | OurCommit::LimitReached => reading.tip.clone(),
+            };
+            let release = facts.bind(&reading.pin);
+            let adopted = Event::Adopted { pin: reading.pin.clone(), release, commit: Some(reading.tip.clone()) };
+            return vec![Event::Resumed { who: who.to_owned(), met: Some(met) }, adopted];
+        }
+        let tagged = facts.tagged().filter(|_| facts.environment.is_tag_only());
+        let adopted = tagged.map(|release| {
+            let pin = crate::model::Pin::of(&release, crate::model::PinForm::Digest);
+            Event::Adopted { pin, release: Some(release), commit: None }
+        });
+        adopted.into_iter().collect()
+    }
+
+    async fn promote(
+        &mut self,
+        target: &Target,
+        named: Option<&str>,
+        force: Option<String>,
+        who: &str,
+    ) -> Result<String, Refusal> {
+        let scope = Scope::of(&target.policy, &target.environment);
+        let force = force.map(|reason| text::shown(&reason));
+        let (release, holds) = self.with_facts(target, |facts| {
+            let held = change::stops(facts).into_iter().find(|why| why.code() == "Held");
+            if let Some(held) = held.filter(|_| force.is_none()) {
+                return Err(Refusal::Conflict(format!(
+                    "{held}; resume it first, or promote with --force and a reason"
+                )));
+            }
+            let found = candidate::by_policy(facts);
+            let release = match named {
+                Some(named) => find(facts, named)?,
+                None => newest(&found)?,
+            };
+            if facts.ledger.current().is_some_and(|current| current.is_of(release.id())) {
+                return Err(Refusal::Conflict(format!("{release} is what runs there")));
+            }
+            Ok((release.clone(), !found.releases.contains(&release)))
+        })?;
+        let forced = force.is_some();
+        let order = Order::Promote { release: release.clone(), force, holds };
+        self.keep(&scope, vec![Event::Ordered { order, who: who.to_owned() }]).await?;
+        let then = if forced { "at once, past its gates" } else { "when its gates are open" };
+        let held = if holds { "; the policy would choose another, so its arrival holds the environment" } else { "" };
+        Ok(format!("{release} ({}) goes to {scope} {then}{held}", release.id()))
+    }
+
+    async fn rollback(
+        &mut self,
+        target: &Target,
+        named: Option<&str>,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, Refusal> {
+        let scope = Scope::of(&target.policy, &target.environment);
+        let (to, left) = self.with_facts(target, |facts| {
+            let current = facts.ledger.current().and_then(|current| current.release.clone());
+            let left = current.ok_or_else(|| Refusal::Conflict("nothing that is known runs there".to_owned()))?;
+            let to = match named {
+                Some(named) => find(facts, named)?,
+                None => facts.ledger.last_verified(Some(left.id())).cloned().ok_or_else(|| {
+                    Refusal::Conflict("no other release was ever verified there: name the one to bring back".to_owned())
+                })?,
+            };
+            if to == left {
+                return Err(Refusal::Conflict(format!("{to} is what runs there")));
+            }
+            Ok((to, left))
+        })?;
+        self.must_be_there(target, &to).await?;
+        let why = text::shown(reason);
+        let words = format!("rolled back to {to}: {why}");
+        let order = Order::Rollback { to: to.clone(), why };
+        let who = who.to_owned();
+        let events = vec![
+            Event::Ordered { order, who: who.clone() },
+            Event::Held { who: who.clone(), why: words.clone(), until: None },
+            Event::Refused { release: left.clone(), who, why: words },
+        ];
+        self.keep(&scope, events).await?;
+        Ok(format!("{scope} goes back from {left} to {to} ({}), is held, and refuses {left}", to.id()))
+    }
+
+    /// The builds of a release that is brought back must still be in the registry.
+    async fn must_be_there(&self, target: &Target, release: &Release) -> Result<(), Refusal> {
+        let Some((known, _)) = self.memory.find(&target.policy, &target.environment) else { return Ok(()) };
+        let images = known.policy.images.clone();
+        for image in images {
+            let Some(build) = release.builds().get(&image.name) else { continue };
+            let facts = self.clients.registry.facts(&image.repository, &build.digest).await;
+            facts.map_err(|error| Refusal::Conflict(format!("{release} cannot be brought back: {error}")))?;
+        }
+        Ok(())
+    }
+
+    async fn verify(&mut self, target: &Target, who: &str) -> Result<String, Refusal> {
+        let scope = Scope::of(&target.policy, &target.environment);
+        let (environment, standing) = self.place(target)?;
+        let current =
+            standing.ledger.current().ok_or_else(|| Refusal::Conflict("nothing is pinned there".to_owned()))?;
+        let release = current.release.clone();
+        let release = release.ok_or_else(|| Refusal::Conflict("the pin names nothing that is known".to_owned()))?;
+        let words = if environment.is_unwatched() {
+            "your word is the evidence"
+        } else {
+            "its signals and checks are read again"
+        };
+        let in_flight = standing.ledger.in_flight().map(|arrival| arrival.rollout);
+        let why = format!("{who} asked to verify it again");
+        let ended = |rollout| Event::Ended { rollout, outcome: Outcome::Canceled, why: why.clone() };
+        let mut events: Vec<Event> = in_flight.map(ended).into_iter().collect();
+        events.push(Event::Ordered { order: Order::Verify, who: who.to_owned() });
+        self.keep(&scope, events).await?;
+        Ok(format!("{release} in {scope}: {words}"))
+    }
+
+    async fn keep(&mut self, scope: &Scope, events: Vec<Event>) -> Result<(), Refusal> {
+        if !self.record(scope, events).await {
+            return Err(not_kept());
+        }
+        match &scope.policy {
+            Some(policy) => self.mark(&policy.clone()),
+            None => self.mark_all(),
+        }
+        Ok(())
+    }
+
+    fn place(&self, target: &Target) -> Result<(&Environment, &Standing), Refusal> {
+        let found = self.memory.find(&target.policy, &target.environment);
+        let (known, index) = found.ok_or_else(|| self.no_such(target))?;
+        known.policy.environments.get(index).zip(known.standings.get(index)).ok_or_else(|| self.no_such(target))
+    }
+
+    pub(super) fn with_facts<R>(
+        &self,
+        target: &Target,
+        look: impl FnOnce(&Facts<'_>) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let found = self.memory.find(&target.policy, &target.environment);
+        let (known, index) = found.ok_or_else(|| self.no_such(target))?;
+        let moment = self.moment();
+        let facts = self.memory.facts(known, index, &moment).ok_or_else(|| self.no_such(target))?;
+        look(&facts)
+    }
+
+    fn no_such(&self, target: &Target) -> Refusal {
+        let names = self.memory.policies.values().flat_map(|known| {
+            known
+                .policy
+                .environments
+                .iter()
+                .map(move |environment| format!("{}/{}", known.policy.name, environment.name))
+        });
+        let names: Vec<String> = names.take(LISTED_MAX).collect();
+        let Target { policy, environment } = target;
+        Refusal::NotFound(format!("there is no {policy}/{environment}; there are: {}", names.join(", ")))
+    }
+
+    fn must_exist(&self, scope: &Scope) -> Result<(), Refusal> {
+        let mut scopes = self.memory.policies.values().flat_map(|known| {
+            known.policy.environments.iter().map(|environment| Scope::of(&known.policy.name, &environment.name))
+        });
+        let named = scope.policy.is_some() || scope.environment.is_some();
+        if named && !scopes.any(|of| scope.contains(&of)) {
+            return Err(Refusal::NotFound(format!("nothing is named by {scope}")));
+        }
+        Ok(())
+    }
+}
+
+fn not_kept() -> Refusal {
+    Refusal::Unavailable("the journal did not take it: nothing was changed; the log says why".to_owned())
+}
+
+/// Whether a sender means this rollout: by its id, or by the commit that began it.
+fn is_named(arrival: &Arrival, named: &str, journal: &str) -> bool {
+    let Sequence(rollout) = arrival.rollout;
+    named == format!("{journal}-{rollout}") || arrival.commit.as_ref().is_some_and(|commit| commit.as_str() == named)
+}
+
+/// Whether the rollout knows this already, so that a sender who repeats itself adds nothing.
+fn repeats(arrival: &Arrival, event: &Event) -> bool {
+    match event {
+        Event::Signalled { verdict, .. } => arrival.signal.as_ref().is_some_and(|signal| signal.verdict == *verdict),
+        Event::Checked { check, result, .. } => arrival.checks.get(check) == Some(result),
+        _ => false,
+    }
+}
+
+/// The candidate that waits for nothing but votes; more than one is for a person to name.
+fn the_one_that_waits(facts: &Facts<'_>) -> Result<Release, Refusal> {
+    let found = candidate::candidates(facts);
+    let waits = |release: &&Release| {
+        gate::standings(facts, release)
+            .iter()
+            .any(|standing| matches!(standing, GateStanding::Shut(why) if why.code() == "ApprovalsMissing"))
+    };
+    let mut waiting = found.releases.iter().filter(waits);
+    let Some(first) = waiting.next() else {
+        return Err(Refusal::NotFound("nothing waits for approval there".to_owned()));
+    };
+    let others: Vec<String> = waiting.take(LISTED_MAX).map(|release| format!("{} ({release})", release.id())).collect();
+    if others.is_empty() {
+        return Ok(first.clone());
+    }
+    let list = format!("{} ({first}), {}", first.id(), others.join(", "));
+    Err(Refusal::Ambiguous(format!("more than one release waits, name one: {list}")))
+}
+
+fn newest(found: &Candidates) -> Result<Release, Refusal> {
+    found.releases.first().cloned().ok_or_else(|| {
+        let why: Vec<String> = found.passed_over.iter().map(ToString::to_string).collect();
+        Refusal::NotFound(format!("there is no candidate: {}", why.join("; ")))
+    })
+}
+
+/// The release that a person names by its id, a tag or a digest, among all that the environment may know.
+fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
+    let chosen = facts.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
+    let ledgers = facts.before.iter().copied().chain([facts.ledger]).chain(facts.from.map(|from| from.ledger));
+    let arrived =
+        ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|arrival| arrival.release.as_ref());
+    let tagged = facts.tagged();
+    let mut found: Vec<&Release> = Vec::new();
+    for release in chosen.chain(arrived).chain(&tagged) {
+        let builds = || release.builds().values();
+        let is = release.id().as_str() == named
+            || builds().any(|build| build.tag.as_str() == named || build.digest.as_str() == named);
+        if is && !found.contains(&release) {
+            found.push(release);
+        }
+    }
+    match found.as_slice() {
+        [] => Err(Refusal::NotFound(format!(
+            "no release is known by `{}`: name an id, a tag or a digest",
+            text::shown(named)
+        ))),
+        [one] => Ok((*one).clone()),
+        several => {
+            let list: Vec<String> = several.iter().take(LISTED_MAX).map(|r| format!("{} ({r})", r.id())).collect();
+            Err(Refusal::Ambiguous(format!("more than one release is meant, name one by its id: {}", list.join(", "))))
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The way into a running daemon: what people and webhooks ask of it, and what it answers.
+//!
+//! Everything that changes something goes through the one loop that also makes the passes, so that what was answered is
+//! in the journal and nothing is decided on half a change.
+
+use super::view::{Explanation, HistoryView, PlanView, Status};
+use crate::model::event::Verdict;
+use crate::model::policy::Ballot;
+use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many requests may wait for the loop: more are answered `busy`.
+const REQUESTS_MAX: usize = 1024;
+
+/// The way into a running daemon.
+#[derive(Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+}
+
+/// The loop's end of it: what was asked, in order.
+pub struct Requests(mpsc::Receiver<Request>);
+
+/// A way in, and the end where what is asked comes out.
+#[must_use]
+pub fn channel() -> (Handle, Requests) {
+    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+    (Handle { requests }, Requests(asked))
+}
+
+impl Requests {
+    /// The next request; none once the last [`Handle`] is gone.
+    pub async fn next(&mut self) -> Option<Request> {
+        self.0.recv().await
+    }
+}
+
+/// What a person tells the daemon to do; who they are was checked before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Votes for a release; none = the one that waits.
+    Approve {
+        /// Where.
+        target: Target,
+        /// Which: an id, a tag or a digest.
+        release: Option<String>,
+        /// Where the vote was given.
+        by: Ballot,
+    },
+    /// Refuses a release; none = the one that waits.
+    Reject {
+        /// Where.
+        target: Target,
+        /// Which.
+        release: Option<String>,
+        /// Why.
+        reason: String,
+        /// Where the vote was given.
+        by: Ballot,
+    },
+    /// Stops changes.
+    Hold {
+        /// Of what.
+        scope: Scope,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Option<Timestamp>,
+    },
+    /// Lifts holds, a lost rollout, `JournalIsNew` and `TooManyChanges`.
+    Resume {
+        /// Of what.
+        scope: Scope,
+    },
+    /// Orders a release; none = the candidate.
+    Promote {
+        /// Where.
+        target: Target,
+        /// Which.
+        release: Option<String>,
+        /// Passes gates and holds, for this reason.
+        force: Option<String>,
+    },
+    /// Brings a release back; none = the last verified one before.
+    Rollback {
+        /// Where.
+        target: Target,
+        /// Which.
+        release: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Reads the signals and runs the checks again for what the pin says.
+    Verify {
+        /// Where.
+        target: Target,
+    },
+}
+
+/// One environment of one policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The policy.
+    pub policy: PolicyName,
+    /// The environment.
+    pub environment: EnvironmentName,
+}
+
+/// A posted verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// Where.
+    pub target: Target,
+    /// The rollout: its id (`<journal id>-<sequence>`) or the full id of the GitOps commit that began it.
+    pub rollout: String,
+    /// The smoke test it is about; none = the rollout's signals.
+    pub check: Option<String>,
+    /// The digests that were looked at: they must be the rollout's.
+    pub digests: BTreeMap<ImageName, Digest>,
+    /// What it says; for a check, `Healthy` is passed.
+    pub verdict: Verdict,
+    /// What the sender says of it.
+    pub evidence: String,
+    /// Where one reads more.
+    pub url: Option<String>,
+    /// Who sent it.
+    pub who: String,
+}
+
+/// Why a command was not carried out. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such policy, environment or release.
+    #[error("{0}")]
+    NotFound(String),
+    /// More than one thing is meant: they are listed.
+    #[error("{0}")]
+    Ambiguous(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
+    /// The daemon is stopping, or has too much to do, or its journal failed.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What the loop is asked, and where the answer goes.
+pub enum Request {
+    /// Do something, for whom.
+    Command(Command, String, oneshot::Sender<Result<String, Refusal>>),
+    /// Keep a verdict.
+    Signal(Signal, oneshot::Sender<Result<String, Refusal>>),
+    /// Show everything.
+    Status(oneshot::Sender<Status>),
+    /// Show why.
+    Explain(Target, oneshot::Sender<Result<Explanation, Refusal>>),
+    /// Show what a pass would do.
+    Plan(Option<PolicyName>, oneshot::Sender<Result<Vec<PlanView>, Refusal>>),
+    /// Show what happened, newest first: of what, before which entry, how many.
+    History(Option<Scope>, Option<u64>, u32, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
+    /// Read this repository now.
+    Wake(Repository),
+    /// Read the policies and all branches now.
+    Reload,
+}
+
+impl Handle {
+    /// Carries out a command for a person; the answer is one sentence of what was kept.
+    ///
+    /// # Errors
+    /// When it is not carried out: nothing was changed.
+    pub async fn command(&self, command: Command, who: &str) -> Result<String, Refusal> {
+        let who = who.to_owned();
+        self.ask(|reply| Request::Command(command, who, reply)).await?
+    }
+
+    /// Keeps a posted verdict; it is in the journal before this returns.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] when nothing of it is in flight.
+    pub async fn signal(&self, signal: Signal) -> Result<String, Refusal> {
+        self.ask(|reply| Request::Signal(signal, reply)).await?
+    }
+
+    /// Everything at one glance.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn status(&self) -> Result<Status, Refusal> {
+        self.ask(Request::Status).await
+    }
+
+    /// Why an environment runs what it runs.
+    ///
+    /// # Errors
+    /// When there is no such environment.
+    pub async fn explain(&self, target: Target) -> Result<Explanation, Refusal> {
+        self.ask(|reply| Request::Explain(target, reply)).await?
+    }
+
+    /// What a pass would do.
+    ///
+    /// # Errors
+    /// When there is no such policy.
+    pub async fn plan(&self, policy: Option<PolicyName>) -> Result<Vec<PlanView>, Refusal> {
+        self.ask(|reply| Request::Plan(policy, reply)).await?
+    }
+
+    /// What happened, newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn history(&self, of: Option<Scope>, before: Option<u64>, n: u32) -> Result<Vec<HistoryView>, Refusal> {
+        self.ask(|reply| Request::History(of, before, n, reply)).await?
+    }
+
+    /// Reads a repository now; a wake-up carries no facts, so a lost one costs time alone.
+    pub fn wake(&self, repository: Repository) {
+        let sent = self.requests.try_send(Request::Wake(repository));
+        if let Err(error) = sent {
+            tracing::debug!(error = %error, "a wake-up was dropped; the next poll reads the repository");
+        }
+    }
+
+    /// Reads the policies and all branches again.
+    pub fn reload(&self) {
+        if let Err(error) = self.requests.try_send(Request::Reload) {
+            tracing::warn!(error = %error, "there is too much to do to reload just now: try again");
+        }
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {
+        let stopping = || Refusal::Unavailable("the daemon is stopping".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+}

@@ -1,0 +1,205 @@
+//! Readings that a choice lacks: builds under tags, and whether a revision is on a branch.
+
+use super::Daemon;
+use super::choose::Lack;
+use super::message::{Message, Observation};
+use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
+use crate::relay::select;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a tag that could not be read is left alone.
+const RETRY: SignedDuration = SignedDuration::from_secs(30);
+
+impl Daemon {
+    /// Has something read that is lacking, unless it is being read already or failed a moment ago.
+    pub(super) fn learn(&mut self, lack: Lack) {
+        match lack {
+            Lack::Build(repository, tag) => self.learn_build(repository, tag),
+            Lack::Branch { project, revision, branch } => self.learn_branch(project, revision, branch),
+        }
+    }
+
+    fn learn_build(&mut self, repository: Repository, tag: Tag) {
+        let now = self.clock.now();
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        if shelf.failed.get(&tag).is_some_and(|(until, _)| now < *until) || !shelf.learning.insert(tag.clone()) {
+            return;
+        }
+        let known =
+            shelf.followed.get(&tag).cloned().flatten().or_else(|| {
+                shelf.known.get(&tag).and_then(|known| known.build.as_ref()).map(|build| build.digest.clone())
+            });
+        let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
+        let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
+        self.tasks.spawn(async move {
+            let Ok(_slot) = slots.acquire().await else { return };
+            let read = async {
+                let digest = match known {
+                    Some(digest) => Some(digest),
+                    None => registry.digest(&repository, &tag).await?,
+                };
+                let Some(digest) = digest else { return Ok(None) };
+                let facts = match facts {
+                    Some(facts) => facts,
+                    None => registry.facts(&repository, &digest).await?,
+                };
+                Ok(Some(Build { tag: tag.clone(), digest, facts }))
+            };
+            let result = read.await.map_err(|error: crate::clients::registry::RegistryError| error.to_string());
+            let _sent = out.send(Message::Learned { repository, tag, result }).await;
+        });
+    }
+
+    fn learn_branch(&mut self, project: String, revision: String, branch: String) {
+        let Some(gitlab) = self.clients.gitlab.clone() else { return };
+        let key = (project.clone(), revision.clone(), branch.clone());
+        if !self.memory.placing.insert(key) {
+            return;
+        }
+        let (out, slots) = (self.out.clone(), self.clients.readings.clone());
+        self.tasks.spawn(async move {
+            let Ok(_slot) = slots.acquire().await else { return };
+            let read = async {
+                let Some(sha) = gitlab.resolve(&project, &revision).await? else { return Ok(false) };
+                gitlab.is_on_branch(&project, &sha, &branch).await
+            };
+            let result = read.await.map_err(|error: crate::clients::gitlab::GitLabError| error.to_string());
+            if result.is_err() {
+                // It counts as being asked until then, so that nobody asks again at once.
+                tokio::time::sleep(RETRY.unsigned_abs()).await;
+            }
+            let _sent = out.send(Message::Placed { project, revision, branch, result }).await;
+        });
+    }
+
+    /// Takes in a build that was read: its facts are kept for ever, and the tag's first digest with them.
+    pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Option<Build>, String>) {
+        let now = self.clock.now();
+        let build = match result {
+            Ok(build) => build,
+            Err(error) => {
+                let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+                shelf.learning.remove(&tag);
+                tracing::warn!(repository.name = %repository, image.tag = %tag, error = %error, "{repository}:{tag} could not be read: {error}");
+                let until = now.saturating_add(RETRY).unwrap_or(now);
+                shelf.failed.insert(tag, (until, error));
+                return;
+            }
+        };
+        let digest = build.as_ref().map(|build| build.digest.clone());
+        let sighted =
+            self.journal.sight(&repository, crate::journal::Extent::Tags, &[(tag.clone(), digest)], now).await;
+        let sighting = match sighted {
+            Ok(mut sighted) => sighted.remove(&tag),
+            Err(error) => {
+                tracing::error!(error = %error, "a sighting was not kept");
+                None
+            }
+        };
+        if let Some(build) = &build {
+            let facts = [(build.digest.clone(), build.facts.clone())];
+            if let Err(error) = self.journal.remember_builds(&repository, &facts).await {
+                tracing::error!(error = %error, "the facts of a build were not kept; they are read again after a restart");
+            }
+        }
+        let own_commit = match &build {
+            Some(build) => self.is_own_commit(select::revision(build)).await,
+            None => false,
+        };
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        shelf.learning.remove(&tag);
+        shelf.failed.remove(&tag);
+        let was = sighting.as_ref().and_then(|sighting| sighting.first.clone());
+        let seen = sighting.as_ref().map(|sighting| sighting.first_seen).or(Some(now));
+        if let Some(build) = &build {
+            shelf.facts.insert(build.digest.clone(), build.facts.clone());
+        }
+        let build = build.map(|build| Build { facts: BuildFacts { seen, ..build.facts.clone() }, ..build });
+        let known = select::Known { build, facts_read: true, on_branch: None, own_commit: Some(own_commit), was };
+        shelf.known.insert(tag, known);
+        self.mark_users(&repository);
+    }
+
+    /// Whether a revision is one of our own commits, in any of the repositories that we write to.
+    async fn is_own_commit(&self, revision: Option<String>) -> bool {
+        let Some(revision) = revision else { return false };
+        for reader in self.readers.values() {
+            if reader.mirror.is_ours(&revision).await.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes in whether a revision is on a branch.
+    pub(super) fn placed(&mut self, key: (String, String, String), result: Result<bool, String>) {
+        self.memory.placing.remove(&key);
+        match result {
+            Ok(on_branch) => {
+                self.memory.placed.insert(key, on_branch);
+                self.mark_all();
+            }
+            Err(error) => {
+                tracing::warn!(gitlab.project = %key.0, error = %error, "whether {} is on {} could not be asked", key.1, key.2);
+            }
+        }
+    }
+
+    /// Takes in what a registry said of a repository.
+    pub(super) async fn observed(&mut self, repository: Repository, now: Timestamp, observation: Observation) {
+        if let Some(tags) = &observation.tags
+            && self.times_matter(&repository)
+        {
+            let listed: Vec<(Tag, Option<Digest>)> = tags.iter().map(|tag| (tag.clone(), None)).collect();
+            match self.journal.sight(&repository, crate::journal::Extent::List, &listed, now).await {
+                Ok(sighted) => {
+                    let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+                    shelf.seen = sighted.into_iter().map(|(tag, sighting)| (tag, sighting.first_seen)).collect();
+                }
+                Err(error) => tracing::error!(error = %error, "the tags of {repository} were not kept"),
+            }
+        }
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        let changed = shelf.read_at.is_none()
+            || shelf.error.is_some()
+            || observation.tags.is_some() && shelf.tags != observation.tags
+            || shelf.followed != observation.followed;
+        shelf.error = None;
+        shelf.read_at = Some(now);
+        if !changed {
+            return;
+        }
+        if let Some(tags) = observation.tags {
+            let present: std::collections::HashSet<&Tag> = tags.iter().collect();
+            shelf.known.retain(|tag, _| present.contains(tag) || observation.followed.contains_key(tag));
+            shelf.tags = Some(tags);
+        }
+        for (tag, digest) in &observation.followed {
+            let known = shelf.known.get(tag).and_then(|known| known.build.as_ref()).map(|build| &build.digest);
+            if known != digest.as_ref() {
+                shelf.known.remove(tag);
+            }
+        }
+        shelf.followed = observation.followed;
+        self.mark_users(&repository);
+    }
+
+    /// Whether any environment that selects here compares times that only a sighting tells.
+    fn times_matter(&self, repository: &Repository) -> bool {
+        use crate::model::policy::Strategy;
+        let users = self
+            .memory
+            .policies
+            .values()
+            .filter(|known| known.policy.images.iter().any(|i| i.repository == *repository));
+        let mut selects = users.flat_map(|known| &known.policy.environments).filter_map(|e| e.select.as_ref());
+        selects.any(|select| matches!(select.strategy, Strategy::Newest(_)) || !select.min_age.get().is_zero())
+    }
+
+    /// Marks the policies that use a repository.
+    pub(super) fn mark_users(&mut self, repository: &Repository) {
+        let uses = |known: &&super::memory::Known| known.policy.images.iter().any(|i| i.repository == *repository);
+        let users: Vec<_> = self.memory.policies.values().filter(uses).map(|known| known.policy.name.clone()).collect();
+        users.iter().for_each(|user| self.mark(user));
+    }
+}

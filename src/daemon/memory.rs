@@ -1,0 +1,213 @@
+//! What the daemon knows in memory: readings of the outside and the journal folded. All of it can be read again.
+
+use super::message::HoldFile;
+use crate::model::policy::{Promote, Select};
+use crate::model::{
+    Build, BuildFacts, CommitId, Digest, EnvironmentName, ImageName, Ledger, PinReading, Policy, PolicyName, Release,
+    ReleaseId, Repository, Scope, Tag, Why,
+};
+use crate::relay::facts::{Block, Facts, From};
+use crate::relay::select;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Everything that is known at this moment.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The policies, by name.
+    pub(super) policies: BTreeMap<PolicyName, Known>,
+    /// Files that could not be used, as text with file and line.
+    pub(super) broken: Vec<String>,
+    /// HOLD files, by the repository of the policies they stand beside.
+    pub(super) holds: BTreeMap<Option<String>, Vec<HoldFile>>,
+    /// What is known of each image repository.
+    pub(super) repositories: BTreeMap<Repository, Shelf>,
+    /// What is known of each branch: (repository's name, branch).
+    pub(super) branches: BTreeMap<(String, String), Branch>,
+    /// Whether revisions are on branches: (project, revision, branch). Bounded by what is chosen.
+    pub(super) placed: HashMap<(String, String, String), bool>,
+    /// What is being asked of these.
+    pub(super) placing: BTreeSet<(String, String, String)>,
+    /// By how much the clock is doubted.
+    pub(super) doubt: Option<std::time::Duration>,
+}
+
+/// A policy and the standing of its environments.
+pub(super) struct Known {
+    /// The policy, or its last good text's.
+    pub(super) policy: Arc<Policy>,
+    /// Why its file is broken now.
+    pub(super) broken: Option<Why>,
+    /// Its environments' standings, in order.
+    pub(super) standings: Vec<Standing>,
+}
+
+/// Where an environment stands, as of the last readings.
+pub(super) struct Standing {
+    /// The journal, folded.
+    pub(super) ledger: Ledger,
+    /// The pin.
+    pub(super) pin: Result<Option<PinReading>, Why>,
+    /// The builds under its tag.
+    pub(super) tag: Result<Option<BTreeMap<ImageName, Build>>, Why>,
+    /// What is selected.
+    pub(super) chosen: Result<Vec<Release>, Why>,
+    /// What a client found unfit.
+    pub(super) unfit: BTreeMap<ReleaseId, Why>,
+    /// The effect that is being made.
+    pub(super) busy: Option<&'static str>,
+    /// Effects that failed.
+    pub(super) blocks: Vec<Block>,
+    /// The tip that was last written on: what failed there is tried again at once on another.
+    pub(super) tried_at: Option<CommitId>,
+    /// How many effects failed in a row.
+    pub(super) n_failures: u32,
+    /// Smoke tests that are being done.
+    pub(super) checking: BTreeSet<String>,
+    /// Why nothing happens.
+    pub(super) why: Vec<Why>,
+    /// The limit on changes that stopped it, until it is resumed.
+    pub(super) too_many: Option<Why>,
+    /// Whether a person let it change past that limit.
+    pub(super) let_through: bool,
+}
+
+impl Standing {
+    /// The standing of an environment of which the journal says this.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        let unread = |what: &str| Why::Unread { what: what.to_owned(), error: None };
+        Self {
+            ledger,
+            pin: Err(unread("the GitOps repository")),
+            tag: Err(unread("the registry")),
+            chosen: Err(unread("the registry")),
+            unfit: BTreeMap::new(),
+            busy: None,
+            blocks: Vec::new(),
+            tried_at: None,
+            n_failures: 0,
+            checking: BTreeSet::new(),
+            why: Vec::new(),
+            too_many: None,
+            let_through: false,
+        }
+    }
+}
+
+/// What is known of an image repository.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// Its tags.
+    pub(super) tags: Option<Arc<[Tag]>>,
+    /// The digests under followed tags.
+    pub(super) followed: BTreeMap<Tag, Option<Digest>>,
+    /// What is known of tags and their builds.
+    pub(super) known: BTreeMap<Tag, select::Known>,
+    /// What is known of digests.
+    pub(super) facts: BTreeMap<Digest, BuildFacts>,
+    /// When each tag was first seen.
+    pub(super) seen: BTreeMap<Tag, Timestamp>,
+    /// Tags that are being read.
+    pub(super) learning: BTreeSet<Tag>,
+    /// Tags that could not be read, and when they may be tried again.
+    pub(super) failed: BTreeMap<Tag, (Timestamp, String)>,
+    /// When it was last read.
+    pub(super) read_at: Option<Timestamp>,
+    /// Why the last reading failed.
+    pub(super) error: Option<String>,
+}
+
+/// What is known of a branch.
+#[derive(Default)]
+pub(super) struct Branch {
+    /// Its tip.
+    pub(super) tip: Option<CommitId>,
+    /// When it was last read.
+    pub(super) read_at: Option<Timestamp>,
+    /// Why the last reading failed.
+    pub(super) error: Option<String>,
+}
+
+/// What a pass needs besides the readings.
+pub(super) struct Moment<'a> {
+    /// The time.
+    pub(super) now: Timestamp,
+    /// The journal's id.
+    pub(super) journal: &'a str,
+    /// Since when this process hears.
+    pub(super) since: Timestamp,
+}
+
+impl Memory {
+    /// An environment's policy, place and standing.
+    pub(super) fn find(&self, policy: &PolicyName, environment: &EnvironmentName) -> Option<(&Known, usize)> {
+        let known = self.policies.get(policy)?;
+        let index = known.policy.environments.iter().position(|e| e.name == *environment)?;
+        Some((known, index))
+    }
+
+    /// The standing of the environment that a scope names.
+    pub(super) fn standing_mut(&mut self, scope: &Scope) -> Option<&mut Standing> {
+        let known = self.policies.get_mut(scope.policy.as_ref()?)?;
+        let environment = scope.environment.as_ref()?;
+        let index = known.policy.environments.iter().position(|e| e.name == *environment)?;
+        known.standings.get_mut(index)
+    }
+
+    /// The facts about one environment.
+    pub(super) fn facts<'a>(&'a self, known: &'a Known, index: usize, moment: &Moment<'a>) -> Option<Facts<'a>> {
+        let policy = &*known.policy;
+        let (environment, standing) = (policy.environments.get(index)?, known.standings.get(index)?);
+        let from = environment.promote.as_ref().and_then(|Promote { from, .. }| {
+            let at = policy.environments.iter().position(|e| e.name == *from)?;
+            Some(From { environment: policy.environments.get(at)?, ledger: &known.standings.get(at)?.ledger })
+        });
+        let selects = |select: &Select| select.strategy != crate::model::policy::Strategy::Pinned;
+        let chosen = match environment.select.as_ref().is_some_and(selects) {
+            true => standing.chosen.as_ref().map(Vec::as_slice).map_err(Clone::clone),
+            false => Ok(&[][..]),
+        };
+        let tag = match environment.followed_tag() {
+            Some(_) => standing.tag.as_ref().map(Option::as_ref).map_err(Clone::clone),
+            None => Ok(None),
+        };
+        Some(Facts {
+            now: moment.now,
+            journal: moment.journal,
+            policy,
+            environment,
+            ledger: &standing.ledger,
+            from,
+            before: known.standings.iter().take(index).map(|standing| &standing.ledger).collect(),
+            pin: standing.pin.as_ref().map(Option::as_ref).map_err(Clone::clone),
+            tag,
+            chosen,
+            stops: self.stops(known, index),
+            unfit: &standing.unfit,
+            checking: &standing.checking,
+            followed_since: moment.since,
+            blocks: &standing.blocks,
+        })
+    }
+
+    /// What stops every new change of an environment, besides the holds of its ledger.
+    fn stops(&self, known: &Known, index: usize) -> Vec<Why> {
+        let (policy, standing) = (&known.policy, &known.standings[index]);
+        let environment = &policy.environments[index].name;
+        let mut stops: Vec<Why> = known.broken.iter().cloned().collect();
+        stops.extend(self.doubt.map(|by| Why::ClockDoubtful { by: by.into() }));
+        stops.extend(standing.too_many.iter().filter(|_| !standing.let_through).cloned());
+        let names = |file: &&HoldFile| {
+            let named = file.name.strip_prefix("HOLD").map(|rest| rest.trim_start_matches('.'));
+            named.is_some_and(|n| n.is_empty() || n == policy.name.as_str() || n == environment.as_str())
+        };
+        let files = self.holds.get(&policy.origin.repository).into_iter().flatten().filter(names);
+        stops.extend(files.map(|file| Why::Held {
+            who: format!("{} (file {})", file.who, file.name),
+            reason: file.reason.clone(),
+            until: None,
+        }));
+        stops
+    }
+}

@@ -1,0 +1,92 @@
+//! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
+
+use super::handle::Request;
+use crate::model::event::CheckResult;
+use crate::model::policy::PolicyOrigin;
+use crate::model::{Build, CommitId, Digest, Pin, PinReading, Repository, Scope, Sequence, Tag, Why};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One thing that happened outside of the loop.
+pub(super) enum Message {
+    /// A repository was read, or could not be.
+    Observed { repository: Repository, at: Timestamp, result: Result<Observation, String> },
+    /// A tag's build was read, or could not be; none = the tag is gone.
+    Learned { repository: Repository, tag: Tag, result: Result<Option<Build>, String> },
+    /// Whether a revision is on a branch was read, or could not be.
+    Placed { project: String, revision: String, branch: String, result: Result<bool, String> },
+    /// A branch of a GitOps repository was read, or could not be.
+    Read { repository: String, branch: String, at: Timestamp, result: Result<BranchReading, String> },
+    /// Policy files were read, or could not be.
+    Policies { repository: Option<String>, result: Result<PolicyFiles, String> },
+    /// An effect came to its end.
+    Done { scope: Scope, done: Done },
+    /// Somebody asks.
+    Asked(Request),
+    /// Nothing: time passed.
+    Tick,
+}
+
+/// What a registry said of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Observation {
+    /// Its tags, where anything selects among them.
+    pub(super) tags: Option<Arc<[Tag]>>,
+    /// The digests under the tags that are followed or retagged.
+    pub(super) followed: BTreeMap<Tag, Option<Digest>>,
+}
+
+/// What a branch says at its tip.
+pub(super) struct BranchReading {
+    /// The tip.
+    pub(super) tip: CommitId,
+    /// How many pushes of ours the branch had when it was read: a reading that one of them overtook is dropped.
+    pub(super) generation: u64,
+    /// The pin of each environment that is written there; empty where the tip was known.
+    pub(super) pins: Vec<(Scope, Result<PinReading, Why>)>,
+}
+
+/// The policy files of one place, and the HOLD files beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PolicyFiles {
+    /// Policies and their cases.
+    pub(super) files: Vec<(PolicyOrigin, String)>,
+    /// HOLD files.
+    pub(super) holds: Vec<HoldFile>,
+}
+
+/// A file that holds what its name says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HoldFile {
+    /// `HOLD`, `HOLD.prod` or `HOLD.shop`.
+    pub(super) name: String,
+    /// Its text.
+    pub(super) reason: String,
+    /// Who committed it.
+    pub(super) who: String,
+}
+
+/// What became of an effect.
+pub(super) enum Done {
+    /// A retag: done, or why not.
+    Retag { intent: Sequence, tag: Tag, result: Result<(), String> },
+    /// A write.
+    Write { intent: Sequence, written: Written },
+    /// A smoke test.
+    Check { rollout: Sequence, check: String, result: CheckResult },
+    /// A tag that a release was chosen by names another digest now.
+    TagMoved { intent: Sequence, why: Why },
+}
+
+/// What became of a write.
+pub(super) enum Written {
+    /// It stands on the branch, where the pin now reads so.
+    Committed(CommitId, Pin),
+    /// The branch moved, or the pin is not what was judged: read again, judge again.
+    Raced,
+    /// It was not made.
+    Failed(String),
+    /// Nobody knows whether it was made: the branch tells.
+    Unknown(String),
+}

@@ -1,0 +1,286 @@
+//! The shell around the decisions: readings come in, one loop makes passes, effects go out.
+//!
+//! ```text
+//!   poll (one a repository) ──┐                          ┌── writer (one a branch)
+//!   read (one a git remote) ──┼──> loop: pass, record ───┼── retag, check (one an environment)
+//!   server (people, signals) ─┘        │                 └── outbox (one a GitLab project)
+//!                                      └── journal
+//! ```
+//!
+//! The loop owns the memory, so nothing is locked: readings, answers and the ends of effects reach it as messages, and
+//! it alone writes the journal's entries. Effects run beside it, one for an environment at a time.
+
+mod apply;
+mod choose;
+pub mod clock;
+mod command;
+mod connect;
+mod directory;
+pub mod handle;
+mod learn;
+mod memory;
+mod message;
+mod outbox;
+mod perform;
+mod plan;
+mod poll;
+mod read;
+mod round;
+mod show;
+mod take;
+pub mod view;
+mod writer;
+
+pub use clock::Clock;
+pub use connect::{Clients, journal_path};
+pub use handle::{Command, Handle, Refusal, Signal, Target};
+
+use crate::config::{Config, Mode};
+use crate::journal::{Journal, JournalError};
+use crate::model::{Entry, Ledger, PolicyName, Repository, Scope};
+use crate::telemetry::Metrics;
+use clock::Watch;
+use jiff::Timestamp;
+use memory::{Memory, Moment};
+use message::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How many messages may wait for the loop: senders wait beyond that, so nothing is lost.
+const MESSAGES_MAX: usize = 4096;
+/// How often time alone makes a pass look again, at the least: windows, soaks and deadlines are that exact.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the effects in hand may take to end when the daemon stops: a push of many commits with its retries.
+const EFFECTS_END_WITHIN: Duration = Duration::from_secs(120);
+/// How long readings and senders may take to end when the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal could not be opened or read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A client could not be made from the configuration.
+    #[error("{0}")]
+    Client(String),
+}
+
+/// One daemon: the loop and what it owns.
+pub struct Daemon {
+    config: Arc<Config>,
+    journal: Arc<Journal>,
+    clients: Clients,
+    clock: Clock,
+    metrics: Metrics,
+    memory: Memory,
+    /// The journal's entries, folded for each environment that was ever named; policies come and go.
+    entries: BTreeMap<Scope, Vec<Entry>>,
+    watch: Watch,
+    since: Timestamp,
+    due: BTreeSet<(PolicyName, usize)>,
+    pollers: BTreeMap<Repository, (watch::Sender<poll::Need>, Arc<Notify>)>,
+    readers: BTreeMap<String, ReaderTask>,
+    writers: BTreeMap<(String, String), mpsc::Sender<writer::WriteOrder>>,
+    outboxes: BTreeMap<String, Arc<Notify>>,
+    out: mpsc::Sender<Message>,
+    inbox: mpsc::Receiver<Message>,
+    tasks: TaskTracker,
+    readings: TaskTracker,
+    stop: CancellationToken,
+    senders: TaskTracker,
+    sources: BTreeMap<Option<String>, Vec<(crate::model::policy::PolicyOrigin, String)>>,
+    acts: bool,
+    /// When something was kept or begun last.
+    active: tokio::time::Instant,
+}
+
+/// The loop's end of a reader.
+struct ReaderTask {
+    orders: watch::Sender<read::Orders>,
+    wake: Arc<Notify>,
+    tips: read::Tips,
+    mirror: Arc<crate::clients::git::Mirror>,
+}
+
+impl Daemon {
+    /// Opens what is needed; nothing is read or changed outside yet.
+    ///
+    /// # Errors
+    /// When the journal is locked or broken, or a client cannot be made from the configuration.
+    pub async fn open(
+        config: Arc<Config>,
+        journal: Arc<Journal>,
+        clients: Clients,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        let (out, inbox) = mpsc::channel(MESSAGES_MAX);
+        let now = clock.now();
+        let acts = config.mode == Mode::Act;
+        let mut daemon = Self {
+            config,
+            journal,
+            clients,
+            watch: Watch::new(now, tokio::time::Instant::now()),
+            since: now,
+            clock,
+            metrics,
+            memory: Memory::default(),
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            pollers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            outboxes: BTreeMap::new(),
+            out,
+            inbox,
+            tasks: TaskTracker::new(),
+            readings: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            senders: TaskTracker::new(),
+            sources: BTreeMap::new(),
+            acts,
+            active: tokio::time::Instant::now(),
+        };
+        daemon.remember().await?;
+        daemon.start_readers();
+        daemon.start_directory();
+        daemon.start_outboxes().await?;
+        Ok(daemon)
+    }
+
+    /// The way in for people, webhooks and pages.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        let (handle, mut asked) = handle::channel();
+        let out = self.out.clone();
+        // It ends with the last handle, which may outlive the loop.
+        tokio::spawn(async move {
+            while let Some(request) = asked.next().await {
+                if out.send(Message::Asked(request)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        handle
+    }
+
+    /// Makes passes until it is told to stop; then finishes the effects in hand.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !stop.is_cancelled() {
+            let message = tokio::select! {
+                message = self.inbox.recv() => message,
+                _ = tick.tick() => Some(Message::Tick),
+                () = stop.cancelled() => break,
+            };
+            let Some(message) = message else { break };
+            self.take_all(message).await;
+            self.round().await;
+        }
+        self.finish().await;
+    }
+
+    /// Makes passes until nothing was kept or begun for so long, then stops: what `tagrelay once` does. Returns whether
+    /// every reading succeeded.
+    pub async fn run_until_rest(mut self, quiet: Duration) -> bool {
+        let mut tick = tokio::time::interval(TICK);
+        while self.active.elapsed() < quiet || self.is_busy() {
+            let message = tokio::select! {
+                message = self.inbox.recv() => message,
+                _ = tick.tick() => Some(Message::Tick),
+            };
+            let Some(message) = message else { break };
+            self.take_all(message).await;
+            self.round().await;
+        }
+        let readings = self.memory.repositories.values().all(|shelf| shelf.error.is_none());
+        let branches = self.memory.branches.values().all(|branch| branch.error.is_none());
+        let whole = readings && branches && self.memory.broken.is_empty();
+        self.finish().await;
+        whole
+    }
+
+    /// Takes in a message and all that wait behind it, so that one round answers them together.
+    async fn take_all(&mut self, first: Message) {
+        self.take(first).await;
+        while let Ok(next) = self.inbox.try_recv() {
+            self.take(next).await;
+        }
+    }
+
+    /// Waits for the effects in hand, keeps what became of them, and lets go of everything.
+    async fn finish(mut self) {
+        self.due.clear();
+        self.stop.cancel();
+        let end = tokio::time::Instant::now() + EFFECTS_END_WITHIN;
+        while self.is_busy() {
+            let Ok(Some(message)) = tokio::time::timeout_at(end, self.inbox.recv()).await else {
+                tracing::warn!("an effect did not come to its end; the next start finds out what became of it");
+                break;
+            };
+            if matches!(message, Message::Done { .. }) {
+                self.take(message).await;
+            }
+        }
+        self.pollers.clear();
+        self.readers.clear();
+        self.writers.clear();
+        self.inbox.close();
+        for tasks in [&self.tasks, &self.readings] {
+            tasks.close();
+            // A reading that hangs changes nothing; what it would have said is read again at the next start.
+            let _ended = tokio::time::timeout(FAREWELL, tasks.wait()).await;
+        }
+        self.journal.close().await;
+        self.senders.close();
+        self.senders.wait().await;
+    }
+
+    fn is_busy(&self) -> bool {
+        self.memory.policies.values().flat_map(|known| &known.standings).any(|standing| standing.busy.is_some())
+    }
+
+    /// Folds the whole journal, page by page.
+    async fn remember(&mut self) -> Result<(), JournalError> {
+        let mut after = None;
+        loop {
+            let page = self.journal.entries(&Scope::default(), after, crate::journal::ENTRIES_MAX).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.sequence);
+            for entry in page {
+                self.entries.entry(entry.scope.clone()).or_default().push(entry);
+            }
+        }
+    }
+
+    /// The ledger of an environment, folded from the entries that are about it.
+    fn ledger(&self, of: &Scope) -> Ledger {
+        let about = self.entries.iter().filter(|(scope, _)| scope.contains(of));
+        let mut entries: Vec<&Entry> = about.flat_map(|(_, entries)| entries).collect();
+        entries.sort_by_key(|entry| entry.sequence);
+        Ledger::of(of, entries)
+    }
+
+    fn moment(&self) -> Moment<'_> {
+        Moment { now: self.clock.now(), journal: self.journal.id(), since: self.since }
+    }
+
+    /// Marks every environment of a policy as to be looked at.
+    fn mark(&mut self, policy: &PolicyName) {
+        if let Some(known) = self.memory.policies.get(policy) {
+            self.due.extend((0..known.standings.len()).map(|index| (policy.clone(), index)));
+        }
+    }
+
+    fn mark_all(&mut self) {
+        let names: Vec<PolicyName> = self.memory.policies.keys().cloned().collect();
+        names.iter().for_each(|name| self.mark(name));
+    }
+}

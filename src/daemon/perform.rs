@@ -1,0 +1,414 @@
+//! Effects: one exhaustive match from a step to the client call that makes it, and what becomes of each.
+
+use super::Daemon;
+use super::message::{Done, Message, Written};
+use super::writer::{WriteOrder, Writer};
+use crate::clients::registry::Registry;
+use crate::model::event::Effect;
+use crate::model::pin::Trailers;
+use crate::model::policy::{CheckMethod, Strategy};
+use crate::model::{
+    CommitId, Environment, Event, OurCommit, Pin, PinReading, Policy, PolicyName, Release, Scope, Sequence, Tag, Why,
+};
+use crate::relay::edit::template::{Template, TemplateError};
+use crate::relay::edit::words::{Vocabulary, Words};
+use crate::relay::facts::{Block, Blocked};
+use crate::relay::{Cleared, Step, meet};
+use jiff::SignedDuration;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// How long a failed effect waits at first; each further failure doubles it.
+const BLOCK_MIN: SignedDuration = SignedDuration::from_secs(2);
+/// How long it waits at the most.
+const BLOCK_MAX: SignedDuration = SignedDuration::from_secs(600);
+/// How many orders may wait for one branch's writer.
+const ORDERS_MAX: usize = 4096;
+
+impl Daemon {
+    /// Begins the effect of one step.
+    pub(super) async fn perform(&mut self, policy: &PolicyName, index: usize, step: Step) {
+        let Some(known) = self.memory.policies.get(policy) else { return };
+        let policy = known.policy.clone();
+        let Some(environment) = policy.environments.get(index) else { return };
+        let scope = Scope::of(&policy.name, &environment.name);
+        if !self.acts {
+            return self.would(&scope, &step);
+        }
+        match step {
+            Step::Rest(_) | Step::Record(_) => {}
+            Step::Retag(cleared, tag) => self.retag(&policy, environment, &scope, cleared, tag).await,
+            Step::Write(cleared) => self.write(&policy, index, &scope, cleared).await,
+            Step::Check { rollout, check } => self.check(&policy, environment, &scope, rollout, &check),
+        }
+    }
+
+    /// In `mode: observe` an effect is said and not made.
+    fn would(&mut self, scope: &Scope, step: &Step) {
+        let effect = match step {
+            Step::Rest(_) | Step::Record(_) => return,
+            Step::Retag(cleared, tag) => format!("push tag {tag} at {}", cleared.release()),
+            Step::Write(cleared) => format!("write {}", cleared.release()),
+            Step::Check { rollout: _, check } => format!("run check {check}"),
+        };
+        let why = vec![Why::Observing { effect }];
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        if standing.why != why {
+            tracing::info!(environment.scope = %scope, "{scope}: {}", why[0]);
+            standing.why = why;
+        }
+    }
+
+    fn set_busy(&mut self, scope: &Scope, effect: Option<&'static str>) {
+        if let Some(standing) = self.memory.standing_mut(scope) {
+            standing.busy = effect;
+            standing.why.clear();
+        }
+    }
+
+    /// The number of the effect: the one that stands open for it, else a new one, in the journal before anything is made.
+    async fn intend(&mut self, scope: &Scope, effect: Effect, cleared: &Cleared) -> Option<Sequence> {
+        let open = self.memory.standing_mut(scope)?.ledger.open_intent();
+        if let Some(open) = open.filter(|open| open.effect == effect && open.release == *cleared.release()) {
+            return Some(open.sequence);
+        }
+        let (release, because) = (cleared.release().clone(), cleared.because().clone());
+        let entries = vec![(scope.clone(), Event::Intended { effect, release, because })];
+        self.record_all(entries).await?.first().map(|entry| entry.sequence)
+    }
+
+    async fn retag(
+        &mut self,
+        policy: &Arc<Policy>,
+        environment: &Environment,
+        scope: &Scope,
+        cleared: Cleared,
+        tag: Tag,
+    ) {
+        let effect = Effect::Retag { tag: tag.clone(), is_pin: environment.is_tag_only() };
+        let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
+        self.set_busy(scope, Some("retag"));
+        let (registry, policy, scope, out) =
+            (self.clients.registry.clone(), policy.clone(), scope.clone(), self.out.clone());
+        self.tasks.spawn(async move {
+            let mut result = Ok(());
+            for image in &policy.images {
+                let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
+                if let Err(error) = moved {
+                    result = Err(error.to_string());
+                    break;
+                }
+            }
+            // The loop may have stopped; the next start reads the tags and goes on from there.
+            let _sent = out.send(Message::Done { scope, done: Done::Retag { intent, tag, result } }).await;
+        });
+    }
+
+    async fn write(&mut self, policy: &Arc<Policy>, index: usize, scope: &Scope, cleared: Cleared) {
+        let environment = &policy.environments[index];
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        let Ok(Some(reading)) = &standing.pin else { return };
+        let judged = (reading.tip.clone(), reading.pin.clone());
+        let ordered = standing.ledger.order.is_some();
+        standing.tried_at = Some(reading.tip.clone());
+        let Some(orders) = self.writer(environment) else { return };
+        let effect = Effect::Commit { form: environment.pin };
+        let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
+        self.set_busy(scope, Some("write"));
+        let (journal, at) = (self.journal.id().to_owned(), self.clock.now());
+        let order = WriteOrder { policy: policy.clone(), index, cleared, intent, journal, judged, at };
+        let look = TagLook::of(&order, ordered, &self.clients.registry);
+        let (scope, out) = (scope.clone(), self.out.clone());
+        self.tasks.spawn(async move {
+            let done = match look.moved().await {
+                Err(why) => Some(Done::Write { intent, written: Written::Failed(why) }),
+                Ok(Some(why)) => Some(Done::TagMoved { intent, why }),
+                Ok(None) => match orders.send(order).await {
+                    Ok(()) => None,
+                    Err(_) => Some(Done::Write { intent, written: Written::Failed("the writer stopped".to_owned()) }),
+                },
+            };
+            if let Some(done) = done {
+                let _sent = out.send(Message::Done { scope, done }).await;
+            }
+        });
+    }
+
+    /// The writer of an environment's branch, started where it does not run yet.
+    fn writer(&mut self, environment: &Environment) -> Option<mpsc::Sender<WriteOrder>> {
+        let deliver = &environment.deliver;
+        let key = (deliver.repository.clone(), deliver.branch.clone());
+        if let Some(orders) = self.writers.get(&key) {
+            return Some(orders.clone());
+        }
+        let mirror = self.readers.get(&deliver.repository)?.mirror.clone();
+        let author = self.clients.author(&deliver.repository);
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
+        self.tasks.spawn(Writer { mirror, branch, base, author, out }.run(inbox));
+        self.writers.insert(key, orders.clone());
+        Some(orders)
+    }
+
+    fn check(
+        &mut self,
+        policy: &Arc<Policy>,
+        environment: &Environment,
+        scope: &Scope,
+        rollout: Sequence,
+        check: &str,
+    ) {
+        let Some(spec) = environment.verify.iter().find(|spec| spec.name == check) else { return };
+        let CheckMethod::Http(http) = spec.method.clone() else { return };
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        standing.checking.insert(check.to_owned());
+        let release = standing.ledger.in_flight().and_then(|arrival| arrival.release.clone());
+        let pin = standing.ledger.in_flight().map(|arrival| arrival.pin.clone()).unwrap_or_default();
+        let commit = standing.ledger.in_flight().and_then(|arrival| arrival.commit.clone());
+        let url = check_url(&http.url, policy, environment, (&pin, release.as_ref(), commit.as_ref()));
+        let (timeout, check, scope) = (spec.timeout.get(), check.to_owned(), scope.clone());
+        let (checks, out) = (self.clients.checks.clone(), self.out.clone());
+        self.tasks.spawn(async move {
+            let result = match url {
+                Ok(url) => checks.http(&http, &url, timeout).await,
+                Err(error) => crate::model::event::CheckResult::Failed(error.to_string()),
+            };
+            let _sent = out.send(Message::Done { scope, done: Done::Check { rollout, check, result } }).await;
+        });
+    }
+
+    /// Takes in what became of an effect.
+    pub(super) async fn done(&mut self, scope: &Scope, done: Done) {
+        match done {
+            Done::Check { rollout, check, result } => {
+                if let Some(standing) = self.memory.standing_mut(scope) {
+                    standing.checking.remove(&check);
+                    let in_flight = standing.ledger.in_flight().is_some_and(|arrival| arrival.rollout == rollout);
+                    if in_flight {
+                        self.record(scope, vec![Event::Checked { rollout, check, result }]).await;
+                    }
+                }
+            }
+            Done::Retag { intent, tag, result } => {
+                self.set_busy(scope, None);
+                match result {
+                    Ok(()) => self.tags_moved(scope, intent, &tag),
+                    Err(why) => {
+                        self.unread_tag(scope, &tag);
+                        self.block(scope, Blocked::Retag, why);
+                    }
+                }
+            }
+            Done::Write { intent, written } => {
+                self.set_busy(scope, None);
+                self.written(scope, intent, written).await;
+            }
+            Done::TagMoved { intent, why } => {
+                self.set_busy(scope, None);
+                let Some(standing) = self.memory.standing_mut(scope) else { return };
+                let release = standing.ledger.intents.get(&intent).map(|intent| intent.release.id().clone());
+                standing.unfit.extend(release.map(|release| (release, why.clone())));
+                self.record(scope, vec![Event::Withdrawn { intent, why: why.to_string() }]).await;
+            }
+        }
+        if let Some(policy) = &scope.policy {
+            self.mark(&policy.clone());
+        }
+    }
+
+    async fn written(&mut self, scope: &Scope, intent: Sequence, written: Written) {
+        match written {
+            Written::Committed(commit, pin) => {
+                if let Some((repository, branch)) = self.place_of(scope) {
+                    self.pushed(&repository, &branch, &commit);
+                }
+                self.committed(scope, intent, &commit, pin).await;
+                self.unblock(scope);
+            }
+            Written::Raced => {
+                self.record(scope, vec![Event::Withdrawn { intent, why: "the branch moved".to_owned() }]).await;
+                self.reread(scope);
+            }
+            Written::Failed(why) => {
+                self.record(scope, vec![Event::Withdrawn { intent, why: crate::model::text::shown(&why) }]).await;
+                self.reread(scope);
+                self.block(scope, Blocked::Write, why);
+            }
+            Written::Unknown(why) => {
+                self.reread(scope);
+                self.block(scope, Blocked::Write, why);
+            }
+        }
+    }
+
+    /// A commit of ours stands: it is kept, and the pin is what it says without a reading.
+    async fn committed(&mut self, scope: &Scope, intent: Sequence, commit: &CommitId, pin: Pin) {
+        let Some((known, index)) =
+            scope.policy.as_ref().zip(scope.environment.as_ref()).and_then(|(p, e)| self.memory.find(p, e))
+        else {
+            return;
+        };
+        let Some(facts) = self.memory.facts(known, index, &self.moment()) else { return };
+        let Some(standing) = facts.ledger.intents.get(&intent) else { return };
+        let release = standing.release.clone();
+        let events = meet::committed(&facts, standing, commit);
+        let reading = reading(scope, &release, self.journal.id(), intent, commit, pin);
+        if !self.record(scope, events).await {
+            return self.reread(scope);
+        }
+        if let Some(standing) = self.memory.standing_mut(scope) {
+            standing.pin = Ok(reading);
+        }
+    }
+
+    /// A push of ours moved the tip of a branch: every pin on it stands as it was read, at the new tip.
+    fn pushed(&mut self, repository: &str, branch: &str, tip: &CommitId) {
+        if let Some(reader) = self.readers.get(repository) {
+            reader.tips.pushed(branch, tip);
+        }
+        let key = (repository.to_owned(), branch.to_owned());
+        self.memory.branches.entry(key).or_default().tip = Some(tip.clone());
+        for known in self.memory.policies.values_mut() {
+            let policy = known.policy.clone();
+            for (environment, standing) in policy.environments.iter().zip(&mut known.standings) {
+                if environment.deliver.repository == repository
+                    && environment.deliver.branch == branch
+                    && let Ok(Some(reading)) = &mut standing.pin
+                {
+                    reading.tip = tip.clone();
+                }
+            }
+        }
+    }
+
+    /// Forgets the pin of an environment and has its branch read again.
+    fn reread(&mut self, scope: &Scope) {
+        if let Some(standing) = self.memory.standing_mut(scope) {
+            standing.pin = Err(Why::Unread { what: "the GitOps repository".to_owned(), error: None });
+        }
+        let Some((repository, branch)) = self.place_of(scope) else { return };
+        if let Some(reader) = self.readers.get(&repository) {
+            reader.tips.forget(&branch);
+            reader.wake.notify_one();
+        }
+    }
+
+    fn place_of(&self, scope: &Scope) -> Option<(String, String)> {
+        let (known, index) = self.memory.find(scope.policy.as_ref()?, scope.environment.as_ref()?)?;
+        let deliver = &known.policy.environments.get(index)?.deliver;
+        Some((deliver.repository.clone(), deliver.branch.clone()))
+    }
+
+    /// All tags of a retag were moved: memory says so, and the next pass keeps it.
+    fn tags_moved(&mut self, scope: &Scope, intent: Sequence, tag: &Tag) {
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        let Some(release) = standing.ledger.intents.get(&intent).map(|intent| intent.release.clone()) else { return };
+        let Some(known) = scope.policy.as_ref().and_then(|policy| self.memory.policies.get(policy)) else { return };
+        for image in known.policy.images.clone() {
+            let Some(build) = release.builds().get(&image.name) else { continue };
+            let shelf = self.memory.repositories.entry(image.repository.clone()).or_default();
+            shelf.followed.insert(tag.clone(), Some(build.digest.clone()));
+            shelf.facts.entry(build.digest.clone()).or_insert_with(|| build.facts.clone());
+        }
+        self.unblock(scope);
+    }
+
+    /// Forgets what a tag names, and has it read again.
+    fn unread_tag(&mut self, scope: &Scope, tag: &Tag) {
+        let Some(known) = scope.policy.as_ref().and_then(|policy| self.memory.policies.get(policy)) else { return };
+        for image in known.policy.images.clone() {
+            if let Some(shelf) = self.memory.repositories.get_mut(&image.repository) {
+                shelf.followed.remove(tag);
+            }
+            self.wake_poller(&image.repository);
+        }
+    }
+
+    /// An effect failed: it is stepped over until later, ever longer.
+    fn block(&mut self, scope: &Scope, effect: Blocked, why: String) {
+        let now = self.clock.now();
+        self.metrics.failed(scope.policy.as_ref());
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        let doubled = 2_i32.saturating_pow(standing.n_failures);
+        let pause = BLOCK_MIN.checked_mul(doubled).map_or(BLOCK_MAX, |pause| pause.min(BLOCK_MAX));
+        let until = now.saturating_add(pause).unwrap_or(now);
+        standing.n_failures = standing.n_failures.saturating_add(1);
+        standing.blocks.retain(|block| block.effect != effect);
+        tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until}: {why}");
+        standing.blocks.push(Block { effect, why, until });
+    }
+
+    fn unblock(&mut self, scope: &Scope) {
+        if let Some(standing) = self.memory.standing_mut(scope) {
+            standing.blocks.clear();
+            standing.n_failures = 0;
+        }
+    }
+}
+
+/// The URL of a smoke test, its template filled in.
+fn check_url(
+    url: &str,
+    policy: &Policy,
+    environment: &Environment,
+    (pin, release, commit): (&Pin, Option<&Release>, Option<&CommitId>),
+) -> Result<String, TemplateError> {
+    let words = match release {
+        Some(release) => Words::of_change(&policy.name, &environment.name, &policy.images, (pin, None), release),
+        None => Words::of_place(&policy.name, &environment.name, &policy.images),
+    };
+    let words = commit.map_or_else(|| words.clone(), |commit| words.clone().with_commit(commit));
+    Template::parse(url, Vocabulary::Release)?.render(&words)
+}
+
+/// The reading of a pin that we just pushed.
+fn reading(
+    scope: &Scope,
+    release: &Release,
+    journal: &str,
+    intent: Sequence,
+    commit: &CommitId,
+    pin: Pin,
+) -> Option<PinReading> {
+    let digests = release.builds().iter().map(|(name, build)| (name.clone(), build.digest.clone())).collect();
+    let trailers = Trailers {
+        commit: commit.clone(),
+        journal: journal.to_owned(),
+        sequence: intent,
+        policy: scope.policy.clone()?,
+        environment: scope.environment.clone()?,
+        digests,
+    };
+    Some(PinReading { tip: commit.clone(), pin, ours: OurCommit::Found(trailers), last_touch: None })
+}
+
+/// The look at the tags that a release was chosen by, right before it is written: a tag that came to name another digest
+/// since is no candidate, except one that is followed.
+struct TagLook {
+    registry: Registry,
+    tags: Vec<(crate::model::Image, crate::model::Build)>,
+}
+
+impl TagLook {
+    /// What a person ordered is written whatever its tag names by now: it was named by its digest.
+    fn of(order: &WriteOrder, ordered: bool, registry: &Registry) -> Self {
+        let environment = &order.policy.environments[order.index];
+        let by_tag =
+            environment.select.as_ref().is_some_and(|s| !matches!(s.strategy, Strategy::Follow(_) | Strategy::Pinned));
+        let images = order.policy.images.iter().filter(|_| by_tag && !ordered);
+        let tags = images
+            .filter_map(|image| Some((image.clone(), order.cleared.release().builds().get(&image.name)?.clone())));
+        Self { registry: registry.clone(), tags: tags.collect() }
+    }
+
+    async fn moved(&self) -> Result<Option<Why>, String> {
+        for (image, build) in &self.tags {
+            let now = self.registry.digest(&image.repository, &build.tag).await.map_err(|error| error.to_string())?;
+            if let Some(now) = now.filter(|now| *now != build.digest) {
+                let (tag, was) = (build.tag.clone(), build.digest.clone());
+                return Ok(Some(Why::TagMoved { image: image.name.clone(), tag, was, now }));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,136 @@
+//! The poller of one repository: reads it when its reading grows old, or when it is woken, for all who need it at once.
+
+use super::clock::Clock;
+use super::message::{Message, Observation};
+use crate::clients::registry::{Registry, RegistryError};
+use crate::model::schedule::Poll;
+use crate::model::{Repository, Tag};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Polled;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long a failed reading waits at first; each further failure doubles it.
+const BACKOFF_MIN: Duration = Duration::from_secs(2);
+/// How long it waits at the most.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// The longest sleep: the wall clock is looked at again after it, since it may have been set.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// What is needed of a repository, by all policies together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Need {
+    /// Whether anything selects among its tags.
+    pub(super) tags: bool,
+    /// The tags that are followed or retagged there.
+    pub(super) followed: BTreeSet<Tag>,
+    /// How old a reading may be: the shortest counts.
+    pub(super) polls: Vec<Poll>,
+}
+
+impl Need {
+    /// When a reading made at `last` is too old.
+    fn due(&self, last: Timestamp) -> Timestamp {
+        let due = |poll: &Poll| match poll {
+            Poll::Every(span) => last.saturating_add(span.get()).ok(),
+            Poll::Cron(cron) => cron.next_after(last),
+        };
+        self.polls.iter().filter_map(due).min().unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Polls one repository.
+pub(super) struct Poller {
+    pub(super) repository: Repository,
+    pub(super) registry: Registry,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) wake: Arc<Notify>,
+    pub(super) stop: CancellationToken,
+    pub(super) out: mpsc::Sender<Message>,
+}
+
+impl Poller {
+    /// Polls until nobody needs the repository any more.
+    pub(super) async fn run(self, mut need: watch::Receiver<Need>) {
+        let (mut failures, mut last) = (0_u32, None);
+        loop {
+            let wanted = need.borrow_and_update().clone();
+            let at = self.clock.now();
+            let begun = tokio::time::Instant::now();
+            let result = tokio::select! {
+                result = self.observe(&wanted) => result,
+                // A reading changes nothing outside: the next start makes it again.
+                () = self.stop.cancelled() => return,
+            };
+            let polled = match &result {
+                Ok(now) if last.as_ref() == Some(now) => Polled::Unchanged,
+                Ok(now) => {
+                    last = Some(now.clone());
+                    Polled::Changed
+                }
+                Err(_) => Polled::Failed,
+            };
+            self.metrics.polled(polled, begun.elapsed());
+            let pause = match &result {
+                Ok(_) => None,
+                Err(error) => Some(pause(error, failures)),
+            };
+            failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
+            let result = result.map_err(|error| error.to_string());
+            let message = Message::Observed { repository: self.repository.clone(), at, result };
+            if self.out.send(message).await.is_err() {
+                return;
+            }
+            if !self.rest(&mut need, at, pause).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the reading is old, or something woke us; false when nobody needs us any more.
+    async fn rest(&self, need: &mut watch::Receiver<Need>, last: Timestamp, pause: Option<Duration>) -> bool {
+        if let Some(pause) = pause {
+            return tokio::select! {
+                () = tokio::time::sleep(pause) => true,
+                changed = need.changed() => changed.is_ok(),
+            };
+        }
+        loop {
+            let left = self.clock.until(need.borrow().due(last));
+            if left.is_zero() {
+                return true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(SLEEP_MAX)) => {}
+                () = self.wake.notified() => return true,
+                changed = need.changed() => return changed.is_ok(),
+            }
+        }
+    }
+
+    async fn observe(&self, need: &Need) -> Result<Observation, RegistryError> {
+        let tags = match need.tags {
+            true => Some(self.registry.tags(&self.repository).await?.into()),
+            false => None,
+        };
+        let mut followed = BTreeMap::new();
+        for tag in &need.followed {
+            followed.insert(tag.clone(), self.registry.digest(&self.repository, tag).await?);
+        }
+        Ok(Observation { tags, followed })
+    }
+}
+
+/// How long a failed reading waits: what the host asks for, else ever longer.
+fn pause(error: &RegistryError, failures: u32) -> Duration {
+    let grown = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX);
+    match error {
+        RegistryError::Busy { message: _, retry_after: Some(asked) } => (*asked).max(BACKOFF_MIN),
+        _ => grown,
+    }
+}

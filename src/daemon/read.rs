@@ -1,0 +1,236 @@
+//! The reader of one GitOps repository: its policies, and the pins of every environment that is written there.
+//!
+//! A branch whose tip is known is not read again; a tip that only our writer moved is not even looked into.
+
+use super::message::{BranchReading, HoldFile, Message, PolicyFiles};
+use crate::clients::git::{History, Mirror};
+use crate::journal::{Journal, Searched};
+use crate::model::policy::PolicyOrigin;
+use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
+use crate::relay::edit::{self, Files};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How many policy files one directory may have.
+const POLICY_FILES_MAX: usize = 10_000;
+
+/// What is to be read of a repository.
+#[derive(Clone, Default)]
+pub(super) struct Orders {
+    /// The branch and the directory of its policies.
+    pub(super) policies: Option<(String, String)>,
+    /// The environments that are written there: which, its place in its policy, and the newest commit of another journal
+    /// that a person accepted.
+    pub(super) environments: Vec<(Arc<Policy>, usize, Option<CommitId>)>,
+    /// How old a reading may be.
+    pub(super) every: Duration,
+    /// Grows when the above changes: then every branch is read again.
+    pub(super) version: u64,
+}
+
+/// The tips that are known, shared with the loop: a push of ours moves one without a reading.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tips(Arc<Mutex<BTreeMap<String, KnownTip>>>);
+
+#[derive(Debug, Clone, Default)]
+struct KnownTip {
+    tip: Option<CommitId>,
+    generation: u64,
+    orders: u64,
+}
+
+impl Tips {
+    /// Notes a push of ours.
+    pub(super) fn pushed(&self, branch: &str, tip: &CommitId) {
+        self.with(branch, |known| {
+            known.tip = Some(tip.clone());
+            known.generation += 1;
+        });
+    }
+
+    /// Forgets a tip, so that the branch is read again.
+    pub(super) fn forget(&self, branch: &str) {
+        self.with(branch, |known| known.tip = None);
+    }
+
+    /// How many pushes of ours the branch had.
+    pub(super) fn generation(&self, branch: &str) -> u64 {
+        self.with(branch, |known| known.generation)
+    }
+
+    fn with<R>(&self, branch: &str, look: impl FnOnce(&mut KnownTip) -> R) -> R {
+        let mut tips = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        look(tips.entry(branch.to_owned()).or_default())
+    }
+}
+
+/// Reads one repository.
+pub(super) struct Reader {
+    pub(super) name: String,
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) clock: super::clock::Clock,
+    pub(super) tips: Tips,
+    pub(super) wake: Arc<Notify>,
+    pub(super) stop: CancellationToken,
+    pub(super) out: mpsc::Sender<Message>,
+}
+
+impl Reader {
+    /// Reads until the daemon stops.
+    pub(super) async fn run(self, mut orders: watch::Receiver<Orders>) {
+        loop {
+            let wanted = orders.borrow_and_update().clone();
+            let mut branches: BTreeMap<&str, &str> = BTreeMap::new();
+            branches.extend(wanted.policies.iter().map(|(branch, _)| (branch.as_str(), branch.as_str())));
+            for (policy, index, _) in &wanted.environments {
+                let deliver = &policy.environments[*index].deliver;
+                branches.insert(&deliver.branch, &deliver.base);
+            }
+            for (branch, base) in branches {
+                let more = tokio::select! {
+                    more = self.branch(&wanted, branch, base) => more,
+                    // A reading changes nothing outside: the next start makes it again.
+                    () = self.stop.cancelled() => false,
+                };
+                if !more {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wanted.every) => {}
+                () = self.wake.notified() => {}
+                changed = orders.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Reads one branch and tells the loop; false when the loop is gone.
+    async fn branch(&self, orders: &Orders, branch: &str, base: &str) -> bool {
+        let at = self.clock.now();
+        let generation = self.tips.generation(branch);
+        let result = match self.tip(branch, base).await {
+            Err(error) => Err(error),
+            Ok(tip) => {
+                let same = |known: &mut KnownTip| known.tip.as_ref() == Some(&tip) && known.orders == orders.version;
+                if self.tips.with(branch, same) {
+                    Ok(BranchReading { tip, generation, pins: Vec::new() })
+                } else {
+                    self.read(orders, branch, tip, generation).await
+                }
+            }
+        };
+        let (repository, branch) = (self.name.clone(), branch.to_owned());
+        self.out.send(Message::Read { repository, branch, at, result }).await.is_ok()
+    }
+
+    async fn tip(&self, branch: &str, base: &str) -> Result<CommitId, String> {
+        let tip = match self.mirror.tip(branch).await.map_err(told)? {
+            None if branch != base => self.mirror.tip(base).await.map_err(told)?,
+            tip => tip,
+        };
+        tip.ok_or_else(|| format!("repository `{}` has no branch {branch}", self.name))
+    }
+
+    /// Reads a tip that is new.
+    async fn read(
+        &self,
+        orders: &Orders,
+        branch: &str,
+        tip: CommitId,
+        generation: u64,
+    ) -> Result<BranchReading, String> {
+        self.mirror.fetch(branch, &tip).await.map_err(told)?;
+        if let Some((_, directory)) = orders.policies.as_ref().filter(|(of, _)| of == branch) {
+            let result = self.policies(&tip, directory).await;
+            let repository = Some(self.name.clone());
+            // The loop may be gone; the reading of the branch finds that out.
+            let _sent = self.out.send(Message::Policies { repository, result }).await;
+        }
+        let here = |(policy, index, _): &&(Arc<Policy>, usize, _)| policy.environments[*index].deliver.branch == branch;
+        let environments: Vec<_> = orders.environments.iter().filter(here).collect();
+        let places = environments.iter().flat_map(|(policy, index, _)| &policy.environments[*index].write);
+        let wanted: Vec<String> = places.flat_map(|place| edit::wanted(std::slice::from_ref(place))).collect();
+        let files = self.mirror.read(&tip, &wanted).await.map_err(told)?;
+        let mut pins = Vec::with_capacity(environments.len());
+        for (policy, index, met) in environments {
+            let environment = &policy.environments[*index];
+            let scope = Scope::of(&policy.name, &environment.name);
+            let reading = self.pin(policy, *index, met.as_ref(), &tip, &files).await?;
+            pins.push((scope, reading));
+        }
+        self.tips.with(branch, |known| {
+            if known.generation == generation {
+                (known.tip, known.orders) = (Some(tip.clone()), orders.version);
+            }
+        });
+        Ok(BranchReading { tip, generation, pins })
+    }
+
+    /// Reads an environment's pin, and who set it.
+    async fn pin(
+        &self,
+        policy: &Policy,
+        index: usize,
+        met: Option<&CommitId>,
+        tip: &CommitId,
+        files: &Files,
+    ) -> Result<Result<PinReading, Why>, String> {
+        let environment = &policy.environments[index];
+        let pin = match edit::read(&environment.write, &policy.images, files) {
+            Ok(pin) => pin,
+            Err(error) => {
+                let what = format!("the pin of {}/{}", policy.name, environment.name);
+                return Ok(Err(Why::Unread { what, error: Some(error.to_string()) }));
+            }
+        };
+        let known = self.journal.searched(&policy.name, &environment.name).await;
+        let known = known.map_err(told)?;
+        let stop_at = known.as_ref().map(|known| &known.tip).or(met);
+        let paths = edit::wanted(&environment.write);
+        let found = self.mirror.search(tip, &paths, &policy.name, &environment.name, stop_at).await.map_err(told)?;
+        let History { ours, last_touch, reached_stop } = found;
+        let ours = match (ours, known) {
+            (OurCommit::None, Some(known)) if reached_stop => known.ours,
+            (ours, _) => ours,
+        };
+        if ours != OurCommit::LimitReached {
+            let searched = Searched { tip: tip.clone(), ours: ours.clone() };
+            let kept = self.journal.set_searched(&policy.name, &environment.name, &searched).await;
+            kept.map_err(told)?;
+        }
+        Ok(Ok(PinReading { tip: tip.clone(), pin, ours, last_touch }))
+    }
+
+    /// Reads the policy files of a directory, and the HOLD files beside them.
+    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<PolicyFiles, String> {
+        let paths = self.mirror.list(tip, directory.trim_matches('/')).await.map_err(told)?;
+        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let is_hold = |path: &String| name(path) == "HOLD" || name(path).starts_with("HOLD.");
+        let is_policy = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
+        let wanted: Vec<String> = paths.into_iter().filter(|path| is_hold(path) || is_policy(path)).collect();
+        if wanted.len() > POLICY_FILES_MAX {
+            let why = format!("{directory} holds more than {POLICY_FILES_MAX} policy files");
+            return Err(why);
+        }
+        let mut texts = self.mirror.read(tip, &wanted).await.map_err(told)?;
+        let mut holds = Vec::new();
+        for path in wanted.iter().filter(|path| is_hold(path)) {
+            let Some(reason) = texts.remove(path) else { continue };
+            let touch = self.mirror.last_touch(tip, path).await.map_err(told)?;
+            let who = touch.map_or_else(|| "somebody".to_owned(), |touch| touch.author);
+            holds.push(HoldFile { name: name(path), reason: crate::model::text::shown(&reason), who });
+        }
+        let origin = |path| PolicyOrigin { repository: Some(self.name.clone()), path };
+        let files = texts.into_iter().map(|(path, text)| (origin(path), text)).collect();
+        Ok(PolicyFiles { files, holds })
+    }
+}
+
+/// An error as text: a reading that failed is told, and tried again at the next.
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

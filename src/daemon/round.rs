@@ -1,0 +1,142 @@
+//! A round: every environment that is due is judged, facts that follow are kept, and then effects begin, together or,
+//! where they would be too many at once, not at all.
+
+use super::Daemon;
+use super::choose::{self, Lack};
+use crate::model::{Event, PolicyName, Scope, Why};
+use crate::relay::{self, Step};
+use jiff::{SignedDuration, Timestamp};
+
+/// How many facts may follow from one another in one round before the environment is left for the next.
+const RECORDS_MAX: usize = 32;
+/// How long an environment waits whose facts the journal did not take.
+const JOURNAL_RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+impl Daemon {
+    /// Judges what is due until nothing more follows, then begins the effects.
+    pub(super) async fn round(&mut self) {
+        let mut effects: Vec<(PolicyName, usize, Step)> = Vec::new();
+        while let Some((policy, index)) = self.due.pop_first() {
+            effects.retain(|(p, i, _)| (p, *i) != (&policy, index));
+            if let Some(step) = self.settle(&policy, index).await {
+                effects.push((policy, index, step));
+            }
+        }
+        let changes = |step: &Step| matches!(step, Step::Retag(..) | Step::Write(_));
+        let n_changes = effects.iter().filter(|(_, _, step)| changes(step)).count() + self.n_changing();
+        let limit = self.config.changes_max;
+        for (policy, index, step) in effects {
+            if changes(&step) && n_changes > limit && !self.is_let_through(&policy, index) {
+                let why = Why::TooManyChanges { wanted: n_changes, limit };
+                self.stop_by_limit(&policy, index, why);
+            } else {
+                self.perform(&policy, index, step).await;
+            }
+        }
+    }
+
+    /// Keeps the facts that follow for one environment, until an effect is next or it rests.
+    async fn settle(&mut self, policy: &PolicyName, index: usize) -> Option<Step> {
+        for _ in 0..RECORDS_MAX {
+            self.refresh(policy, index);
+            let known = self.memory.policies.get(policy)?;
+            let standing = known.standings.get(index)?;
+            if standing.busy.is_some() {
+                return None;
+            }
+            let facts = self.memory.facts(known, index, &self.moment())?;
+            let step = relay::next_step(&facts);
+            let scope = facts.scope();
+            match step {
+                Step::Rest(why) => {
+                    self.rest(&scope, why);
+                    return None;
+                }
+                Step::Record(events) => {
+                    let events = if self.acts { events } else { shadowed(events) };
+                    if !self.record(&scope, events).await {
+                        let until = self.clock.now().saturating_add(JOURNAL_RETRY).unwrap_or(Timestamp::MAX);
+                        let (effect, why) = ("keeping a fact".to_owned(), "the journal did not take it".to_owned());
+                        self.rest(&scope, vec![Why::Blocked { effect, why, until }]);
+                        return None;
+                    }
+                    self.mark(policy);
+                    self.due.remove(&(policy.clone(), index));
+                }
+                step => return Some(step),
+            }
+        }
+        tracing::error!(policy.name = %policy, "an environment did not come to rest; the next tick goes on");
+        None
+    }
+
+    /// Keeps why an environment rests, and says so in the log where that changed.
+    fn rest(&mut self, scope: &Scope, why: Vec<Why>) {
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        if standing.why != why {
+            let words: Vec<String> = why.iter().map(Why::to_string).collect();
+            let outcome = why.first().map_or("UpToDate", Why::code);
+            tracing::info!(environment.scope = %scope, decision.outcome = outcome, "{scope} rests: {}", words.join("; "));
+            standing.why = why;
+            self.metrics.decided("rest", outcome);
+        }
+    }
+
+    /// Brings the choice and the tag of an environment up to date with the readings, and has read what they lack.
+    fn refresh(&mut self, policy: &PolicyName, index: usize) {
+        let now = self.clock.now();
+        let Some(known) = self.memory.policies.get(policy) else { return };
+        let Some(environment) = known.policy.environments.get(index) else { return };
+        let mut lacks: Vec<Lack> = Vec::new();
+        let chosen = choose::choose(&self.memory, known, index, now).map(|(chosen, wanted)| {
+            lacks.extend(wanted);
+            choose::releases(chosen)
+        });
+        let tag = match environment.followed_tag() {
+            None => Ok(None),
+            Some(tag) => choose::tagged(&self.memory, &known.policy, tag).and_then(|(builds, wanted)| {
+                let what = format!("the build under tag {tag}");
+                let missing = !wanted.is_empty();
+                lacks.extend(wanted);
+                if missing { Err(Why::Unread { what, error: None }) } else { Ok(Some(builds)) }
+            }),
+        };
+        if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
+            standing.tag = tag;
+            standing.chosen = chosen.unwrap_or_else(|| Ok(Vec::new()));
+        }
+        for lack in lacks {
+            self.learn(lack);
+        }
+    }
+
+    /// How many environments are being changed at this moment.
+    fn n_changing(&self) -> usize {
+        let standings = self.memory.policies.values().flat_map(|known| &known.standings);
+        standings.filter(|standing| matches!(standing.busy, Some("retag" | "write"))).count()
+    }
+
+    /// Whether a person let this environment change past the limit, or ordered the change.
+    fn is_let_through(&self, policy: &PolicyName, index: usize) -> bool {
+        let standing = self.memory.policies.get(policy).and_then(|known| known.standings.get(index));
+        standing.is_some_and(|standing| standing.let_through || standing.ledger.order.is_some())
+    }
+
+    fn stop_by_limit(&mut self, policy: &PolicyName, index: usize, why: Why) {
+        let standing = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index));
+        let Some(standing) = standing else { return };
+        tracing::warn!(policy.name = %policy, decision.outcome = why.code(), "{policy}: {why}");
+        standing.why = vec![why.clone()];
+        standing.too_many = Some(why);
+    }
+}
+
+/// In `mode: observe` another tool moves the pins: they are met again and again, and nothing is held or refused.
+fn shadowed(events: Vec<Event>) -> Vec<Event> {
+    let shadow = |event| match event {
+        Event::Moved { pin, release, commit, who: _ } => Some(Event::Adopted { pin, release, commit }),
+        Event::Held { .. } | Event::Refused { .. } => None,
+        event => Some(event),
+    };
+    events.into_iter().filter_map(shadow).collect()
+}

@@ -1,0 +1,263 @@
+//! What the daemon says of itself: views made from the memory, and one sentence for each event.
+
+use super::Daemon;
+use super::handle::{Refusal, Target};
+use super::memory::{Known, Moment};
+use super::view::{
+    ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HistoryView, HoldView, PolicyView, ProjectView,
+    RefusalView, ReleaseView, RepositoryView, Status,
+};
+use crate::config::Mode;
+use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
+use crate::model::{Arrival, Origin, Outcome, Release, ReleaseId, Scope, Why, text};
+use crate::relay::gate::{self, Standing};
+use crate::relay::{candidate, facts::Facts};
+
+/// How many tags `explain` lists.
+const TAGS_SHOWN_MAX: usize = 1000;
+/// How many parked reports of a project are shown.
+const PARKED_SHOWN_MAX: usize = 20;
+
+impl Daemon {
+    /// Everything at one glance.
+    pub(super) async fn status(&self) -> Status {
+        let moment = self.moment();
+        let mode = if self.config.mode == Mode::Act { "act" } else { "observe" };
+        Status {
+            now: moment.now,
+            journal: self.journal.id().to_owned(),
+            mode,
+            policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
+            broken: self.memory.broken.clone(),
+            repositories: self.repositories(),
+            branches: self.branches(),
+            projects: self.projects().await,
+        }
+    }
+
+    fn policy(&self, known: &Known, moment: &Moment<'_>) -> PolicyView {
+        let indexes = 0..known.policy.environments.len();
+        PolicyView {
+            name: known.policy.name.clone(),
+            origin: known.policy.origin.to_string(),
+            broken: known.broken.as_ref().map(Why::to_string),
+            images: known.policy.images.iter().map(|image| image.repository.to_string()).collect(),
+            environments: indexes.filter_map(|index| self.environment(known, index, moment)).collect(),
+        }
+    }
+
+    /// One environment as it stands.
+    pub(super) fn environment(&self, known: &Known, index: usize, moment: &Moment<'_>) -> Option<EnvironmentView> {
+        let facts = self.memory.facts(known, index, moment)?;
+        let standing = known.standings.get(index)?;
+        let found = candidate::candidates(&facts);
+        let candidate = found.releases.first();
+        let gates: Vec<Standing> = candidate.map(|release| gate::standings(&facts, release)).unwrap_or_default();
+        let shut = |standing: &&Standing| matches!(standing, Standing::Shut(_));
+        let votes = |standing: &Standing| matches!(standing, Standing::Shut(Why::ApprovalsMissing { .. }));
+        let waits_for_approval = gates.iter().any(votes) && gates.iter().filter(shut).all(votes);
+        let hold = |hold: &crate::model::ledger::Hold| HoldView {
+            scope: hold.scope.to_string(),
+            who: hold.who.clone(),
+            why: hold.why.clone(),
+            since: hold.at,
+            until: hold.until,
+        };
+        let refusal = |refusal: &crate::model::ledger::Refusal| RefusalView {
+            release: release_view(&refusal.release),
+            who: refusal.who.clone(),
+            why: refusal.why.clone(),
+        };
+        Some(EnvironmentView {
+            policy: known.policy.name.clone(),
+            environment: facts.environment.name.clone(),
+            pin: facts.pin.as_ref().ok().copied().flatten().map(|reading| reading.pin.to_string()),
+            current: facts.ledger.current().map(|arrival| arrival_view(arrival, &facts)),
+            candidate: candidate.map(release_view),
+            gates: gates.iter().map(gate_view).collect(),
+            waits_for_approval,
+            why: standing.why.clone(),
+            holds: facts.ledger.holds_at(moment.now).map(hold).collect(),
+            refusals: facts.ledger.refusals.values().map(refusal).collect(),
+        })
+    }
+
+    fn repositories(&self) -> Vec<RepositoryView> {
+        let shelves = self.memory.repositories.iter();
+        let view = |(repository, shelf): (&crate::model::Repository, &super::memory::Shelf)| RepositoryView {
+            repository: repository.to_string(),
+            read_at: shelf.read_at,
+            n_tags: shelf.tags.as_ref().map(|tags| tags.len()),
+            error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|(_, error)| error.clone())),
+        };
+        shelves.map(view).collect()
+    }
+
+    fn branches(&self) -> Vec<BranchView> {
+        let view = |((repository, branch), known): (&(String, String), &super::memory::Branch)| BranchView {
+            repository: repository.clone(),
+            branch: branch.clone(),
+            tip: known.tip.as_ref().map(|tip| tip.short().to_owned()),
+            read_at: known.read_at,
+            error: known.error.clone(),
+        };
+        self.memory.branches.iter().map(view).collect()
+    }
+
+    async fn projects(&self) -> Vec<ProjectView> {
+        let mut views = Vec::new();
+        for project in self.outboxes.keys() {
+            let pending = self.journal.pending(project).await.unwrap_or_default();
+            let parked = self.journal.parked(project).await.unwrap_or_default();
+            let told = |row: &crate::journal::Outgoing| {
+                let reason = row.reason.clone().unwrap_or_default();
+                format!(
+                    "rollout {} in {}: {} was refused: {reason}",
+                    row.row.rollout, row.row.environment, row.row.state
+                )
+            };
+            views.push(ProjectView {
+                project: project.clone(),
+                n_pending: u64::try_from(pending.len()).unwrap_or(u64::MAX),
+                parked: parked.iter().take(PARKED_SHOWN_MAX).map(told).collect(),
+                error: pending.first().and_then(|row| row.reason.clone()),
+            });
+        }
+        views
+    }
+
+    /// Why an environment runs what it runs.
+    pub(super) fn explain(&self, target: &Target) -> Result<Explanation, Refusal> {
+        let found = self.memory.find(&target.policy, &target.environment);
+        self.with_facts(target, |_| Ok(()))?;
+        let missing = || Refusal::NotFound("there is no such environment".to_owned());
+        let (known, index) = found.ok_or_else(missing)?;
+        let moment = self.moment();
+        let (tags, n_tags) = super::choose::explain(&self.memory, known, index, moment.now, TAGS_SHOWN_MAX);
+        let environment = self.environment(known, index, &moment).ok_or_else(missing)?;
+        Ok(Explanation { environment, tags, n_tags })
+    }
+
+    /// What happened, newest first.
+    pub(super) async fn history(
+        &self,
+        of: Option<Scope>,
+        before: Option<u64>,
+        n: u32,
+    ) -> Result<Vec<HistoryView>, Refusal> {
+        let before = before.map(crate::model::Sequence);
+        let entries = self.journal.history(&of.unwrap_or_default(), before, n).await;
+        let entries = entries.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        let view = |entry: &crate::model::Entry| {
+            let (kind, text) = sentence(&entry.event);
+            let (sequence, at, scope) = (entry.sequence.0, entry.at, entry.scope.to_string());
+            HistoryView { sequence, at, scope, kind, text, release: release_of(&entry.event) }
+        };
+        Ok(entries.iter().map(view).collect())
+    }
+}
+
+fn release_view(release: &Release) -> ReleaseView {
+    let builds = release.builds().iter();
+    ReleaseView {
+        id: release.id().clone(),
+        tags: release.to_string(),
+        digests: builds.clone().map(|(name, build)| (name.clone(), build.digest.clone())).collect(),
+        revisions: builds
+            .filter_map(|(name, build)| Some((name.clone(), crate::relay::select::revision(build)?)))
+            .map(|(name, revision)| (name, text::shown(&revision)))
+            .collect(),
+    }
+}
+
+fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
+    let because = match &arrival.origin {
+        Origin::Ours(because) => because.to_string(),
+        Origin::Adopted => "adopted: met as it was".to_owned(),
+        Origin::Other(who) => format!("set by {who}"),
+        Origin::Asked(who) => format!("verified again for {who}"),
+    };
+    let ended = arrival.end.as_ref().map(|end| end.outcome);
+    let state = match (&arrival.origin, ended) {
+        (Origin::Adopted, _) => "adopted",
+        (_, Some(Outcome::Verified)) => "verified",
+        (_, Some(Outcome::Failed)) => "failed",
+        (_, Some(Outcome::Canceled)) => "canceled",
+        (_, None) if arrival.lost.is_some() => "unknown",
+        (_, None) => "progressing",
+    };
+    ArrivalView {
+        rollout: format!("{}-{}", facts.journal, arrival.rollout),
+        release: arrival.release.as_ref().map(release_view),
+        since: arrival.at,
+        because,
+        commit: arrival.commit.as_ref().map(ToString::to_string),
+        state,
+        why: arrival.end.as_ref().map(|end| end.why.clone()),
+    }
+}
+
+fn gate_view(standing: &Standing) -> GateView {
+    match standing {
+        Standing::Open(words) => GateView { open: true, words: words.clone() },
+        Standing::Shut(why) => GateView { open: false, words: why.to_string() },
+    }
+}
+
+/// The kind of an event, a stable name, and what happened in one sentence.
+pub(super) fn sentence(event: &Event) -> (&'static str, String) {
+    match event {
+        Event::Adopted { pin, .. } => ("adopted", format!("met {pin} and left it as it is")),
+        Event::Intended { effect: Effect::Commit { .. }, release, because } => {
+            ("intended", format!("writes {release} ({because})"))
+        }
+        Event::Intended { effect: Effect::Retag { tag, .. }, release, because } => {
+            ("intended", format!("moves tag {tag} to {release} ({because})"))
+        }
+        Event::Committed { intent, commit } => {
+            ("committed", format!("rollout {intent} begins with commit {}", commit.short()))
+        }
+        Event::Retagged { intent } => ("retagged", format!("the tags of {intent} are moved")),
+        Event::Withdrawn { intent, why } => ("withdrawn", format!("{intent} was not made: {why}")),
+        Event::Moved { pin, who, .. } => ("moved", format!("{who} moved the pin to {pin}")),
+        Event::Signalled { rollout, verdict, who, evidence, .. } => {
+            let verdict = if *verdict == Verdict::Healthy { "healthy" } else { "failed" };
+            ("signalled", format!("{who} says that rollout {rollout} is {verdict}: {evidence}"))
+        }
+        Event::Checked { rollout, check, result: CheckResult::Passed } => {
+            ("checked", format!("check {check} of rollout {rollout} passed"))
+        }
+        Event::Checked { rollout, check, result: CheckResult::Failed(why) } => {
+            ("checked", format!("check {check} of rollout {rollout} failed: {why}"))
+        }
+        Event::Lost { rollout, why } => ("lost", format!("rollout {rollout}: {why}")),
+        Event::Ended { rollout, outcome, why } => ("ended", format!("rollout {rollout} is {outcome}: {why}")),
+        Event::Voted { release, approve: true, who, .. } => ("voted", format!("{who} approves {release}")),
+        Event::Voted { release, approve: false, who, .. } => ("voted", format!("{who} rejects {release}")),
+        Event::Held { who, why, .. } => ("held", format!("held by {who}: {why}")),
+        Event::Resumed { who, .. } => ("resumed", format!("resumed by {who}")),
+        Event::Refused { release, who, why } => ("refused", format!("{who} refuses {release}: {why}")),
+        Event::Ordered { order, who } => ("ordered", ordered(order, who)),
+    }
+}
+
+fn ordered(order: &Order, who: &str) -> String {
+    match order {
+        Order::Promote { release, force: None, .. } => format!("{who} orders {release}"),
+        Order::Promote { release, force: Some(reason), .. } => format!("{who} forces {release}: {reason}"),
+        Order::Rollback { to, why } => format!("{who} orders back {to}: {why}"),
+        Order::Verify => format!("{who} asks to verify what runs"),
+    }
+}
+
+fn release_of(event: &Event) -> Option<ReleaseId> {
+    match event {
+        Event::Intended { release, .. } | Event::Refused { release, .. } => Some(release.id().clone()),
+        Event::Adopted { release, .. } | Event::Moved { release, .. } => release.as_ref().map(|r| r.id().clone()),
+        Event::Voted { release, .. } => Some(release.clone()),
+        Event::Ordered { order: Order::Promote { release, .. } | Order::Rollback { to: release, .. }, .. } => {
+            Some(release.id().clone())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,241 @@
+//! What reaches the loop is taken into the memory, and marks what must be judged again.
+
+use super::handle::{Refusal, Request};
+use super::memory::{Known, Standing};
+use super::message::{BranchReading, Message, PolicyFiles};
+use super::{Clock, Daemon, view};
+use crate::config::{self, Loaded};
+use crate::model::{Policy, PolicyName, Scope, Why};
+use jiff::SignedDuration;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Daemon {
+    /// Takes one message in.
+    pub(super) async fn take(&mut self, message: Message) {
+        match message {
+            Message::Tick => self.tick(),
+            Message::Observed { repository, at, result: Ok(observation) } => {
+                self.observed(repository, at, observation).await;
+            }
+            Message::Observed { repository, at: _, result: Err(error) } => {
+                let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+                if shelf.error.as_ref() != Some(&error) {
+                    tracing::warn!(repository.name = %repository, error = %error, "{repository} could not be read: {error}");
+                }
+                shelf.error = Some(error);
+                self.mark_users(&repository);
+            }
+            Message::Learned { repository, tag, result } => self.learned(repository, tag, result).await,
+            Message::Placed { project, revision, branch, result } => self.placed((project, revision, branch), result),
+            Message::Read { repository, branch, at, result } => self.read(&repository, &branch, at, result),
+            Message::Policies { repository, result } => match result {
+                Ok(files) => self.policies(repository, files).await,
+                Err(error) => {
+                    let of = repository.unwrap_or_else(|| "the policies' directory".to_owned());
+                    tracing::error!(error = %error, "the policies of {of} could not be read, and stay as they were: {error}");
+                    self.memory.broken = vec![format!("the policies of {of} could not be read: {error}")];
+                }
+            },
+            Message::Done { scope, done } => self.done(&scope, done).await,
+            Message::Asked(request) => self.asked(request).await,
+        }
+    }
+
+    /// Time passed: the clock is looked at, and whatever time alone can change is judged again.
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        let doubt = match self.clock {
+            Clock::System => self.watch.look(now, tokio::time::Instant::now(), self.skew(now)),
+            // Whoever moves this clock by hand means it.
+            Clock::Shifted(_) => None,
+        };
+        if let Some(by) = doubt.filter(|_| self.memory.doubt.is_none()) {
+            tracing::error!("the clock is off by {} s: no gate opens until it is right", by.as_secs());
+        }
+        let changed = doubt.is_some() != self.memory.doubt.is_some();
+        self.memory.doubt = doubt;
+        let waits = |standing: &Standing| {
+            let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);
+            let unread = standing.why.iter().any(|why| matches!(why, Why::Unread { .. }));
+            due || unread
+                || standing.ledger.in_flight().is_some()
+                || standing.blocks.iter().any(|block| block.until <= now)
+        };
+        for known in self.memory.policies.values() {
+            for (index, standing) in known.standings.iter().enumerate() {
+                if changed || waits(standing) {
+                    self.due.insert((known.policy.name.clone(), index));
+                }
+            }
+        }
+    }
+
+    /// How far our clock is from those of the registries that answered lately; where they disagree, the least.
+    fn skew(&self, now: Timestamp) -> Option<Duration> {
+        let hosts = self.pollers.keys().filter_map(|repository| self.clients.registry.clock(repository.host()));
+        let skews = hosts.map(|server| {
+            let heard = SignedDuration::try_from(server.heard.elapsed()).unwrap_or(SignedDuration::ZERO);
+            let then = now.saturating_sub(heard).unwrap_or(now);
+            then.duration_since(server.said).unsigned_abs()
+        });
+        skews.min()
+    }
+
+    /// Takes in the reading of a branch.
+    fn read(&mut self, repository: &str, branch: &str, at: Timestamp, result: Result<BranchReading, String>) {
+        let key = (repository.to_owned(), branch.to_owned());
+        let known = self.memory.branches.entry(key).or_default();
+        let reading = match result {
+            Err(error) => {
+                if known.error.as_ref() != Some(&error) {
+                    tracing::warn!(error = %error, "branch {branch} of {repository} could not be read: {error}");
+                }
+                known.error = Some(error);
+                return;
+            }
+            Ok(reading) => reading,
+        };
+        let generation = self.readers.get(repository).map(|reader| reader.tips.generation(branch));
+        if generation != Some(reading.generation) {
+            return;
+        }
+        (known.tip, known.read_at, known.error) = (Some(reading.tip), Some(at), None);
+        for (scope, pin) in reading.pins {
+            if let Some(standing) = self.memory.standing_mut(&scope) {
+                let tip = pin.as_ref().ok().map(|reading| &reading.tip);
+                if tip.is_some() && tip != standing.tried_at.as_ref() {
+                    standing.blocks.clear();
+                }
+                standing.pin = pin.map(Some);
+            }
+        }
+        for policy in self.policies_on(repository, branch) {
+            self.mark(&policy);
+        }
+    }
+
+    /// Takes in policy files: good ones replace what was known, a broken one keeps its last good text and says so.
+    async fn policies(&mut self, repository: Option<String>, files: PolicyFiles) {
+        let holds = self.memory.holds.insert(repository.clone(), files.holds.clone());
+        let sources = self.sources.insert(repository, files.files.clone());
+        if sources.is_some_and(|sources| sources == files.files) {
+            if holds.is_some_and(|holds| holds != files.holds) {
+                self.mark_all();
+            }
+            return;
+        }
+        let all: Vec<_> = self.sources.values().flatten().cloned().collect();
+        let Loaded { policies, broken, cases: _ } = config::policies(&self.config, &all);
+        self.memory.broken.clear();
+        let mut wanted: BTreeMap<PolicyName, (Policy, Option<Why>)> = BTreeMap::new();
+        for policy in policies {
+            if let Some((_, text)) = all.iter().find(|(origin, _)| *origin == policy.origin) {
+                let origin = policy.origin.to_string();
+                let kept =
+                    self.journal.set_last_good_policy(&origin, policy.name.as_str(), text, self.clock.now()).await;
+                if let Err(error) = kept {
+                    tracing::error!(error = %error, "the text of policy {} was not kept", policy.name);
+                }
+            }
+            wanted.insert(policy.name.clone(), (policy, None));
+        }
+        for broken in broken {
+            let why = broken
+                .diagnostics
+                .iter()
+                .next()
+                .map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
+            let at = why.unwrap_or_else(|| broken.origin.to_string());
+            tracing::error!(policy.file = %broken.origin, "a policy is broken and begins nothing new: {at}");
+            self.metrics.failed(broken.name.as_ref());
+            self.memory.broken.push(broken.diagnostics.render(false));
+            for policy in self.last_good(&broken).await {
+                let why = Some(Why::PolicyBroken { at: at.clone() });
+                wanted.entry(policy.name.clone()).or_insert((policy, why));
+            }
+        }
+        self.adopt(wanted);
+    }
+
+    /// The last good texts of a broken file.
+    async fn last_good(&self, broken: &config::Broken) -> Vec<Policy> {
+        let origin = broken.origin.to_string();
+        let texts = match self.journal.last_good_policies(&origin).await {
+            Ok(texts) => texts,
+            Err(error) => {
+                tracing::error!(error = %error, "the last good text of {origin} could not be read");
+                return Vec::new();
+            }
+        };
+        let files: Vec<_> = texts.into_iter().map(|good| (broken.origin.clone(), good.text)).collect();
+        config::policies(&self.config, &files).policies
+    }
+
+    /// Puts these policies in the place of those that were known; what is known of an environment stays.
+    fn adopt(&mut self, wanted: BTreeMap<PolicyName, (Policy, Option<Why>)>) {
+        let mut before = std::mem::take(&mut self.memory.policies);
+        for (name, (policy, broken)) in wanted {
+            let mut old = before.remove(&name).map(|known| (known.policy.clone(), known.standings));
+            let mut standings = Vec::with_capacity(policy.environments.len());
+            for environment in &policy.environments {
+                let kept = old.as_mut().and_then(|(policy, standings)| {
+                    let at = policy.environments.iter().position(|e| e.name == environment.name)?;
+                    let fresh = Standing::new(crate::model::Ledger::default());
+                    standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
+                });
+                let fold = || Standing::new(self.ledger(&Scope::of(&name, &environment.name)));
+                standings.push(kept.unwrap_or_else(fold));
+            }
+            self.memory.policies.insert(name, Known { policy: Arc::new(policy), broken, standings });
+        }
+        self.due.clear();
+        self.tell_tasks();
+        self.mark_all();
+    }
+
+    async fn asked(&mut self, request: Request) {
+        match request {
+            Request::Command(command, who, reply) => answer(reply, self.command(command, &who).await),
+            Request::Signal(signal, reply) => {
+                let policy = signal.target.policy.clone();
+                let kept = self.signal(signal).await;
+                self.mark(&policy);
+                answer(reply, kept);
+            }
+            Request::Status(reply) => answer(reply, self.status().await),
+            Request::Explain(target, reply) => answer(reply, self.explain(&target)),
+            Request::Plan(policy, reply) => answer(reply, self.plan(policy.as_ref()).await),
+            Request::History(of, before, n, reply) => answer(reply, self.history(of, before, n).await),
+            Request::Wake(repository) => self.wake_poller(&repository),
+            Request::Reload => self.tell_tasks(),
+        }
+    }
+
+    /// What a pass would do in each environment.
+    async fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<view::PlanView>, Refusal> {
+        let known: Vec<&Known> = match policy {
+            None => self.memory.policies.values().collect(),
+            Some(name) => {
+                let known = self.memory.policies.get(name);
+                vec![known.ok_or_else(|| Refusal::NotFound(format!("there is no policy {name}")))?]
+            }
+        };
+        let mut plans = Vec::new();
+        for known in known {
+            for index in 0..known.standings.len() {
+                plans.extend(self.plan_of(known, index).await);
+            }
+        }
+        Ok(plans)
+    }
+}
+
+/// Answers somebody who may have gone away meanwhile.
+fn answer<T>(reply: tokio::sync::oneshot::Sender<T>, answer: T) {
+    if reply.send(answer).is_err() {
+        tracing::debug!("somebody asked and did not wait for the answer");
+    }
+}

@@ -1,0 +1,240 @@
+//! What the daemon shows of itself: plain values, one sentence each, for the page, the JSON interface and the commands.
+//!
+//! Whoever prints them owns the form; nothing here is serialised.
+
+use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
+use jiff::Timestamp;
+
+/// Everything at one glance.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// When this was looked at.
+    pub now: Timestamp,
+    /// The journal's id.
+    pub journal: String,
+    /// `act` or `observe`.
+    pub mode: &'static str,
+    /// The policies, by name.
+    pub policies: Vec<PolicyView>,
+    /// Policy files and settings that could not be used: one text each, with file and line.
+    pub broken: Vec<String>,
+    /// The repositories that are polled.
+    pub repositories: Vec<RepositoryView>,
+    /// The branches of GitOps repositories that are read.
+    pub branches: Vec<BranchView>,
+    /// The GitLab projects that are told.
+    pub projects: Vec<ProjectView>,
+}
+
+/// A policy.
+#[derive(Debug, Clone)]
+pub struct PolicyView {
+    /// Its name.
+    pub name: PolicyName,
+    /// Where it stands.
+    pub origin: String,
+    /// Why its file is broken, where it is.
+    pub broken: Option<String>,
+    /// The repositories of its images.
+    pub images: Vec<String>,
+    /// Its environments, in order.
+    pub environments: Vec<EnvironmentView>,
+}
+
+/// An environment.
+#[derive(Debug, Clone)]
+pub struct EnvironmentView {
+    /// The policy.
+    pub policy: PolicyName,
+    /// Its name.
+    pub environment: EnvironmentName,
+    /// What the pin says, as text.
+    pub pin: Option<String>,
+    /// What runs or is on its way.
+    pub current: Option<ArrivalView>,
+    /// The release that may be next.
+    pub candidate: Option<ReleaseView>,
+    /// Every gate as it stands for the candidate.
+    pub gates: Vec<GateView>,
+    /// Whether the candidate waits for nothing but votes.
+    pub waits_for_approval: bool,
+    /// Why nothing happens just now.
+    pub why: Vec<Why>,
+    /// Holds that stand.
+    pub holds: Vec<HoldView>,
+    /// Releases that are refused here.
+    pub refusals: Vec<RefusalView>,
+}
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseView {
+    /// Its id.
+    pub id: ReleaseId,
+    /// Its tags, for people.
+    pub tags: String,
+    /// Its digests.
+    pub digests: Vec<(ImageName, Digest)>,
+    /// The source revisions, where they are known.
+    pub revisions: Vec<(ImageName, String)>,
+}
+
+/// A release's time in an environment.
+#[derive(Debug, Clone)]
+pub struct ArrivalView {
+    /// The rollout's id: `<journal id>-<sequence>`.
+    pub rollout: String,
+    /// What arrived, where it is known.
+    pub release: Option<ReleaseView>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who began it, and why it was allowed.
+    pub because: String,
+    /// The commit that says so.
+    pub commit: Option<String>,
+    /// `progressing`, `verified`, `failed`, `canceled`, `adopted` or `unknown`.
+    pub state: &'static str,
+    /// Why, where it came to an end.
+    pub why: Option<String>,
+}
+
+/// A gate as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateView {
+    /// Whether it is open.
+    pub open: bool,
+    /// In which words.
+    pub words: String,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldView {
+    /// What it stops (`shop/prod`, `*`).
+    pub scope: String,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Option<Timestamp>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusalView {
+    /// The release.
+    pub release: ReleaseView,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A repository that is polled.
+#[derive(Debug, Clone)]
+pub struct RepositoryView {
+    /// It.
+    pub repository: String,
+    /// When it was last read.
+    pub read_at: Option<Timestamp>,
+    /// How many tags it had, where its tags are listed.
+    pub n_tags: Option<usize>,
+    /// Why the last reading failed.
+    pub error: Option<String>,
+}
+
+/// A branch that is read.
+#[derive(Debug, Clone)]
+pub struct BranchView {
+    /// The configuration's name of the repository.
+    pub repository: String,
+    /// The branch.
+    pub branch: String,
+    /// Its tip.
+    pub tip: Option<String>,
+    /// When it was last read.
+    pub read_at: Option<Timestamp>,
+    /// Why the last reading failed.
+    pub error: Option<String>,
+}
+
+/// A GitLab project that is told.
+#[derive(Debug, Clone)]
+pub struct ProjectView {
+    /// Its path.
+    pub project: String,
+    /// How many reports wait.
+    pub n_pending: u64,
+    /// Reports that were refused for good: what and why.
+    pub parked: Vec<String>,
+    /// Why the last report failed.
+    pub error: Option<String>,
+}
+
+/// One tag and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagView {
+    /// The image.
+    pub image: ImageName,
+    /// The tag.
+    pub tag: String,
+    /// What became of it.
+    pub fate: String,
+}
+
+/// Why this release: an environment with every tag.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// The environment.
+    pub environment: EnvironmentView,
+    /// Every tag, as far as `explain` lists them.
+    pub tags: Vec<TagView>,
+    /// How many tags there were in all.
+    pub n_tags: usize,
+}
+
+/// What a pass would do in an environment.
+#[derive(Debug, Clone)]
+pub struct PlanView {
+    /// The environment as it stands.
+    pub environment: EnvironmentView,
+    /// What would be done, one sentence each; empty = nothing.
+    pub effects: Vec<String>,
+    /// The files that would change, as unified diffs.
+    pub diffs: Vec<FileDiff>,
+    /// What GitLab would be told, one sentence each.
+    pub reports: Vec<String>,
+    /// The commit message.
+    pub message: Option<String>,
+}
+
+/// A file as it would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDiff {
+    /// Its path.
+    pub path: String,
+    /// The text before.
+    pub before: String,
+    /// The text after.
+    pub after: String,
+}
+
+/// One line of history.
+#[derive(Debug, Clone)]
+pub struct HistoryView {
+    /// The journal's number.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What it is about.
+    pub scope: String,
+    /// The kind of event, a stable name.
+    pub kind: &'static str,
+    /// What happened, one sentence.
+    pub text: String,
+    /// The release it is about, where it names one.
+    pub release: Option<ReleaseId>,
+}

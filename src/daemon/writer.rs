@@ -1,0 +1,220 @@
+//! The writer of one branch: plans that arrive within a short window become one push of stacked commits.
+//!
+//! It pushes only on the tip that was judged, or on commits of its own above it. Anything else goes back to the pass.
+
+use super::message::{Done, Message, Written};
+use crate::clients::git::{Author, GitError, Mirror, NewCommit, Pushed};
+use crate::model::pin::Trailers;
+use crate::model::{CommitId, Environment, Pin, Policy, Scope, Sequence};
+use crate::relay::edit::template::{Template, TemplateError};
+use crate::relay::edit::words::{Vocabulary, Words};
+use crate::relay::edit::{self, Files};
+use crate::relay::gate::Cleared;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long a plan waits for others to share its push.
+const WINDOW: Duration = Duration::from_millis(100);
+/// How many plans share one push at the most.
+const BATCH_MAX: usize = 500;
+/// How many of its own commits a writer remembers, to know a tip that only it moved.
+const CHAIN_MAX: usize = 10_000;
+
+/// A change of one environment that was cleared and given a number.
+pub(super) struct WriteOrder {
+    /// The policy and the environment's place in it.
+    pub(super) policy: Arc<Policy>,
+    pub(super) index: usize,
+    /// The right to make it.
+    pub(super) cleared: Cleared,
+    /// Its number.
+    pub(super) intent: Sequence,
+    /// The journal that gave the number.
+    pub(super) journal: String,
+    /// The tip and the pin that it was judged on.
+    pub(super) judged: (CommitId, Pin),
+    /// When it was judged.
+    pub(super) at: Timestamp,
+}
+
+impl WriteOrder {
+    fn environment(&self) -> &Environment {
+        &self.policy.environments[self.index]
+    }
+}
+
+/// Writes to one branch of one repository.
+pub(super) struct Writer {
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) branch: String,
+    pub(super) base: String,
+    pub(super) author: Author,
+    pub(super) out: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    /// Takes orders until there are no more to come.
+    pub(super) async fn run(self, mut orders: mpsc::Receiver<WriteOrder>) {
+        let mut chain: Vec<CommitId> = Vec::new();
+        while let Some(first) = orders.recv().await {
+            let mut batch = vec![first];
+            tokio::time::sleep(WINDOW).await;
+            while batch.len() < BATCH_MAX
+                && let Ok(next) = orders.try_recv()
+            {
+                batch.push(next);
+            }
+            self.write(batch, &mut chain).await;
+        }
+    }
+
+    async fn write(&self, batch: Vec<WriteOrder>, chain: &mut Vec<CommitId>) {
+        let stacked = self.stack(&batch, chain).await;
+        let mut outcomes = match stacked {
+            Err(error) => batch.iter().map(|_| Written::Failed(error.clone())).collect(),
+            Ok(stacked) => self.push(stacked, chain).await,
+        };
+        for order in batch.iter().rev() {
+            let scope = Scope::of(&order.policy.name, &order.environment().name);
+            let written = outcomes.pop().unwrap_or(Written::Raced);
+            let done = Done::Write { intent: order.intent, written };
+            if self.out.send(Message::Done { scope, done }).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Plans every order on the tip as it is now, each above the one before.
+    async fn stack(&self, batch: &[WriteOrder], chain: &mut Vec<CommitId>) -> Result<Stacked, String> {
+        let tip = self.tip().await?;
+        if !chain.contains(&tip) {
+            chain.clear();
+        }
+        let mut stacked = Stacked { base: tip.clone(), commits: Vec::new(), orders: Vec::new(), at: None };
+        let wanted: Vec<String> = batch.iter().flat_map(|order| edit::wanted(&order.environment().write)).collect();
+        let mut files: Files = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
+        for order in batch {
+            let known = order.judged.0 == tip || chain.contains(&order.judged.0);
+            stacked.orders.push(if known { plan(order, &mut files, &mut stacked.commits) } else { Planned::Raced });
+        }
+        stacked.at = batch.iter().map(|order| order.at).max().filter(|_| !stacked.commits.is_empty());
+        Ok(stacked)
+    }
+
+    async fn tip(&self) -> Result<CommitId, String> {
+        let tip = match self.mirror.tip(&self.branch).await.map_err(|error| error.to_string())? {
+            Some(tip) => tip,
+            None => {
+                let base = self.mirror.tip(&self.base).await.map_err(|error| error.to_string())?;
+                let base =
+                    base.ok_or_else(|| format!("there is neither a branch {} nor {}", self.branch, self.base))?;
+                self.mirror.create_branch(&self.branch, &base).await.map_err(|error| error.to_string())?;
+                base
+            }
+        };
+        self.mirror.fetch(&self.branch, &tip).await.map_err(|error| error.to_string())?;
+        Ok(tip)
+    }
+
+    async fn push(&self, stacked: Stacked, chain: &mut Vec<CommitId>) -> Vec<Written> {
+        let Stacked { base, commits, orders, at } = stacked;
+        let pushed = match at {
+            None => Ok(Pushed::Done(Vec::new())),
+            Some(at) => self.mirror.push(&self.branch, &base, commits, &self.author, at).await,
+        };
+        let mut made = match pushed {
+            Ok(Pushed::Done(made)) => made.into_iter(),
+            Ok(Pushed::Raced) => return orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect(),
+            Err(error @ GitError::Unreachable { .. }) => {
+                return orders.into_iter().map(|order| order.or(|_| Written::Unknown(error.to_string()))).collect();
+            }
+            Err(error) => {
+                return orders.into_iter().map(|order| order.or(|_| Written::Failed(error.to_string()))).collect();
+            }
+        };
+        if chain.is_empty() {
+            chain.push(base);
+        }
+        chain.extend(made.clone());
+        let excess = chain.len().saturating_sub(CHAIN_MAX);
+        chain.drain(..excess);
+        let mut committed = |pin| made.next().map_or(Written::Raced, |commit| Written::Committed(commit, pin));
+        orders.into_iter().map(|order| order.or(&mut committed)).collect()
+    }
+}
+
+/// The commits of one push.
+struct Stacked {
+    base: CommitId,
+    commits: Vec<NewCommit>,
+    orders: Vec<Planned>,
+    at: Option<Timestamp>,
+}
+
+/// What became of an order before the push.
+enum Planned {
+    Stacked(Pin),
+    Raced,
+    Failed(String),
+}
+
+impl Planned {
+    fn or(self, stacked: impl FnOnce(Pin) -> Written) -> Written {
+        match self {
+            Self::Stacked(pin) => stacked(pin),
+            Self::Raced => Written::Raced,
+            Self::Failed(why) => Written::Failed(why),
+        }
+    }
+}
+
+/// Plans one order on these files; what it changes, the next order sees.
+fn plan(order: &WriteOrder, files: &mut Files, commits: &mut Vec<NewCommit>) -> Planned {
+    let environment = order.environment();
+    let images = &order.policy.images;
+    let read = edit::read(&environment.write, images, files);
+    match read {
+        Ok(pin) if pin == order.judged.1 => {}
+        Ok(_) => return Planned::Raced,
+        Err(error) => return Planned::Failed(error.to_string()),
+    }
+    let plan = edit::plan(&environment.write, images, environment.pin, &order.cleared, files);
+    let changed = match plan.and_then(|plan| edit::apply(&plan, files)) {
+        Ok(changed) => changed,
+        Err(error) => return Planned::Failed(error.to_string()),
+    };
+    let message =
+        match message(&order.policy, environment, &order.cleared, &order.judged.1, &order.journal, order.intent) {
+            Ok(message) => message,
+            Err(error) => return Planned::Failed(error.to_string()),
+        };
+    let new: BTreeMap<String, Option<String>> =
+        changed.iter().map(|(path, text)| (path.clone(), Some(text.clone()))).collect();
+    files.extend(changed);
+    match edit::read(&environment.write, images, files) {
+        Ok(pin) => {
+            commits.push(NewCommit { files: new, message });
+            Planned::Stacked(pin)
+        }
+        Err(error) => Planned::Failed(error.to_string()),
+    }
+}
+
+/// The message of the commit that makes a change: its trailers say what it is to whoever reads the history.
+pub(super) fn message(
+    policy: &Policy,
+    environment: &Environment,
+    cleared: &Cleared,
+    old: &Pin,
+    journal: &str,
+    intent: Sequence,
+) -> Result<String, TemplateError> {
+    let template = environment.deliver.message.as_deref();
+    let template = template.map(|source| Template::parse(source, Vocabulary::Release)).transpose()?;
+    let words = Words::of_change(&policy.name, &environment.name, &policy.images, (old, None), cleared.release());
+    let trailers = Trailers::lines(journal, intent, &policy.name, &environment.name, cleared.release());
+    edit::message::message(template.as_ref(), &words, cleared.because(), &trailers)
+}
