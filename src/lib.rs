@@ -69,3 +69,5 @@ pub mod telemetry;
 pub mod clients;
 
 pub mod daemon;
+
+pub mod server;

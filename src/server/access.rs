@@ -1,0 +1,110 @@
+//! Who may do what where: a token is held against every known one in constant time, and rights are looked up by name.
+//!
+//! It reads no body: whoever is not let in is told so before anything they sent is looked at.
+
+use super::Server;
+use super::reply::Refused;
+use crate::config::{Access, Act};
+use crate::model::{Scope, text};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use secrecy::ExposeSecret as _;
+use std::net::SocketAddr;
+use subtle::ConstantTimeEq as _;
+
+/// The pattern of those who may do something everywhere.
+const EVERYWHERE: &str = "*";
+
+/// The people and programs that may change something.
+pub(super) struct Gatekeeper(Vec<Access>);
+
+/// Somebody who showed a token.
+#[derive(Debug, Clone)]
+pub(super) struct Somebody {
+    access: Access,
+}
+
+impl Gatekeeper {
+    /// Lets these in.
+    pub(super) fn new(access: Vec<Access>) -> Self {
+        Self(access)
+    }
+
+    /// Who shows this token. Every known token is compared, so that the time tells nothing; hashes are compared, so that
+    /// it does not tell a length either.
+    pub(super) fn somebody(&self, headers: &HeaderMap) -> Option<Somebody> {
+        let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return None;
+        }
+        let shown = text::sha256(token.trim().as_bytes());
+        let mut found = None;
+        for access in &self.0 {
+            let token = match access.token.read() {
+                Ok(token) => token,
+                Err(error) => {
+                    tracing::error!(access.name = %access.name, error = %error, "{} is not let in: {error}", access.name);
+                    continue;
+                }
+            };
+            let known = text::sha256(token.expose_secret().as_bytes());
+            if bool::from(known.ct_eq(&shown)) {
+                found = Some(Somebody { access: access.clone() });
+            }
+        }
+        found
+    }
+}
+
+impl Somebody {
+    /// The name that is kept with what they do.
+    pub(super) fn name(&self) -> &str {
+        &self.access.name
+    }
+
+    /// Whether they may do something to everything that a scope names. What reaches over all policies asks for a right
+    /// everywhere.
+    pub(super) fn may(&self, act: Act, scope: &Scope) -> bool {
+        let environment = scope.environment.as_ref().map(|environment| environment.as_str());
+        match &scope.policy {
+            Some(policy) => self.access.allows(act, policy.as_str(), environment),
+            None => self.access.may.contains(&act) && self.access.on.iter().any(|on| on.as_str() == EVERYWHERE),
+        }
+    }
+
+    /// Refuses what they may not do.
+    pub(super) fn must(&self, act: Act, scope: &Scope) -> Result<(), Refused> {
+        if self.may(act, scope) {
+            return Ok(());
+        }
+        let (name, act) = (self.name(), format!("{act:?}").to_lowercase());
+        tracing::warn!(access.name = %name, environment.scope = %scope, "{name} may not {act} at {scope}");
+        Err(Refused::forbidden(format!(
+            "{name} may not {act} at {scope}: whoever keeps the configuration can add it to `may` and `on` of server.access"
+        )))
+    }
+}
+
+/// Whoever changes something shows a token, looked at before the body is read.
+impl FromRequestParts<Server> for Somebody {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, Refused> {
+        server.gatekeeper.somebody(&parts.headers).ok_or_else(Refused::unauthorized)
+    }
+}
+
+/// Reading is open where only this machine can ask; elsewhere it takes any token.
+pub(super) async fn may_read(
+    State((server, address)): State<(Server, SocketAddr)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refused> {
+    if address.ip().is_loopback() || server.gatekeeper.somebody(request.headers()).is_some() {
+        return Ok(next.run(request).await);
+    }
+    Err(Refused::unauthorized())
+}

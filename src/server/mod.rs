@@ -1,0 +1,164 @@
+//! The daemon's face: a page, a JSON interface, posted signals, health and metrics.
+//!
+//! It translates and decides nothing: every question and every change goes through the daemon's [`Handle`]. Reading may be
+//! open on loopback; every change needs a token with the right to make it there.
+
+mod access;
+mod change;
+mod connection;
+mod health;
+mod origin;
+mod page;
+mod read;
+mod reply;
+mod request;
+mod signal;
+mod wire;
+
+use crate::config::Access;
+use crate::daemon::Handle;
+use access::Gatekeeper;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use connection::Door;
+use reply::Refused;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long one request may take, its body and the daemon's answer included.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// What a browser may do with an answer: show it with our own style, and nothing else.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What the server needs.
+#[derive(Clone)]
+pub struct Server {
+    handle: Handle,
+    gatekeeper: Arc<Gatekeeper>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Server {
+    /// A server for this daemon, these people and these numbers.
+    #[must_use]
+    pub fn new(handle: Handle, access: Vec<Access>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
+        Self { handle, gatekeeper: Arc::new(Gatekeeper::new(access)), metrics }
+    }
+}
+
+/// Answers until it is told to stop; answers that were begun are finished.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, server: Server, stop: CancellationToken) -> std::io::Result<()> {
+    let address = listener.local_addr()?;
+    let app = router(server, address);
+    axum::serve(Door::new(listener), app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}
+
+/// Who is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// Everybody: it tells nothing of what runs.
+    Everybody,
+    /// Whoever may read.
+    Readers,
+    /// Whoever may make this change: the route looks at the token itself, before the body.
+    Changers,
+}
+
+/// Every route; `openapi.json` describes those of the interface.
+fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
+    use Answers::{Changers, Everybody, Readers};
+    vec![
+        ("/healthz", Everybody, get(health::healthz)),
+        ("/readyz", Everybody, get(health::readyz)),
+        ("/style.css", Everybody, get(page::style)),
+        ("/", Readers, get(page::page)),
+        ("/metrics", Readers, get(health::metrics)),
+        ("/api/v1/openapi.json", Readers, get(read::openapi)),
+        ("/api/v1/status", Readers, get(read::status)),
+        ("/api/v1/plan", Readers, get(read::plan)),
+        ("/api/v1/history", Readers, get(read::history)),
+        ("/api/v1/policies", Readers, get(read::policies)),
+        ("/api/v1/policies/{policy}", Readers, get(read::one_policy)),
+        ("/api/v1/policies/{policy}/environments/{environment}", Readers, get(read::environment)),
+        ("/api/v1/policies/{policy}/environments/{environment}/explain", Readers, get(read::explain)),
+        ("/api/v1/policies/{policy}/environments/{environment}/approve", Changers, post(change::approve)),
+        ("/api/v1/policies/{policy}/environments/{environment}/reject", Changers, post(change::reject)),
+        ("/api/v1/policies/{policy}/environments/{environment}/promote", Changers, post(change::promote)),
+        ("/api/v1/policies/{policy}/environments/{environment}/rollback", Changers, post(change::rollback)),
+        ("/api/v1/policies/{policy}/environments/{environment}/verify", Changers, post(change::verify)),
+        ("/api/v1/policies/{policy}/environments/{environment}/signal", Changers, post(signal::signal)),
+        ("/api/v1/hold", Changers, post(change::hold)),
+        ("/api/v1/resume", Changers, post(change::resume)),
+    ]
+}
+
+fn router(server: Server, address: SocketAddr) -> Router {
+    let may_read = middleware::from_fn_with_state((server.clone(), address), access::may_read);
+    let mut router = Router::new();
+    for (path, answers, route) in routes() {
+        let route = if answers == Answers::Readers { route.route_layer(may_read.clone()) } else { route };
+        router = router.route(path, route);
+    }
+    router
+        .fallback(async || Refused::not_found("there is nothing here: /api/v1/openapi.json lists what there is"))
+        .method_not_allowed_fallback(async || {
+            let message = "it is not asked like this: /api/v1/openapi.json says how";
+            Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        })
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(address, origin::is_for_us))
+        .layer(DefaultBodyLimit::max(request::BODY_BYTES_MAX))
+        .layer(middleware::map_response(harmless))
+        .with_state(server)
+}
+
+/// Bounds how long a request may take.
+async fn in_time(request: Request, next: Next) -> Result<Response, Refused> {
+    let answered = tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await;
+    answered.map_err(|_| {
+        Refused::unavailable("the whole request was not answered in time: look at the status, then ask again")
+    })
+}
+
+/// Tells browsers to run nothing, to frame nothing, to guess nothing, and to keep nothing unless the answer says so.
+async fn harmless(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_description_names_every_route_of_the_interface_and_no_other() {
+        let described: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).expect("JSON");
+        let described = described["paths"].as_object().expect("paths").iter();
+        let described: BTreeSet<(&str, bool)> = described
+            .map(|(path, item)| {
+                assert!(item.get("get").is_some() != item.get("post").is_some(), "{path} is read or changed");
+                (path.as_str(), item.get("post").is_some())
+            })
+            .collect();
+        let served = routes().into_iter().filter(|(path, _, _)| path.starts_with("/api/"));
+        let served: BTreeSet<(&str, bool)> =
+            served.map(|(path, answers, _)| (path, answers == Answers::Changers)).collect();
+        assert_eq!(described, served);
+    }
+}

@@ -1,0 +1,88 @@
+//! What may be read: status, policies, plan, history, explanations, and the description of the interface.
+//!
+//! Everything comes from the daemon's views; nothing is looked up besides.
+
+use super::reply::{Answer, Refused};
+use super::request::{Asked, At, Of, policy, scope};
+use super::{Server, wire};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How many entries of history are shown where the question does not say.
+const HISTORY_DEFAULT: u32 = 100;
+/// How many are shown at the most.
+const HISTORY_MAX: u32 = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanQuery {
+    policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryQuery {
+    policy: Option<String>,
+    environment: Option<String>,
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// The description of the interface.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}
+
+/// Everything at one glance.
+pub(super) async fn status(State(server): State<Server>) -> Answer {
+    Ok(Json(wire::status(&server.handle.status().await?)))
+}
+
+/// All policies.
+pub(super) async fn policies(State(server): State<Server>) -> Answer {
+    let status = server.handle.status().await?;
+    Ok(Json(json!({ "policies": status.policies.iter().map(wire::policy).collect::<Vec<Value>>() })))
+}
+
+/// One policy.
+pub(super) async fn one_policy(State(server): State<Server>, Of(name): Of) -> Answer {
+    let status = server.handle.status().await?;
+    let view = status.policies.iter().find(|view| view.name == name);
+    view.map(|view| Json(wire::policy(view)))
+        .ok_or_else(|| Refused::not_found(format!("there is no policy {name}: /api/v1/policies lists them")))
+}
+
+/// One environment as it stands.
+pub(super) async fn environment(State(server): State<Server>, At(target): At) -> Answer {
+    let status = server.handle.status().await?;
+    let mut views = status.policies.iter().flat_map(|policy| &policy.environments);
+    let view = views.find(|view| view.policy == target.policy && view.environment == target.environment);
+    view.map(|view| Json(wire::environment(view))).ok_or_else(|| {
+        let (policy, environment) = (target.policy, target.environment);
+        Refused::not_found(format!("there is no {policy}/{environment}: /api/v1/policies lists all"))
+    })
+}
+
+/// Why an environment runs what it runs.
+pub(super) async fn explain(State(server): State<Server>, At(target): At) -> Answer {
+    Ok(Json(wire::explanation(&server.handle.explain(target).await?)))
+}
+
+/// What a pass would do.
+pub(super) async fn plan(State(server): State<Server>, Asked(query): Asked<PlanQuery>) -> Answer {
+    let of = query.policy.as_deref().map(policy).transpose()?;
+    let plans = server.handle.plan(of).await?;
+    Ok(Json(json!({ "plans": plans.iter().map(wire::plan).collect::<Vec<Value>>() })))
+}
+
+/// What happened, newest first.
+pub(super) async fn history(State(server): State<Server>, Asked(query): Asked<HistoryQuery>) -> Answer {
+    let scope = scope(query.policy.as_deref(), query.environment.as_deref())?;
+    let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
+    let entries = server.handle.history(Some(scope), query.before, limit).await?;
+    Ok(Json(json!({ "history": entries.iter().map(wire::history).collect::<Vec<Value>>() })))
+}
