@@ -71,3 +71,5 @@ pub mod clients;
 pub mod daemon;
 
 pub mod server;
+
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The `tagrelay` program: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tagrelay::cli::main()
+}

@@ -1,0 +1,167 @@
+//! One question to a running daemon, and its answer or the reason why there is none.
+//!
+//! It tries nothing twice and follows no redirect: a person is there to ask again.
+
+use super::{Exit, Wrong};
+use crate::cli::Failure;
+use crate::clients::http::{self, Transport};
+use anyhow::Context as _;
+use clap::Args;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The largest answer that is read: the tags of an environment with all of their reasons are a few megabytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// What stands above these options in the help.
+const HEADING: &str = "The running daemon";
+
+/// The running daemon.
+#[derive(Debug, Args)]
+pub(super) struct Server {
+    /// Its address.
+    #[arg(long, value_name = "URL", env = "TAGRELAY_SERVER", default_value = "http://127.0.0.1:8080", help_heading = HEADING)]
+    server: Url,
+    /// Your token.
+    #[arg(long, env = "TAGRELAY_TOKEN", hide_env_values = true, help_heading = HEADING)]
+    token: Option<SecretString>,
+    /// Send the token over http to another machine, where everybody on the way can read it.
+    #[arg(long, help_heading = HEADING)]
+    plain_http: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Server {
+    /// Reads something.
+    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(Method::GET, url, None).await
+    }
+
+    /// Changes something.
+    pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.ask(Method::POST, self.url(path)?, Some(body)).await
+    }
+
+    fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
+        let mut url = self.server.clone();
+        let known = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+        let segments = url.path_segments_mut().ok().filter(|_| known);
+        let mut segments =
+            segments.ok_or_else(|| Wrong::because(format!("`{}` is no http:// or https:// address", self.server)))?;
+        segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        drop(segments);
+        Ok(url)
+    }
+
+    async fn ask(&self, method: Method, url: Url, body: Option<&Value>) -> anyhow::Result<Value> {
+        let client = self.client(&url)?;
+        let mut request = client.request(method, url.clone());
+        if let Some(token) = &self.token {
+            if url.scheme() == "http" && loopback(&url).is_empty() && !self.plain_http {
+                let why = "the token is not sent over http to another machine: use https, or say --plain-http";
+                return Err(Wrong::because(why));
+            }
+            request = request.bearer_auth(token.expose_secret());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = http::send(&client, request.build()?, &http::uncounted()).await;
+        let response = response.with_context(|| {
+            format!("no daemon answers at {} (--server URL or TAGRELAY_SERVER names it)", http::shown_url(&self.server))
+        })?;
+        let status = response.status();
+        let body = http::body(response, ANSWER_BYTES_MAX, "answer").await?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match value["error"]["message"].as_str() {
+            None if status.is_success() && value.is_object() => Ok(value),
+            Some(why) => Err(Failure { why: why.to_owned(), exit: exit(status) }.into()),
+            None => {
+                let server = http::shown_url(&self.server);
+                anyhow::bail!("{server} answers {status}, and not as tagrelay does: is the address right?")
+            }
+        }
+    }
+
+    /// A daemon on this machine is asked directly: no proxy stands between, or sees the token.
+    fn client(&self, url: &Url) -> anyhow::Result<reqwest::Client> {
+        let transport = Transport { plain_http: url.scheme() == "http", ..Transport::default() };
+        let addresses = loopback(url);
+        Ok(match url.host_str() {
+            Some(host) if !addresses.is_empty() => http::client_to(&transport, host, &addresses)?,
+            _ => http::client(&transport)?,
+        })
+    }
+}
+
+/// The addresses of this machine that a URL names; none where it names another machine.
+fn loopback(url: &Url) -> Vec<SocketAddr> {
+    let port = url.port_or_known_default().unwrap_or(0);
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(address) if address.is_loopback() => vec![address],
+        Err(_) if host == "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+}
+
+fn exit(status: StatusCode) -> Exit {
+    match status {
+        StatusCode::NOT_FOUND => Exit::Nothing,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Exit::Wrong,
+        _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(url: &str, token: Option<&str>) -> Server {
+        let url = url.parse().expect("a URL");
+        Server { server: url, token: token.map(SecretString::from), plain_http: false, json: false }
+    }
+
+    #[test]
+    fn an_address_may_have_a_path_and_names_are_escaped() {
+        for (base, url) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/v1/policies/a%20b"),
+            ("https://example.com/tagrelay/", "https://example.com/tagrelay/api/v1/policies/a%20b"),
+            ("https://example.com/tagrelay", "https://example.com/tagrelay/api/v1/policies/a%20b"),
+        ] {
+            assert_eq!(server(base, None).url(&["policies", "a b"]).expect("a URL").as_str(), url);
+        }
+        assert!(server("mailto:x@example.com", None).url(&[]).is_err());
+        assert!(server("file:///etc", None).url(&[]).is_err());
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_name_or_address() {
+        for (url, is) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:8080", true),
+            ("http://localhost:8080", true),
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(!loopback(&url.parse().expect("a URL")).is_empty(), is, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_does_not_travel_in_the_open() {
+        let error = server("http://tagrelay.example.com", Some("t0ken")).get(&["status"], &[]).await;
+        let error = error.expect_err("refused").to_string();
+        assert!(error.contains("--plain-http") && !error.contains("t0ken"), "{error}");
+    }
+}

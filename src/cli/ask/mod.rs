@@ -1,0 +1,128 @@
+//! The commands that ask a running daemon, over its JSON interface: one file a question.
+//!
+//! They decide nothing: what may be done is the daemon's to say, and its words are printed as they come.
+
+mod client;
+mod explain;
+mod history;
+mod hold;
+mod order;
+mod plan;
+mod status;
+mod view;
+
+use super::{Exit, Wrong, print};
+use crate::model::{EnvironmentName, PolicyName};
+use clap::Subcommand;
+use client::Server;
+use serde_json::Value;
+use std::str::FromStr;
+
+/// What is asked of a running daemon.
+#[derive(Debug, Subcommand)]
+pub(super) enum Ask {
+    /// What runs where, what waits, and why.
+    Status(status::Status),
+    /// What happened, newest first.
+    History(history::History),
+    /// Why this release: every tag and what became of it, every gate and when it opens.
+    Explain(explain::Explain),
+    /// What a pass would do: the diff, the reports, the gates and why; changes nothing.
+    Plan(plan::Plan),
+    /// Approve a release (default: the one that waits).
+    Approve(order::Order),
+    /// Reject a release (default: the one that waits): it is refused there.
+    Reject(order::Order),
+    /// Order a release (default: the candidate): it waits for the gates; --force passes gates and holds.
+    Promote(order::Promote),
+    /// Bring a release back (default: the last verified one before), hold, and refuse the one that is left.
+    Rollback(order::Order),
+    /// Read the signals and run the checks again for what the pin says.
+    Verify(order::Verify),
+    /// Stop changes.
+    Hold(hold::Hold),
+    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`; no refusal, no HOLD file.
+    Resume(hold::Resume),
+}
+
+impl Ask {
+    /// Asks, and prints the answer.
+    pub(super) async fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Status(status) => status.run().await,
+            Self::History(history) => history.run().await,
+            Self::Explain(explain) => explain.run().await,
+            Self::Plan(plan) => plan.run().await,
+            Self::Approve(order) => order.give("approve").await,
+            Self::Reject(order) => order.give("reject").await,
+            Self::Promote(promote) => promote.give().await,
+            Self::Rollback(order) => order.give("rollback").await,
+            Self::Verify(verify) => verify.give().await,
+            Self::Hold(hold) => hold.run().await,
+            Self::Resume(resume) => resume.run().await,
+        }
+    }
+}
+
+/// One environment of one policy: `POLICY/ENV`.
+#[derive(Debug, Clone)]
+struct Place {
+    policy: PolicyName,
+    environment: EnvironmentName,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (policy, environment) =
+            text.split_once('/').ok_or("name one environment: POLICY/ENV, for example shop/prod")?;
+        Ok(Self {
+            policy: PolicyName::parse(policy).map_err(|error| error.to_string())?,
+            environment: EnvironmentName::parse(environment).map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+impl Place {
+    /// The path of something about it.
+    fn path<'a>(&'a self, what: &'a str) -> [&'a str; 5] {
+        ["policies", self.policy.as_str(), "environments", self.environment.as_str(), what]
+    }
+}
+
+/// A policy, or one environment of it: `POLICY` or `POLICY/ENV`.
+#[derive(Debug, Clone)]
+struct Part {
+    policy: PolicyName,
+    environment: Option<EnvironmentName>,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('/') {
+            return text.parse().map(|Place { policy, environment }| Self { policy, environment: Some(environment) });
+        }
+        Ok(Self { policy: PolicyName::parse(text).map_err(|error| error.to_string())?, environment: None })
+    }
+}
+
+impl Part {
+    /// Whether an environment, as the daemon shows it, belongs to it.
+    fn contains(&self, environment: &Value) -> bool {
+        let named = self.environment.as_ref().is_none_or(|name| environment["environment"] == name.as_str());
+        environment["policy"] == self.policy.as_str() && named
+    }
+}
+
+/// Tells a person what was kept.
+fn kept(server: &Server, answer: &Value) -> anyhow::Result<Exit> {
+    if server.json {
+        print::json(answer)?;
+    } else {
+        print::line(answer["kept"].as_str().unwrap_or("done"))?;
+    }
+    Ok(Exit::Done)
+}

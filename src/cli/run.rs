@@ -1,0 +1,108 @@
+//! `tagrelay run`: the daemon, until it is told to stop.
+//!
+//! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the policies again.
+
+use crate::config::{self, Config};
+use crate::daemon::{Clients, Clock, Daemon, Handle, journal_path};
+use crate::journal::Journal;
+use crate::server::{self, Server};
+use crate::telemetry::logs::{self, Format};
+use crate::telemetry::metrics::Metrics;
+use anyhow::{Context as _, bail};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long the server may take to answer what it was asked before the daemon stops.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A daemon that is ready to run, and the ways into it.
+pub(super) struct Opened {
+    /// The loop.
+    pub(super) daemon: Daemon,
+    /// The way in.
+    pub(super) handle: Handle,
+    /// What it counts.
+    pub(super) metrics: Metrics,
+}
+
+/// Reads a configuration; what is wrong with it is drawn on standard error.
+pub(super) fn configuration(path: &Path) -> Result<Arc<Config>, config::Diagnostics> {
+    config::load(path, &|path| std::fs::read_to_string(path)).map(Arc::new)
+}
+
+/// Opens the journal and the clients of a configuration.
+pub(super) async fn open(config: Arc<Config>, clock: Clock) -> anyhow::Result<Opened> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let file = journal_path(&config.journal);
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let journal = Arc::new(open_journal(&config.journal, &clock).await?);
+    let clients = Clients::new(&config, &metrics, &file)?;
+    let daemon = Daemon::open(config, journal, clients, clock, metrics.clone()).await?;
+    let handle = daemon.handle();
+    Ok(Opened { daemon, handle, metrics })
+}
+
+async fn open_journal(address: &str, clock: &Clock) -> anyhow::Result<Journal> {
+    #[cfg(feature = "sandbox")]
+    if let Some(watcher) = std::env::var_os(crate::sandbox::commits::VARIABLE) {
+        let watch = crate::sandbox::commits::watch(&watcher.to_string_lossy())?;
+        let watch = move |number, moment| watch(number, moment == crate::journal::Moment::Before);
+        return Ok(Journal::open_watched(address, clock.now(), Arc::new(watch)).await?);
+    }
+    Ok(Journal::open(address, clock.now()).await?)
+}
+
+/// Runs the daemon and its server until a signal.
+pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
+    let Opened { daemon, handle, metrics } = open(config.clone(), Clock::System).await?;
+    let listener = TcpListener::bind(config.server.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+    let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
+    let serving = tokio::spawn(server::serve(listener, server, leave.clone()));
+    let signals = tokio::spawn(signals(stop.clone(), handle));
+    daemon.run(stop).await;
+    signals.abort();
+    leave.cancel();
+    // What the server still had to say does not hold up the exit.
+    let _served = tokio::time::timeout(FAREWELL, serving).await;
+    tracing::info!("stopped; what was begun is in the journal");
+    Ok(())
+}
+
+/// Turns signals into words: stop, stop at once, read the policies again.
+async fn signals(stop: CancellationToken, handle: Handle) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {
+                tracing::info!("SIGHUP: reading the policies again");
+                handle.reload();
+                continue;
+            }
+        }
+        if stop.is_cancelled() {
+            bail!("told to stop twice");
+        }
+        tracing::info!("stopping: the effect in hand is finished first");
+        stop.cancel();
+    }
+}
+
+/// Begins to log.
+pub(super) fn begin_logs(json: bool) -> anyhow::Result<()> {
+    let filter =
+        std::env::var_os("TAGRELAY_LOG").map_or_else(|| "info".to_owned(), |f| f.to_string_lossy().into_owned());
+    logs::begin(&filter, if json { Format::Json } else { Format::Text })?;
+    Ok(())
+}
