@@ -1,0 +1,11 @@
+//! The tests that see tagrelay from outside, in one binary: contracts with outside systems, vectors, stories.
+//!
+//! What one module does by itself is tested beside it.
+
+mod cli;
+mod contract;
+mod contract_keys;
+mod edit;
+mod server;
+mod tidy;
+mod vectors_select;

@@ -1,0 +1,279 @@
+//! The daemon's end of the handle: it answers everything at once with fixed views, and remembers what it was told.
+
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
+use tagrelay::daemon::handle::{Request, channel};
+use tagrelay::daemon::view::{
+    ArrivalView, BranchView, EnvironmentView, Explanation, FileDiff, GateView, HistoryView, HoldView, PlanView,
+    PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
+};
+use tagrelay::daemon::{Command, Handle, Refusal, Signal, Target};
+use tagrelay::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
+use tokio_util::sync::CancellationToken;
+
+/// A loop that makes no passes.
+pub(super) struct Loop {
+    pub(super) handle: Handle,
+    pub(super) heard: Heard,
+}
+
+/// What the loop was told to change, one line each.
+#[derive(Clone, Default)]
+pub(super) struct Heard {
+    lines: Arc<Mutex<Vec<String>>>,
+    stop: CancellationToken,
+}
+
+impl Heard {
+    /// What was told since the last look.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.lock().expect("a lock"))
+    }
+
+    /// Ends the loop.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn note(&self, line: String) {
+        self.lines.lock().expect("a lock").push(line);
+    }
+}
+
+impl Loop {
+    pub(super) fn start() -> Self {
+        let (handle, mut requests) = channel();
+        let heard = Heard::default();
+        let told = heard.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = told.stop.cancelled() => return,
+                    request = requests.next() => match request {
+                        Some(request) => answer(request, &told),
+                        None => return,
+                    },
+                }
+            }
+        });
+        Self { handle, heard }
+    }
+}
+
+fn answer(request: Request, heard: &Heard) {
+    // Whoever asked may have left.
+    match request {
+        Request::Command(command, who, reply) => {
+            heard.note(format!("{who}: {}", words(&command)));
+            drop(reply.send(verdict(named(&command))));
+        }
+        Request::Signal(signal, reply) => {
+            heard.note(format!("{}: Signal {}", signal.who, signal_words(&signal)));
+            drop(reply.send(verdict(Some(&signal.rollout))));
+        }
+        Request::Status(reply) => drop(reply.send(status())),
+        Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
+        Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
+        Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
+        Request::Wake(_) | Request::Reload => {}
+    }
+}
+
+fn named(command: &Command) -> Option<&str> {
+    match command {
+        Command::Approve { release, .. } => release.as_deref(),
+        _ => None,
+    }
+}
+
+fn verdict(named: Option<&str>) -> Result<String, Refusal> {
+    let says = |word: &str| format!("the daemon says {word}");
+    match named {
+        Some(word @ "unknown") => Err(Refusal::NotFound(says(word))),
+        Some(word @ "ambiguous") => Err(Refusal::Ambiguous(says(word))),
+        Some(word @ "conflict") => Err(Refusal::Conflict(says(word))),
+        Some(word @ "unavailable") => Err(Refusal::Unavailable(says(word))),
+        _ => Ok("kept".to_owned()),
+    }
+}
+
+fn place(target: &Target) -> String {
+    format!("{}/{}", target.policy, target.environment)
+}
+
+fn words(command: &Command) -> String {
+    match command {
+        Command::Approve { target, release, by } => {
+            format!("Approve {{ target: {}, release: {release:?}, by: {by:?} }}", place(target))
+        }
+        Command::Reject { target, release, reason, by } => {
+            format!("Reject {{ target: {}, release: {release:?}, reason: {reason:?}, by: {by:?} }}", place(target))
+        }
+        Command::Hold { scope, reason, until } => {
+            format!("Hold {{ scope: {scope}, reason: {reason:?}, until: {until:?} }}")
+        }
+        Command::Resume { scope } => format!("Resume {{ scope: {scope} }}"),
+        Command::Promote { target, release, force } => {
+            format!("Promote {{ target: {}, release: {release:?}, force: {force:?} }}", place(target))
+        }
+        Command::Rollback { target, release, reason } => {
+            format!("Rollback {{ target: {}, release: {release:?}, reason: {reason:?} }}", place(target))
+        }
+        Command::Verify { target } => format!("Verify {{ target: {} }}", place(target)),
+    }
+}
+
+fn signal_words(signal: &Signal) -> String {
+    let Signal { target, rollout, check, digests: _, verdict, evidence, url, who: _ } = signal;
+    let url = url.as_deref().unwrap_or("none");
+    format!("{} {rollout} {check:?} {verdict:?} {evidence} {url}", place(target))
+}
+
+/// A digest of one digit.
+pub(super) fn digest(digit: &str) -> String {
+    format!("sha256:{}", digit.repeat(64))
+}
+
+/// Text as somebody outside might choose it.
+fn evil(what: &str) -> String {
+    format!("{what}<script>alert('{what}')</script><img src=x onerror=\"alert(1)\">\"><b>")
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn release(digit: &str, tags: String) -> ReleaseView {
+    let image = ImageName::parse("shop").expect("a name");
+    let digest = Digest::parse(&digest(digit)).expect("a digest");
+    ReleaseView {
+        id: ReleaseId::parse(&digit.repeat(12)).expect("an id"),
+        tags,
+        digests: vec![(image.clone(), digest)],
+        revisions: vec![(image, evil("revision"))],
+    }
+}
+
+fn environment(name: &str) -> EnvironmentView {
+    EnvironmentView {
+        policy: PolicyName::parse("shop").expect("a name"),
+        environment: EnvironmentName::parse(name).expect("a name"),
+        pin: Some(evil("pin")),
+        current: None,
+        candidate: None,
+        gates: Vec::new(),
+        waits_for_approval: false,
+        why: Vec::new(),
+        holds: Vec::new(),
+        refusals: Vec::new(),
+    }
+}
+
+fn hold(scope: &str, who: &str, why: &str) -> HoldView {
+    let (since, until) = (time("2026-01-01T00:00:00Z"), Some(time("2026-01-03T00:00:00Z")));
+    HoldView { scope: scope.to_owned(), who: who.to_owned(), why: why.to_owned(), since, until }
+}
+
+fn held(who: &str, reason: &str) -> Why {
+    Why::Held { who: who.to_owned(), reason: reason.to_owned(), until: None }
+}
+
+fn arrival(state: &'static str) -> ArrivalView {
+    ArrivalView {
+        rollout: "j1-7".to_owned(),
+        release: Some(release("1", evil("tag"))),
+        since: time("2026-01-01T21:00:00Z"),
+        because: evil("because"),
+        commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
+        state,
+        why: Some(evil("evidence")),
+    }
+}
+
+fn environments() -> Vec<EnvironmentView> {
+    let dev = EnvironmentView {
+        current: Some(arrival("failed")),
+        why: vec![held("alice", "lunch"), Why::Following { what: evil("following") }],
+        holds: vec![hold("shop/dev", "alice", "lunch"), hold("*", "bob", &evil("reason"))],
+        refusals: vec![RefusalView { release: release("2", "1.2".to_owned()), who: evil("who"), why: evil("why") }],
+        ..environment("dev")
+    };
+    let staging = EnvironmentView {
+        why: vec![held("HOLD file", "year end")],
+        holds: vec![hold("*/staging", "carol", "all staging stops")],
+        ..environment("staging")
+    };
+    let missing = Why::ApprovalsMissing { have: 0, required: 1, of: "alice".to_owned() };
+    let prod = EnvironmentView {
+        current: Some(arrival("verified")),
+        candidate: Some(release("2", "1.2".to_owned())),
+        gates: vec![
+            GateView { open: true, words: evil("verified in staging") },
+            GateView { open: false, words: missing.to_string() },
+        ],
+        waits_for_approval: true,
+        why: vec![missing],
+        ..environment("prod")
+    };
+    vec![dev, staging, prod]
+}
+
+/// A status with something of everything.
+pub(super) fn status() -> Status {
+    let policy = PolicyView {
+        name: PolicyName::parse("shop").expect("a name"),
+        origin: evil("default:policies/shop.yaml"),
+        broken: Some(evil("line 3")),
+        images: vec!["registry.example.com/shop".to_owned()],
+        environments: environments(),
+    };
+    let read_at = Some(time("2026-01-01T23:59:50Z"));
+    let repository = RepositoryView {
+        repository: "registry.example.com/shop".to_owned(),
+        read_at,
+        n_tags: Some(12),
+        error: Some(evil("registry.example.com: 401 Unauthorized")),
+    };
+    let (repository_name, branch) = ("default".to_owned(), evil("main"));
+    let branch =
+        BranchView { repository: repository_name, branch, tip: Some("0123abcd".to_owned()), read_at, error: None };
+    let project = ProjectView {
+        project: "group/shop".to_owned(),
+        n_pending: 3,
+        parked: vec![evil("rollout 4")],
+        error: Some(evil("404")),
+    };
+    Status {
+        now: time("2026-01-02T00:00:00Z"),
+        journal: "j1".to_owned(),
+        mode: "act",
+        policies: vec![policy],
+        broken: vec![evil("broken.yaml:3: unknown key")],
+        repositories: vec![repository],
+        branches: vec![branch],
+        projects: vec![project],
+    }
+}
+
+fn explanation() -> Explanation {
+    let image = ImageName::parse("shop").expect("a name");
+    let tags = vec![TagView { image, tag: "1.2".to_owned(), fate: evil("fate") }];
+    Explanation { environment: environments().remove(2), tags, n_tags: 1 }
+}
+
+fn plan() -> PlanView {
+    PlanView {
+        environment: environments().remove(2),
+        effects: vec!["writes shop 1.2".to_owned()],
+        diffs: vec![FileDiff { path: "a.yaml".to_owned(), before: "a: 1\n".to_owned(), after: "a: 2\n".to_owned() }],
+        reports: vec!["group/shop: running".to_owned()],
+        message: None,
+    }
+}
+
+fn history() -> HistoryView {
+    let release = Some(release("1", String::new()).id);
+    let (at, scope, text) = (time("2026-01-01T00:00:00Z"), "shop/prod".to_owned(), evil("text"));
+    HistoryView { sequence: 7, at, scope, kind: "signalled", text, release }
+}
