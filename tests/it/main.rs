@@ -7,5 +7,7 @@ mod contract;
 mod contract_keys;
 mod edit;
 mod server;
+#[cfg(feature = "sandbox")]
+mod stories;
 mod tidy;
 mod vectors_select;

@@ -1,0 +1,305 @@
+//! A daemon in a sandbox world, and the words that stories are told in.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+use tagrelay::config::{self, Config};
+use tagrelay::daemon::view::EnvironmentView;
+use tagrelay::daemon::{Clients, Clock, Command, Daemon, Handle, Refusal, Signal, Target, journal_path};
+use tagrelay::journal::{Journal, JournalError};
+use tagrelay::model::event::Verdict;
+use tagrelay::model::{EnvironmentName, PolicyName};
+use tagrelay::sandbox::World;
+use tagrelay::sandbox::git::Repository;
+use tagrelay::sandbox::gitlab::{Commits, Role};
+use tagrelay::sandbox::registry::ImageSpec;
+use tagrelay::telemetry::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
+
+/// How long a story waits for anything before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A world with one GitOps repository, two GitLab projects, and perhaps a daemon.
+pub(crate) struct Story {
+    pub(crate) world: World,
+    pub(crate) deploys: Repository,
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) shift: Arc<AtomicI64>,
+    config: String,
+    /// The commits that images are built from.
+    pub(crate) source: Commits,
+    running: Option<Running>,
+}
+
+struct Running {
+    handle: Handle,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Story {
+    /// A world with this policy and these files in its GitOps repository. `REGISTRY` in them is the registry's host.
+    pub(crate) async fn new(policy: &str, files: &[(&str, &str)]) -> Self {
+        let world = World::start().await.expect("a world");
+        let host = world.registry.host();
+        let filled: Vec<(String, String)> =
+            files.iter().map(|(path, text)| ((*path).to_owned(), text.replace("REGISTRY", &host))).collect();
+        let mut all: Vec<(&str, &str)> = filled.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let policy = policy.replace("REGISTRY", &host);
+        all.push(("policies/shop.yaml", &policy));
+        let deploys = world.git.create("deploys", &all).await.expect("a repository");
+        let gitlab = &world.gitlab;
+        gitlab.add_token("glpat-test", &["api"]);
+        let source = gitlab.add_project("group/shop");
+        gitlab.add_project_of("group/deploys", &deploys);
+        for project in ["group/shop", "group/deploys"] {
+            gitlab.grant("glpat-test", project, Role::Maintainer).expect("a grant");
+        }
+        let home = tempfile::tempdir().expect("a directory");
+        let config = config_text(&world, &deploys, home.path());
+        Self { world, deploys, home, shift: Arc::default(), config, source, running: None }
+    }
+
+    /// The same world, for a daemon that only observes.
+    pub(crate) fn observing(mut self) -> Self {
+        self.config.push_str("mode: observe\n");
+        self
+    }
+
+    /// Starts the daemon, or starts it again.
+    pub(crate) async fn start(&mut self) {
+        let config = self.config();
+        let clock = Clock::Shifted(self.shift.clone());
+        let metrics = Metrics::new("test");
+        let journal = Arc::new(self.journal(&config, &clock).await);
+        let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
+        let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
+        let (handle, stop) = (daemon.handle(), CancellationToken::new());
+        let task = tokio::spawn(daemon.run(stop.clone()));
+        self.running = Some(Running { handle, stop, task });
+    }
+
+    /// Opens the journal. The sandbox's git runs in processes that are forked from this one, and until such a process
+    /// becomes git it shares the lock of the daemon that was just stopped here.
+    async fn journal(&self, config: &Config, clock: &Clock) -> Journal {
+        let begun = std::time::Instant::now();
+        loop {
+            match Journal::open(&config.journal, clock.now()).await {
+                Ok(journal) => return journal,
+                Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Stops the daemon as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        let Running { handle, stop, task } = self.running.take().expect("a running daemon");
+        drop(handle);
+        stop.cancel();
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops in time").expect("it stops well");
+    }
+
+    fn config(&self) -> Arc<Config> {
+        let text = self.config.clone();
+        let read = move |_: &Path| Ok(text.clone());
+        let config = config::load(Path::new("tagrelay.yaml"), &read);
+        Arc::new(config.unwrap_or_else(|errors| panic!("{}", errors.render(false))))
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.running.as_ref().expect("a running daemon").handle
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).expect("a short time");
+        self.shift.fetch_add(millis, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Pushes build `n` of the image `shop` under a tag; returns its digest.
+    pub(crate) fn push(&self, tag: &str, n: u32) -> String {
+        self.push_image("shop", tag, n)
+    }
+
+    pub(crate) fn push_image(&self, image: &str, tag: &str, n: u32) -> String {
+        let spec =
+            ImageSpec::new(&format!("{image} {n}"), &format!("2026-01-01T00:{:02}:00Z", n % 60)).revision(&revision(n));
+        self.source.add_commit(&revision(n), "main");
+        self.world.registry.push_image(image, tag, &spec).expect("pushed")
+    }
+
+    /// The text of a file on `main`.
+    pub(crate) async fn file(&self, path: &str) -> String {
+        self.deploys.read("main", path).await.expect("readable").unwrap_or_default()
+    }
+
+    /// Waits until a file of the GitOps repository holds a text.
+    pub(crate) async fn until_written(&self, path: &str, text: &str) {
+        let what = format!("{path} holds {text}");
+        self.until(&what, || async { self.file(path).await.contains(text) }).await;
+    }
+
+    /// Waits until something is so.
+    pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, is: impl Fn() -> F) {
+        let so = async {
+            while !is().await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, so).await.is_err() {
+            panic!("it never came about that {what}\n{}", self.account().await);
+        }
+    }
+
+    /// Waits until an environment gives this reason for doing nothing.
+    pub(crate) async fn until_why(&self, environment: &str, code: &str) {
+        let what = format!("{environment} says {code}");
+        self.until(&what, || async { self.why(environment).await.iter().any(|why| why == code) }).await;
+    }
+
+    /// The reasons that an environment gives.
+    pub(crate) async fn why(&self, environment: &str) -> Vec<String> {
+        let status = self.handle().status().await.expect("a status");
+        let views = status.policies.iter().flat_map(|policy| &policy.environments);
+        let view = views.into_iter().find(|view| view.environment.as_str() == environment);
+        view.map(|view| view.why.iter().map(|why| why.code().to_owned()).collect()).unwrap_or_default()
+    }
+
+    /// What a person would see if they looked at everything, for a story that fails.
+    async fn account(&self) -> String {
+        let mut account = String::new();
+        if let Some(running) = &self.running {
+            let status = running.handle.status().await.expect("a status");
+            account.push_str(&format!("{status:#?}\n"));
+            let history = running.handle.history(None, None, 50).await.expect("a history");
+            for line in history.iter().rev() {
+                account.push_str(&format!("{} {} {} {}\n", line.sequence, line.scope, line.kind, line.text));
+            }
+        }
+        for commit in self.deploys.log("main").await.expect("a log") {
+            account.push_str(&format!("{} {}\n", commit.sha, commit.message));
+        }
+        account
+    }
+
+    /// Posts a verdict on the rollout in flight.
+    pub(crate) async fn signal(&self, environment: &str, verdict: Verdict) {
+        let rollout = self.rollout(environment).await;
+        let signal = Signal {
+            target: target(environment),
+            rollout,
+            check: None,
+            digests: Default::default(),
+            verdict,
+            evidence: "seen by the story".to_owned(),
+            url: None,
+            who: "story".to_owned(),
+        };
+        self.handle().signal(signal).await.expect("kept");
+    }
+
+    /// Carries out a command as `alice`.
+    pub(crate) async fn order(&self, command: Command) -> Result<String, Refusal> {
+        self.handle().command(command, "alice").await
+    }
+
+    /// What an environment shows.
+    pub(crate) async fn view(&self, environment: &str) -> EnvironmentView {
+        let status = self.handle().status().await.expect("a status");
+        let mut views = status.policies.into_iter().flat_map(|policy| policy.environments);
+        views.find(|view| view.environment.as_str() == environment).expect("an environment")
+    }
+
+    /// Takes a release through an environment: waits for its rollout and says that it is healthy.
+    pub(crate) async fn well(&self, environment: &str, tag: &str) {
+        let what = format!("{tag} is on its way to {environment}");
+        let on_its_way = || async {
+            let current = self.current(environment).await;
+            current.is_some_and(|c| c.state == "progressing" && c.release.is_some_and(|release| release.tags == tag))
+        };
+        self.until(&what, on_its_way).await;
+        self.signal(environment, Verdict::Healthy).await;
+        self.until_state(environment, "verified").await;
+    }
+
+    /// A digest of what runs in an environment.
+    pub(crate) async fn runs(&self, environment: &str) -> Option<String> {
+        let release = self.current(environment).await?.release?;
+        release.digests.first().map(|(_, digest)| digest.to_string())
+    }
+
+    /// Waits until this runs, or is on its way, in an environment.
+    pub(crate) async fn until_runs(&self, environment: &str, digest: &str) {
+        let what = format!("{environment} runs {digest}");
+        self.until(&what, || async { self.runs(environment).await.as_deref() == Some(digest) }).await;
+    }
+
+    /// Waits for a few polls, in which something must not happen.
+    pub(crate) async fn a_while(&self) {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    }
+
+    /// The id of the last rollout of an environment.
+    pub(crate) async fn rollout(&self, environment: &str) -> String {
+        self.current(environment).await.expect("a rollout").rollout
+    }
+
+    /// What runs or is on its way.
+    pub(crate) async fn current(&self, environment: &str) -> Option<tagrelay::daemon::view::ArrivalView> {
+        let status = self.handle().status().await.expect("a status");
+        let views = status.policies.into_iter().flat_map(|policy| policy.environments);
+        views.into_iter().find(|view| view.environment.as_str() == environment)?.current
+    }
+
+    /// Waits until what runs in an environment is in this state.
+    pub(crate) async fn until_state(&self, environment: &str, state: &str) {
+        let what = format!("{environment} is {state}");
+        let is = || async { self.current(environment).await.is_some_and(|current| current.state == state) };
+        self.until(&what, is).await;
+    }
+
+    /// The statuses of the deployments of a project's environment, oldest first.
+    pub(crate) fn told(&self, project: &str, environment: &str) -> Vec<Vec<String>> {
+        let deployments = self.world.gitlab.deployments(project);
+        deployments.into_iter().filter(|d| d.environment == environment).map(|d| d.history).collect()
+    }
+}
+
+/// An environment of the policy `shop`.
+pub(crate) fn target(environment: &str) -> Target {
+    Target {
+        policy: PolicyName::parse("shop").expect("a name"),
+        environment: EnvironmentName::parse(environment).expect("a name"),
+    }
+}
+
+/// The revision that build `n` was made from.
+pub(crate) fn revision(n: u32) -> String {
+    format!("{n:040x}")
+}
+
+fn config_text(world: &World, deploys: &Repository, home: &Path) -> String {
+    format!(
+        "repositories:\n  default: {{ url: \"{}\", branch: main, policies: policies/, plain_http: true }}\n\
+         registries:\n  \"{}\": {{ plain_http: true }}\n\
+         gitlab: {{ url: \"{}\", plain_http: true, token: {{ file: {} }} }}\n\
+         egress: {{ private: true }}\n\
+         journal: sqlite://{}\n",
+        deploys.url(),
+        world.registry.host(),
+        world.gitlab.face.url(),
+        token_file(home),
+        home.join("journal.db").display(),
+    )
+}
+
+fn token_file(home: &Path) -> String {
+    let file = home.join("gitlab-token");
+    std::fs::write(&file, "glpat-test").expect("written");
+    file.display().to_string()
+}
