@@ -5,6 +5,8 @@
 mod cli;
 mod contract;
 mod contract_keys;
+#[cfg(feature = "sandbox")]
+mod crash;
 mod edit;
 mod server;
 #[cfg(feature = "sandbox")]
