@@ -77,7 +77,7 @@ async fn main() {
     let updates: Vec<_> = updates.collect();
     mirror.push("main", &later, updates, &author(), Timestamp::UNIX_EPOCH).await.expect("pushed");
     lap(&format!("{UPDATES} updates: commits and one push"));
-    by_hand(&repository.url);
+    by_hand(&repository.url.replace("http://", &format!("http://oauth2:{}@", git_world::TOKEN)));
     lap("git clone --depth 1, edit, commit, push");
 }
 
