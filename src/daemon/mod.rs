@@ -126,7 +126,7 @@ impl Daemon {
             config,
             journal,
             clients,
-            watch: Watch::new(now, tokio::time::Instant::now()),
+            watch: Watch::new(Clock::machine(), tokio::time::Instant::now()),
             since: now,
             clock,
             metrics,

@@ -47,11 +47,9 @@ impl Daemon {
     /// Time passed: the clock is looked at, and whatever time alone can change is judged again.
     fn tick(&mut self) {
         let now = self.clock.now();
-        let doubt = match self.clock {
-            Clock::System => self.watch.look(now, tokio::time::Instant::now(), self.skew(now)),
-            // Whoever moves this clock by hand means it.
-            Clock::Shifted(_) => None,
-        };
+        let machine = Clock::machine();
+        let skew = self.skew(machine);
+        let doubt = self.watch.look(machine, tokio::time::Instant::now(), skew);
         if let Some(by) = doubt.filter(|_| self.memory.doubt.is_none()) {
             tracing::error!("the clock is off by {} s: no gate opens until it is right", by.as_secs());
         }
