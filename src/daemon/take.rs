@@ -100,12 +100,16 @@ impl Daemon {
         if generation != Some(reading.generation) {
             return;
         }
+        let moved = known.tip.as_ref() != Some(&reading.tip);
         (known.tip, known.read_at, known.error) = (Some(reading.tip), Some(at), None);
         for (scope, pin) in reading.pins {
             if let Some(standing) = self.memory.standing_mut(&scope) {
                 let tip = pin.as_ref().ok().map(|reading| &reading.tip);
                 if tip.is_some() && tip != standing.tried_at.as_ref() {
                     standing.blocks.clear();
+                }
+                if moved {
+                    standing.unfit.clear();
                 }
                 standing.pin = pin.map(Some);
             }
@@ -184,6 +188,7 @@ impl Daemon {
                     let fresh = Standing::new(crate::model::Ledger::default());
                     standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
                 });
+                let kept = kept.map(|standing| Standing { blocks: Vec::new(), ..standing });
                 let fold = || Standing::new(self.ledger(&Scope::of(&name, &environment.name)));
                 standings.push(kept.unwrap_or_else(fold));
             }
