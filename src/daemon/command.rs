@@ -1,42 +1,39 @@
 //! What people tell the daemon, turned into facts: each is kept whole in one transaction, or refused with nothing changed.
 
 use super::Daemon;
-use super::handle::{Command, Refusal, Signal, Target};
+use super::handle::{Command, Refusal, Reply, Signal, Target};
+use super::look;
 use super::memory::{Known, Standing};
+use super::message::Message;
+use super::take::answer;
 use crate::model::event::{CheckResult, Event, Order, Verdict};
 use crate::model::policy::{Ballot, CheckMethod};
 use crate::model::{Arrival, Environment, OurCommit, Outcome, Release, Scope, Sequence, text};
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::gate::{self, Standing as GateStanding};
 use crate::relay::{change, facts::Facts};
+use jiff::Timestamp;
 
 /// How many releases a list of choices names at the most.
 const LISTED_MAX: usize = 20;
 
 impl Daemon {
-    /// Carries out a command for a person.
-    pub(super) async fn command(&mut self, command: Command, who: &str) -> Result<String, Refusal> {
-        match command {
-            Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), true, "", by, who).await,
+    /// Carries out a command for a person, and answers when it is kept or refused.
+    pub(super) async fn command(&mut self, command: Command, who: String, reply: Reply) {
+        let done = match command {
+            Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), None, by, &who).await,
             Command::Reject { target, release, reason, by } => {
-                self.vote(&target, release.as_deref(), false, &reason, by, who).await
+                self.vote(&target, release.as_deref(), Some(&reason), by, &who).await
             }
-            Command::Hold { scope, reason, until } => {
-                self.must_exist(&scope)?;
-                let event = Event::Held { who: who.to_owned(), why: text::shown(&reason), until };
-                self.keep(&scope, vec![event]).await?;
-                Ok(format!(
-                    "{scope} is held until {}",
-                    until.map_or("it is resumed".to_owned(), |until| until.to_string())
-                ))
-            }
-            Command::Resume { scope } => self.resume(&scope, who).await,
-            Command::Promote { target, release, force } => self.promote(&target, release.as_deref(), force, who).await,
+            Command::Hold { scope, reason, until } => self.hold(&scope, &reason, until, who).await,
+            Command::Resume { scope } => self.resume(&scope, &who).await,
+            Command::Promote { target, release, force } => self.promote(&target, release.as_deref(), force, &who).await,
             Command::Rollback { target, release, reason } => {
-                self.rollback(&target, release.as_deref(), &reason, who).await
+                return self.rollback(target, release.as_deref(), &reason, who, reply);
             }
-            Command::Verify { target } => self.verify(&target, who).await,
-        }
+            Command::Verify { target } => self.verify(&target, &who).await,
+        };
+        answer(reply, done);
     }
 
     /// Keeps a verdict that somebody posted.
@@ -90,15 +87,28 @@ impl Daemon {
         Ok(format!("kept for rollout {journal}-{rollout}"))
     }
 
+    async fn hold(
+        &mut self,
+        scope: &Scope,
+        reason: &str,
+        until: Option<Timestamp>,
+        who: String,
+    ) -> Result<String, Refusal> {
+        self.must_exist(scope)?;
+        self.keep(scope, vec![Event::Held { who, why: text::shown(reason), until }]).await?;
+        Ok(format!("{scope} is held until {}", until.map_or("it is resumed".to_owned(), |until| until.to_string())))
+    }
+
+    /// Keeps a vote: for a release, or against it where there is a reason.
     async fn vote(
         &mut self,
         target: &Target,
         named: Option<&str>,
-        approve: bool,
-        reason: &str,
+        against: Option<&str>,
         by: Ballot,
         who: &str,
     ) -> Result<String, Refusal> {
+        let approve = against.is_none();
         let scope = Scope::of(&target.policy, &target.environment);
         let (release, rules) = self.with_facts(target, |facts| {
             let release = match named {
@@ -109,7 +119,7 @@ impl Daemon {
         })?;
         let id = release.id().clone();
         let mut events = vec![Event::Voted { release: id, rules, approve, who: who.to_owned(), by }];
-        if !approve {
+        if let Some(reason) = against {
             let why = format!("rejected: {}", text::shown(reason));
             events.push(Event::Refused { release: release.clone(), who: who.to_owned(), why });
         }
@@ -197,52 +207,49 @@ impl Daemon {
         Ok(format!("{release} ({}) goes to {scope} {then}{held}", release.id()))
     }
 
-    async fn rollback(
+    /// Finds what a rollback would bring back, and whether the registry still has it; the loop goes on meanwhile.
+    pub(super) fn rollback(&self, target: Target, named: Option<&str>, reason: &str, who: String, reply: Reply) {
+        let found = self.with_facts(&target, |facts| {
+            let to = brought_back(facts, named)?;
+            Ok((look::builds(&facts.policy.images, &to), to))
+        });
+        let (builds, to) = match found {
+            Ok(found) => found,
+            Err(refusal) => return answer(reply, Err(refusal)),
+        };
+        let (registry, out, reason) = (self.clients.registry.clone(), self.out.clone(), text::shown(reason));
+        self.tasks.spawn(async move {
+            match look::must_be_there(&registry, &builds, &to).await {
+                Err(gone) => answer(reply, Err(Refusal::Conflict(gone))),
+                Ok(()) => {
+                    // The loop may have stopped: nothing was kept, and whoever asked is told that nobody answers.
+                    let _sent = out.send(Message::BringBack { target, to, reason, who, reply }).await;
+                }
+            }
+        });
+    }
+
+    /// Keeps the order, the hold and the refusal of the release that is left, in one transaction.
+    pub(super) async fn bring_back(
         &mut self,
         target: &Target,
-        named: Option<&str>,
-        reason: &str,
-        who: &str,
+        to: &Release,
+        why: String,
+        who: String,
     ) -> Result<String, Refusal> {
         let scope = Scope::of(&target.policy, &target.environment);
-        let (to, left) = self.with_facts(target, |facts| {
-            let current = facts.ledger.current().and_then(|current| current.release.clone());
-            let left = current.ok_or_else(|| Refusal::Conflict("nothing that is known runs there".to_owned()))?;
-            let to = match named {
-                Some(named) => find(facts, named)?,
-                None => facts.ledger.last_verified(Some(left.id())).cloned().ok_or_else(|| {
-                    Refusal::Conflict("no other release was ever verified there: name the one to bring back".to_owned())
-                })?,
-            };
-            if to == left {
-                return Err(Refusal::Conflict(format!("{to} is what runs there")));
-            }
-            Ok((to, left))
-        })?;
-        self.must_be_there(target, &to).await?;
-        let why = text::shown(reason);
+        let left = self.with_facts(target, left)?;
+        if left == *to {
+            return Err(Refusal::Conflict(format!("{to} is what runs there")));
+        }
         let words = format!("rolled back to {to}: {why}");
-        let order = Order::Rollback { to: to.clone(), why };
-        let who = who.to_owned();
         let events = vec![
-            Event::Ordered { order, who: who.clone() },
+            Event::Ordered { order: Order::Rollback { to: to.clone(), why }, who: who.clone() },
             Event::Held { who: who.clone(), why: words.clone(), until: None },
             Event::Refused { release: left.clone(), who, why: words },
         ];
         self.keep(&scope, events).await?;
         Ok(format!("{scope} goes back from {left} to {to} ({}), is held, and refuses {left}", to.id()))
-    }
-
-    /// The builds of a release that is brought back must still be in the registry.
-    async fn must_be_there(&self, target: &Target, release: &Release) -> Result<(), Refusal> {
-        let Some((known, _)) = self.memory.find(&target.policy, &target.environment) else { return Ok(()) };
-        let images = known.policy.images.clone();
-        for image in images {
-            let Some(build) = release.builds().get(&image.name) else { continue };
-            let facts = self.clients.registry.facts(&image.repository, &build.digest).await;
-            facts.map_err(|error| Refusal::Conflict(format!("{release} cannot be brought back: {error}")))?;
-        }
-        Ok(())
     }
 
     async fn verify(&mut self, target: &Target, who: &str) -> Result<String, Refusal> {
@@ -252,12 +259,12 @@ impl Daemon {
             standing.ledger.current().ok_or_else(|| Refusal::Conflict("nothing is pinned there".to_owned()))?;
         let release = current.release.clone();
         let release = release.ok_or_else(|| Refusal::Conflict("the pin names nothing that is known".to_owned()))?;
+        let in_flight = standing.ledger.in_flight().map(|arrival| arrival.rollout);
         let words = if environment.is_unwatched() {
             "your word is the evidence"
         } else {
             "its signals and checks are read again"
         };
-        let in_flight = standing.ledger.in_flight().map(|arrival| arrival.rollout);
         let why = format!("{who} asked to verify it again");
         let ended = |rollout| Event::Ended { rollout, outcome: Outcome::Canceled, why: why.clone() };
         let mut events: Vec<Event> = in_flight.map(ended).into_iter().collect();
@@ -357,6 +364,24 @@ fn the_one_that_waits(facts: &Facts<'_>) -> Result<Release, Refusal> {
     }
     let list = format!("{} ({first}), {}", first.id(), others.join(", "));
     Err(Refusal::Ambiguous(format!("more than one release waits, name one: {list}")))
+}
+
+/// The release that a rollback leaves.
+fn left(facts: &Facts<'_>) -> Result<Release, Refusal> {
+    let current = facts.ledger.current().and_then(|current| current.release.clone());
+    current.ok_or_else(|| Refusal::Conflict("nothing that is known runs there".to_owned()))
+}
+
+/// The release that a rollback brings back.
+fn brought_back(facts: &Facts<'_>, named: Option<&str>) -> Result<Release, Refusal> {
+    let left = left(facts)?;
+    let to = match named {
+        Some(named) => find(facts, named)?,
+        None => facts.ledger.last_verified(Some(left.id())).cloned().ok_or_else(|| {
+            Refusal::Conflict("no other release was ever verified there: name the one to bring back".to_owned())
+        })?,
+    };
+    if to == left { Err(Refusal::Conflict(format!("{to} is what runs there"))) } else { Ok(to) }
 }
 
 fn newest(found: &Candidates) -> Result<Release, Refusal> {

@@ -146,12 +146,15 @@ pub enum Refusal {
     Unavailable(String),
 }
 
-/// What the loop is asked, and where the answer goes.
+/// Where the answer to a command goes.
+pub type Reply = oneshot::Sender<Result<String, Refusal>>;
+
+/// What the loop is asked.
 pub enum Request {
     /// Do something, for whom.
-    Command(Command, String, oneshot::Sender<Result<String, Refusal>>),
+    Command(Command, String, Reply),
     /// Keep a verdict.
-    Signal(Signal, oneshot::Sender<Result<String, Refusal>>),
+    Signal(Signal, Reply),
     /// Show everything.
     Status(oneshot::Sender<Status>),
     /// Show why.

@@ -1,9 +1,9 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
-use super::handle::Request;
+use super::handle::{Reply, Request, Target};
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
-use crate::model::{Build, CommitId, Digest, Pin, PinReading, Repository, Scope, Sequence, Tag, Why};
+use crate::model::{Build, CommitId, Digest, Pin, PinReading, Release, Repository, Scope, Sequence, Tag, Why};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(super) enum Message {
     Done { scope: Scope, done: Done },
     /// Somebody asks.
     Asked(Request),
+    /// What a rollback would bring back is in the registry.
+    BringBack { target: Target, to: Release, reason: String, who: String, reply: Reply },
     /// Nothing: time passed.
     Tick,
 }

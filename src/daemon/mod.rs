@@ -18,6 +18,7 @@ mod connect;
 mod directory;
 pub mod handle;
 mod learn;
+mod look;
 mod memory;
 mod message;
 mod outbox;
@@ -91,8 +92,8 @@ pub struct Daemon {
     inbox: mpsc::Receiver<Message>,
     tasks: TaskTracker,
     readings: TaskTracker,
-    stop: CancellationToken,
     senders: TaskTracker,
+    stop: CancellationToken,
     sources: BTreeMap<Option<String>, Vec<(crate::model::policy::PolicyOrigin, String)>>,
     acts: bool,
     /// When something was kept or begun last.
@@ -141,8 +142,8 @@ impl Daemon {
             inbox,
             tasks: TaskTracker::new(),
             readings: TaskTracker::new(),
-            stop: CancellationToken::new(),
             senders: TaskTracker::new(),
+            stop: CancellationToken::new(),
             sources: BTreeMap::new(),
             acts,
             active: tokio::time::Instant::now(),
@@ -238,9 +239,9 @@ impl Daemon {
             // A reading that hangs changes nothing; what it would have said is read again at the next start.
             let _ended = tokio::time::timeout(FAREWELL, tasks.wait()).await;
         }
-        self.journal.close().await;
         self.senders.close();
         self.senders.wait().await;
+        self.journal.close().await;
     }
 
     fn is_busy(&self) -> bool {

@@ -1,12 +1,12 @@
 //! Effects: one exhaustive match from a step to the client call that makes it, and what becomes of each.
 
 use super::Daemon;
+use super::look::Look;
 use super::message::{Done, Message, Written};
 use super::writer::{WriteOrder, Writer};
-use crate::clients::registry::Registry;
 use crate::model::event::Effect;
 use crate::model::pin::Trailers;
-use crate::model::policy::{CheckMethod, Strategy};
+use crate::model::policy::CheckMethod;
 use crate::model::{
     CommitId, Environment, Event, OurCommit, Pin, PinReading, Policy, PolicyName, Release, Scope, Sequence, Tag, Why,
 };
@@ -117,10 +117,10 @@ impl Daemon {
         self.set_busy(scope, Some("write"));
         let (journal, at) = (self.journal.id().to_owned(), self.clock.now());
         let order = WriteOrder { policy: policy.clone(), index, cleared, intent, journal, judged, at };
-        let look = TagLook::of(&order, ordered, &self.clients.registry);
+        let look = Look::of(&order, ordered, &self.clients.registry);
         let (scope, out) = (scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
-            let done = match look.moved().await {
+            let done = match look.again().await {
                 Err(why) => Some(Done::Write { intent, written: Written::Failed(why) }),
                 Ok(Some(why)) => Some(Done::TagMoved { intent, why }),
                 Ok(None) => match orders.send(order).await {
@@ -380,35 +380,4 @@ fn reading(
         digests,
     };
     Some(PinReading { tip: commit.clone(), pin, ours: OurCommit::Found(trailers), last_touch: None })
-}
-
-/// The look at the tags that a release was chosen by, right before it is written: a tag that came to name another digest
-/// since is no candidate, except one that is followed.
-struct TagLook {
-    registry: Registry,
-    tags: Vec<(crate::model::Image, crate::model::Build)>,
-}
-
-impl TagLook {
-    /// What a person ordered is written whatever its tag names by now: it was named by its digest.
-    fn of(order: &WriteOrder, ordered: bool, registry: &Registry) -> Self {
-        let environment = &order.policy.environments[order.index];
-        let by_tag =
-            environment.select.as_ref().is_some_and(|s| !matches!(s.strategy, Strategy::Follow(_) | Strategy::Pinned));
-        let images = order.policy.images.iter().filter(|_| by_tag && !ordered);
-        let tags = images
-            .filter_map(|image| Some((image.clone(), order.cleared.release().builds().get(&image.name)?.clone())));
-        Self { registry: registry.clone(), tags: tags.collect() }
-    }
-
-    async fn moved(&self) -> Result<Option<Why>, String> {
-        for (image, build) in &self.tags {
-            let now = self.registry.digest(&image.repository, &build.tag).await.map_err(|error| error.to_string())?;
-            if let Some(now) = now.filter(|now| *now != build.digest) {
-                let (tag, was) = (build.tag.clone(), build.digest.clone());
-                return Ok(Some(Why::TagMoved { image: image.name.clone(), tag, was, now }));
-            }
-        }
-        Ok(None)
-    }
 }

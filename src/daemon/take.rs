@@ -41,6 +41,9 @@ impl Daemon {
             },
             Message::Done { scope, done } => self.done(&scope, done).await,
             Message::Asked(request) => self.asked(request).await,
+            Message::BringBack { target, to, reason, who, reply } => {
+                answer(reply, self.bring_back(&target, &to, reason, who).await);
+            }
         }
     }
 
@@ -201,7 +204,7 @@ impl Daemon {
 
     async fn asked(&mut self, request: Request) {
         match request {
-            Request::Command(command, who, reply) => answer(reply, self.command(command, &who).await),
+            Request::Command(command, who, reply) => self.command(command, who, reply).await,
             Request::Signal(signal, reply) => {
                 let policy = signal.target.policy.clone();
                 let kept = self.signal(signal).await;
@@ -237,7 +240,7 @@ impl Daemon {
 }
 
 /// Answers somebody who may have gone away meanwhile.
-fn answer<T>(reply: tokio::sync::oneshot::Sender<T>, answer: T) {
+pub(super) fn answer<T>(reply: tokio::sync::oneshot::Sender<T>, answer: T) {
     if reply.send(answer).is_err() {
         tracing::debug!("somebody asked and did not wait for the answer");
     }
