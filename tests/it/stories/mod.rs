@@ -2,10 +2,16 @@
 //!
 //! A story is told in the words of the domain and waits for what a person would see: files, commits, tags, deployments.
 
+mod people;
 mod world;
 
-mod commands;
+mod approval;
+mod by_hand;
+mod calendar;
+mod failure;
+mod hold;
+mod memory_lost;
 mod new_tag;
-mod people;
-mod promotion;
-mod trouble;
+mod overtaking;
+mod restart;
+mod rollback;

@@ -1,124 +1,197 @@
-//! A person wins: reverts, edits, holds, HOLD files, orders, rollbacks.
+//! What people do in a story: commands, commits by hand, a second look.
 
-use super::new_tag::{KUSTOMIZATION, POLICY};
+use super::new_tag::KUSTOMIZATION;
 use super::world::{Story, target};
-use tagrelay::daemon::{Command, Refusal};
-use tagrelay::model::Scope;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tagrelay::daemon::view::EnvironmentView;
+use tagrelay::daemon::{Clock, Command, Refusal, Signal};
 use tagrelay::model::event::Verdict;
+use tagrelay::model::policy::Ballot;
+use tagrelay::model::{EnvironmentName, PolicyName, Scope};
+use tagrelay::sandbox::cluster::Watch;
 
-const FILE: &str = "deployment/dev/kustomization.yaml";
+/// A person who commits by hand.
+pub(crate) const BOB: &str = "Bob <bob@example.com>";
 
-async fn begun() -> Story {
-    let mut story = Story::new(POLICY, &[(FILE, KUSTOMIZATION)]).await;
-    story.start().await;
-    story.until_state("dev", "adopted").await;
-    story
-}
-
-fn resume() -> Command {
-    Command::Resume { scope: Scope::default() }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revert_stays() {
-    let mut story = begun().await;
-    let first = story.push("dev", 1);
-    story.well("dev", "dev").await;
-    let second = story.push("dev", 2);
-    story.until_written(FILE, &second).await;
-    let tip = story.deploys.tip("main").await.expect("readable").expect("a tip");
-    story.deploys.revert("main", &tip, "Bob <bob@example.com>").await.expect("reverted");
-    story.until_why("dev", "Held").await;
-    story.until_runs("dev", &first).await;
-    assert_eq!(story.view("dev").await.refusals.len(), 1);
-    story
-        .until("the overtaken rollout is canceled in GitLab", || async {
-            story
-                .told("group/shop", "development")
-                .iter()
-                .any(|history| history.last().is_some_and(|last| last == "canceled"))
-        })
-        .await;
-    story.order(resume()).await.expect("resumed");
-    story.a_while().await;
-    assert!(story.file(FILE).await.contains(&first), "the refused release does not come back by itself");
-    let third = story.push("dev", 3);
-    story.until_written(FILE, &third).await;
-    story.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holds_by_command_and_by_file_stop_changes() {
-    let mut story = begun().await;
-    let hold = Command::Hold { scope: Scope::default(), reason: "lunch".to_owned(), until: None };
-    story.order(hold).await.expect("held");
-    let digest = story.push("dev", 1);
-    story.until_why("dev", "Held").await;
-    let promote = Command::Promote { target: target("dev"), release: None, force: None };
-    assert!(matches!(story.order(promote).await, Err(Refusal::Conflict(_))), "an order is refused while held");
-    let file = [("policies/HOLD.dev", Some("freeze for the audit\n"))];
-    story.deploys.commit("main", &file, "Hold dev", "Eve <eve@example.com>").await.expect("committed");
-    story.order(resume()).await.expect("resumed");
-    story
-        .until("the file holds", || async {
-            story
-                .view("dev")
-                .await
-                .why
-                .iter()
-                .any(|why| why.to_string().contains("held by Eve (file HOLD.dev): freeze for the audit"))
-        })
-        .await;
-    assert!(!story.file(FILE).await.contains(&digest));
-    story
-        .deploys
-        .commit("main", &[("policies/HOLD.dev", None)], "Go on", "Eve <eve@example.com>")
-        .await
-        .expect("committed");
-    story.until_written(FILE, &digest).await;
-    story.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rollback_is_kept_across_a_stop() {
-    let mut story = begun().await;
-    let first = story.push("dev", 1);
-    story.well("dev", "dev").await;
-    let second = story.push("dev", 2);
-    story.until_runs("dev", &second).await;
-    story.signal("dev", Verdict::Healthy).await;
-    story.until_state("dev", "verified").await;
-    let back = Command::Rollback { target: target("dev"), release: None, reason: "errors".to_owned() };
-    let said = story.order(back).await.expect("ordered");
-    assert!(said.contains("goes back"), "{said}");
-    story.stop().await;
-    story.start().await;
-    story.until_written(FILE, &first).await;
-    story.until_why("dev", "Held").await;
-    story.order(resume()).await.expect("resumed");
-    story.a_while().await;
-    assert!(story.file(FILE).await.contains(&first), "what was left is refused");
-    let gone =
-        Command::Rollback { target: target("dev"), release: Some("nothing-like-it".to_owned()), reason: String::new() };
-    assert!(matches!(story.order(gone).await, Err(Refusal::NotFound(_))));
-    story.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_journal_waits_for_a_person() {
-    let mut story = begun().await;
-    let first = story.push("dev", 1);
-    story.well("dev", "dev").await;
-    story.stop().await;
-    for file in ["journal.db", "journal.db-wal", "journal.db-shm"] {
-        std::fs::remove_file(story.home.path().join(file)).ok();
+impl Story {
+    /// The view of an environment of the policy `shop`.
+    pub(crate) async fn view(&self, environment: &str) -> Option<EnvironmentView> {
+        self.view_of("shop", environment).await
     }
-    let second = story.push("dev", 2);
-    story.start().await;
-    story.until_why("dev", "JournalIsNew").await;
-    story.a_while().await;
-    assert!(story.file(FILE).await.contains(&first), "nothing is written before a person looked");
-    story.order(resume()).await.expect("resumed");
-    story.until_written(FILE, &second).await;
-    story.stop().await;
+
+    pub(crate) async fn view_of(&self, policy: &str, environment: &str) -> Option<EnvironmentView> {
+        let status = self.handle().status().await.expect("a status");
+        let views = status.policies.into_iter().flat_map(|policy| policy.environments);
+        views.into_iter().find(|view| view.policy.as_str() == policy && view.environment.as_str() == environment)
+    }
+
+    /// Waits until the daemon has read the repositories and branches once more and judged what it read: what has not
+    /// happened by then does not happen by itself.
+    pub(crate) async fn looked_again(&self) {
+        for _ in 0..2 {
+            let since = Clock::Shifted(self.shift.clone()).now();
+            self.until("everything is read again", || async {
+                let status = self.handle().status().await.expect("a status");
+                let later = |read: Option<jiff::Timestamp>| read.is_some_and(|at| at > since);
+                let repositories = status.repositories.iter().all(|it| it.error.is_some() || later(it.read_at));
+                repositories
+                    && !status.branches.is_empty()
+                    && status.branches.iter().all(|it| it.error.is_some() || later(it.read_at))
+            })
+            .await;
+        }
+    }
+
+    /// Gives a command as `who`.
+    pub(crate) async fn command(&self, who: &str, command: Command) -> Result<String, Refusal> {
+        self.handle().command(command, who).await
+    }
+
+    pub(crate) async fn approve(&self, who: &str, environment: &str) -> Result<String, Refusal> {
+        let approve = Command::Approve { target: target(environment), release: None, by: Ballot::Cli };
+        self.command(who, approve).await
+    }
+
+    pub(crate) async fn hold(&self, scope: &str, until: Option<jiff::Timestamp>) {
+        let hold = Command::Hold { scope: named(scope), reason: "the fair".to_owned(), until };
+        self.command("alice", hold).await.expect("held");
+    }
+
+    pub(crate) async fn resume(&self, scope: &str) {
+        self.command("alice", Command::Resume { scope: named(scope) }).await.expect("resumed");
+    }
+
+    pub(crate) async fn promote(&self, environment: &str, release: Option<&str>) -> Result<String, Refusal> {
+        let release = release.map(str::to_owned);
+        self.command("alice", Command::Promote { target: target(environment), release, force: None }).await
+    }
+
+    pub(crate) async fn force(&self, environment: &str, release: Option<&str>) -> Result<String, Refusal> {
+        let (release, force) = (release.map(str::to_owned), Some("the pager".to_owned()));
+        self.command("alice", Command::Promote { target: target(environment), release, force }).await
+    }
+
+    pub(crate) async fn rollback(&self, environment: &str, release: Option<&str>) -> Result<String, Refusal> {
+        let (release, reason) = (release.map(str::to_owned), "it smokes".to_owned());
+        self.command("alice", Command::Rollback { target: target(environment), release, reason }).await
+    }
+
+    /// A person commits a file, or removes it.
+    pub(crate) async fn commit(&self, path: &str, text: Option<&str>) -> String {
+        let text = text.map(|text| text.replace("REGISTRY", &self.world.registry.host()));
+        let commit = self.deploys.commit("main", &[(path, text.as_deref())], "by hand\n", BOB).await;
+        commit.expect("committed")
+    }
+
+    /// Waits until this digest is what came last to an environment, in this state.
+    pub(crate) async fn until_at(&self, environment: &str, digest: &str, state: &str) {
+        let what = format!("{digest} is {state} in {environment}");
+        let is = || async {
+            let Some(current) = self.current(environment).await else { return false };
+            let digests = current.release.map(|release| release.digests).unwrap_or_default();
+            current.state == state && digests.iter().any(|(_, it)| it.as_str() == digest)
+        };
+        self.until(&what, is).await;
+    }
+
+    /// The messages of our commits for an environment, newest first.
+    pub(crate) async fn log_of(&self, environment: &str) -> Vec<String> {
+        let log = self.deploys.log("main").await.expect("a log");
+        let trailer = format!("Tagrelay-Environment: {environment}\n");
+        log.into_iter().map(|commit| commit.message).filter(|message| message.contains(&trailer)).collect()
+    }
+
+    /// Waits until an environment says this among its reasons for doing nothing.
+    pub(crate) async fn until_said(&self, environment: &str, words: &str) {
+        let what = format!("{environment} says {words}");
+        let is = || async {
+            let why = self.view(environment).await.map(|view| view.why).unwrap_or_default();
+            why.iter().any(|why| why.to_string().contains(words))
+        };
+        self.until(&what, is).await;
+    }
+
+    /// What the cluster runs for an environment of the policy `shop`.
+    pub(crate) fn watch(&self, environment: &str) -> Watch {
+        Watch {
+            policy: "shop".to_owned(),
+            environment: environment.to_owned(),
+            repository: self.deploys.clone(),
+            branch: "main".to_owned(),
+            delay: Duration::ZERO,
+            pins: None,
+        }
+    }
+
+    /// How many commits of ours the branch has.
+    pub(crate) async fn n_commits(&self) -> usize {
+        let log = self.deploys.log("main").await.expect("a log");
+        log.iter().filter(|commit| commit.message.contains("Tagrelay-Journal: ")).count()
+    }
 }
+
+/// A verdict on the rollout in flight, or on a check of it.
+pub(crate) async fn signal(story: &Story, environment: &str, check: Option<&str>, verdict: Verdict) -> Signal {
+    Signal {
+        target: target(environment),
+        rollout: story.rollout(environment).await,
+        check: check.map(str::to_owned),
+        digests: BTreeMap::new(),
+        verdict,
+        evidence: "seen by the story".to_owned(),
+        url: None,
+        who: "story".to_owned(),
+    }
+}
+
+/// Posts a verdict.
+pub(crate) async fn post(
+    story: &Story,
+    environment: &str,
+    check: Option<&str>,
+    verdict: Verdict,
+) -> Result<String, Refusal> {
+    story.handle().signal(signal(story, environment, check, verdict).await).await
+}
+
+/// What `shop/prod`, `shop`, `*/prod` or `*` names.
+pub(crate) fn named(scope: &str) -> Scope {
+    let (policy, environment) = scope.split_once('/').map_or((scope, None), |(policy, of)| (policy, Some(of)));
+    Scope {
+        policy: (policy != "*").then(|| PolicyName::parse(policy).expect("a name")),
+        environment: environment.map(|name| EnvironmentName::parse(name).expect("a name")),
+    }
+}
+
+/// A policy of two environments: what is pushed as `dev` counts as verified in dev at once, and goes to prod by these
+/// further lines of prod (each indented as its keys are).
+pub(crate) fn chain(prod: &str) -> String {
+    let lines: Vec<String> = prod.trim().lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "apiVersion: tagrelay/v1
+name: shop
+images: [REGISTRY/shop]
+settle: 0s
+poll: 1s
+timezone: Asia/Seoul
+environments:
+  - name: dev
+    select: {{ follow: dev }}
+    write: [{{ kustomize: deployment/dev }}]
+    evidence: none
+  - name: prod
+    promote: {{ from: dev }}
+    write: [{{ kustomize: deployment/prod }}]
+    report: [{{ gitlab: {{ project: group/deploys, sha: commit }} }}]
+{}",
+        lines.concat()
+    )
+}
+
+/// The files of both environments, before anything was written.
+pub(crate) const BOTH: &[(&str, &str)] = &[(DEV, KUSTOMIZATION), (PROD, KUSTOMIZATION)];
+/// Where the pin of dev stands.
+pub(crate) const DEV: &str = "deployment/dev/kustomization.yaml";
+/// Where the pin of prod stands.
+pub(crate) const PROD: &str = "deployment/prod/kustomization.yaml";

@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use tagrelay::config::{self, Config};
-use tagrelay::daemon::view::EnvironmentView;
-use tagrelay::daemon::{Clients, Clock, Command, Daemon, Handle, Refusal, Signal, Target, journal_path};
-use tagrelay::journal::{Journal, JournalError};
+use tagrelay::daemon::{Clients, Clock, Daemon, Handle, Signal, Target, journal_path};
+use tagrelay::journal::Journal;
 use tagrelay::model::event::Verdict;
 use tagrelay::model::{EnvironmentName, PolicyName};
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::git::Repository;
-use tagrelay::sandbox::gitlab::{Commits, Role};
+use tagrelay::sandbox::gitlab::Role;
 use tagrelay::sandbox::registry::ImageSpec;
 use tagrelay::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 /// How long a story waits for anything before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -29,9 +28,7 @@ pub(crate) struct Story {
     pub(crate) deploys: Repository,
     pub(crate) home: tempfile::TempDir,
     pub(crate) shift: Arc<AtomicI64>,
-    config: String,
-    /// The commits that images are built from.
-    pub(crate) source: Commits,
+    pub(crate) config: String,
     running: Option<Running>,
 }
 
@@ -44,6 +41,11 @@ struct Running {
 impl Story {
     /// A world with this policy and these files in its GitOps repository. `REGISTRY` in them is the registry's host.
     pub(crate) async fn new(policy: &str, files: &[(&str, &str)]) -> Self {
+        Self::with(policy, files, "").await
+    }
+
+    /// The same, with more lines of configuration.
+    pub(crate) async fn with(policy: &str, files: &[(&str, &str)], settings: &str) -> Self {
         let world = World::start().await.expect("a world");
         let host = world.registry.host();
         let filled: Vec<(String, String)> =
@@ -54,20 +56,14 @@ impl Story {
         let deploys = world.git.create("deploys", &all).await.expect("a repository");
         let gitlab = &world.gitlab;
         gitlab.add_token("glpat-test", &["api"]);
-        let source = gitlab.add_project("group/shop");
+        gitlab.add_project("group/shop").add_commit(&revision(1), "main");
         gitlab.add_project_of("group/deploys", &deploys);
         for project in ["group/shop", "group/deploys"] {
             gitlab.grant("glpat-test", project, Role::Maintainer).expect("a grant");
         }
         let home = tempfile::tempdir().expect("a directory");
-        let config = config_text(&world, &deploys, home.path());
-        Self { world, deploys, home, shift: Arc::default(), config, source, running: None }
-    }
-
-    /// The same world, for a daemon that only observes.
-    pub(crate) fn observing(mut self) -> Self {
-        self.config.push_str("mode: observe\n");
-        self
+        let config = config_text(&world, &deploys, home.path()) + settings;
+        Self { world, deploys, home, shift: Arc::default(), config, running: None }
     }
 
     /// Starts the daemon, or starts it again.
@@ -75,25 +71,12 @@ impl Story {
         let config = self.config();
         let clock = Clock::Shifted(self.shift.clone());
         let metrics = Metrics::new("test");
-        let journal = Arc::new(self.journal(&config, &clock).await);
+        let journal = Arc::new(Journal::open(&config.journal, clock.now()).await.expect("a journal"));
         let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
         let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
         let (handle, stop) = (daemon.handle(), CancellationToken::new());
         let task = tokio::spawn(daemon.run(stop.clone()));
         self.running = Some(Running { handle, stop, task });
-    }
-
-    /// Opens the journal. The sandbox's git runs in processes that are forked from this one, and until such a process
-    /// becomes git it shares the lock of the daemon that was just stopped here.
-    async fn journal(&self, config: &Config, clock: &Clock) -> Journal {
-        let begun = std::time::Instant::now();
-        loop {
-            match Journal::open(&config.journal, clock.now()).await {
-                Ok(journal) => return journal,
-                Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
-                Err(error) => panic!("{error}"),
-            }
-        }
     }
 
     /// Stops the daemon as SIGTERM does.
@@ -129,7 +112,7 @@ impl Story {
     pub(crate) fn push_image(&self, image: &str, tag: &str, n: u32) -> String {
         let spec =
             ImageSpec::new(&format!("{image} {n}"), &format!("2026-01-01T00:{:02}:00Z", n % 60)).revision(&revision(n));
-        self.source.add_commit(&revision(n), "main");
+        self.world.gitlab.add_project("group/shop").add_commit(&revision(n), "main");
         self.world.registry.push_image(image, tag, &spec).expect("pushed")
     }
 
@@ -201,47 +184,6 @@ impl Story {
             who: "story".to_owned(),
         };
         self.handle().signal(signal).await.expect("kept");
-    }
-
-    /// Carries out a command as `alice`.
-    pub(crate) async fn order(&self, command: Command) -> Result<String, Refusal> {
-        self.handle().command(command, "alice").await
-    }
-
-    /// What an environment shows.
-    pub(crate) async fn view(&self, environment: &str) -> EnvironmentView {
-        let status = self.handle().status().await.expect("a status");
-        let mut views = status.policies.into_iter().flat_map(|policy| policy.environments);
-        views.find(|view| view.environment.as_str() == environment).expect("an environment")
-    }
-
-    /// Takes a release through an environment: waits for its rollout and says that it is healthy.
-    pub(crate) async fn well(&self, environment: &str, tag: &str) {
-        let what = format!("{tag} is on its way to {environment}");
-        let on_its_way = || async {
-            let current = self.current(environment).await;
-            current.is_some_and(|c| c.state == "progressing" && c.release.is_some_and(|release| release.tags == tag))
-        };
-        self.until(&what, on_its_way).await;
-        self.signal(environment, Verdict::Healthy).await;
-        self.until_state(environment, "verified").await;
-    }
-
-    /// A digest of what runs in an environment.
-    pub(crate) async fn runs(&self, environment: &str) -> Option<String> {
-        let release = self.current(environment).await?.release?;
-        release.digests.first().map(|(_, digest)| digest.to_string())
-    }
-
-    /// Waits until this runs, or is on its way, in an environment.
-    pub(crate) async fn until_runs(&self, environment: &str, digest: &str) {
-        let what = format!("{environment} runs {digest}");
-        self.until(&what, || async { self.runs(environment).await.as_deref() == Some(digest) }).await;
-    }
-
-    /// Waits for a few polls, in which something must not happen.
-    pub(crate) async fn a_while(&self) {
-        tokio::time::sleep(Duration::from_millis(2500)).await;
     }
 
     /// The id of the last rollout of an environment.

@@ -1,0 +1,105 @@
+//! Prod waits for votes: whose count, for what, how long, and what a rejection does.
+
+use super::people::{BOTH, PROD, chain};
+use super::world::{Story, target};
+use std::time::Duration;
+use tagrelay::daemon::{Command, Refusal};
+use tagrelay::model::policy::Ballot;
+
+const TWO: &str =
+    "gates: { approvals: { required: 2, approvers: [alice, bob, carol, dave], exclude: [dave], expire: 1h } }";
+
+/// A world whose prod waits for two votes for the first build.
+async fn waiting() -> (Story, String) {
+    let mut story = Story::new(&chain(TWO), BOTH).await;
+    let digest = story.push("dev", 1);
+    story.start().await;
+    story.until_why("prod", "ApprovalsMissing").await;
+    (story, digest)
+}
+
+async fn gate(story: &Story) -> String {
+    let view = story.view("prod").await.expect("prod");
+    view.gates.iter().map(|gate| gate.words.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_who_may_vote_open_the_gate() {
+    let (mut story, digest) = waiting().await;
+    for (who, counted) in [("alice", 1), ("alice", 1), ("dave", 1), ("eve", 1)] {
+        story.approve(who, "prod").await.expect("kept");
+        assert!(gate(&story).await.contains(&format!("{counted} of 2")), "{who}: {}", gate(&story).await);
+    }
+    story.looked_again().await;
+    assert!(!story.file(PROD).await.contains(&digest));
+    story.approve("bob", "prod").await.expect("kept");
+    story.until_written(PROD, &digest).await;
+    let because = story.current("prod").await.expect("a rollout").because;
+    assert!(because.contains("approved by alice, bob"), "{because}");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_expires_and_is_for_these_digests_alone() {
+    let (mut story, first) = waiting().await;
+    story.approve("alice", "prod").await.expect("kept");
+    story.wait(Duration::from_secs(3601));
+    story.approve("bob", "prod").await.expect("kept");
+    assert!(gate(&story).await.contains("1 of 2"), "{}", gate(&story).await);
+    let second = story.push("dev", 2);
+    story.until_at("dev", &second, "verified").await;
+    let refused = story.approve("carol", "prod").await;
+    assert!(matches!(&refused, Err(Refusal::Ambiguous(list)) if list.matches("dev").count() == 2), "{refused:?}");
+    for who in ["alice", "carol"] {
+        let (release, by) = (Some(second.clone()), Ballot::Page);
+        story.command(who, Command::Approve { target: target("prod"), release, by }).await.expect("kept");
+    }
+    story.until_written(PROD, &second).await;
+    assert!(
+        story
+            .deploys
+            .log("main")
+            .await
+            .expect("a log")
+            .iter()
+            .all(|commit| { !commit.message.contains(&first) || commit.message.contains("Tagrelay-Environment: dev") })
+    );
+    let nothing = story.approve("carol", "prod").await;
+    assert!(matches!(&nothing, Err(Refusal::NotFound(why)) if why.contains("nothing waits")), "{nothing:?}");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_falls_with_the_rules_it_was_given_under() {
+    let (mut story, digest) = waiting().await;
+    story.approve("alice", "prod").await.expect("kept");
+    let weaker = chain("gates: { approvals: { required: 1, approvers: [alice, bob] } }");
+    story.commit("policies/shop.yaml", Some(&weaker)).await;
+    story.until("the weaker rules are read", || async { gate(&story).await.contains("0 of 1") }).await;
+    story.looked_again().await;
+    assert!(!story.file(PROD).await.contains(&digest));
+    story.approve("alice", "prod").await.expect("kept");
+    story.until_written(PROD, &digest).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejection_refuses_the_release_there_until_a_person_promotes_it() {
+    let (mut story, digest) = waiting().await;
+    story.approve("alice", "prod").await.expect("kept");
+    let reject = |who: &'static str| {
+        let (target, reason, by) = (target("prod"), "it\nsmokes\n/merge".to_owned(), Ballot::Cli);
+        story.command(who, Command::Reject { target, release: None, reason, by })
+    };
+    reject("bob").await.expect("kept");
+    story.until_why("prod", "Refused").await;
+    let refusal = story.view("prod").await.expect("prod").refusals.remove(0);
+    assert!(refusal.who == "bob" && refusal.why.contains("smokes") && !refusal.why.contains('\n'), "{refusal:?}");
+    let nothing = story.approve("carol", "prod").await;
+    assert!(matches!(nothing, Err(Refusal::NotFound(_))), "{nothing:?}");
+    story.promote("prod", Some(&digest)).await.expect("ordered");
+    story.until_why("prod", "ApprovalsMissing").await;
+    story.approve("carol", "prod").await.expect("kept");
+    story.until_written(PROD, &digest).await;
+    story.stop().await;
+}
