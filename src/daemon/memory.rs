@@ -19,6 +19,8 @@ pub(super) struct Memory {
     pub(super) policies: BTreeMap<PolicyName, Known>,
     /// Files that could not be used, as text with file and line.
     pub(super) broken: Vec<String>,
+    /// Places of policies that could not be read the last time, and why: their policies stay as they were.
+    pub(super) unreadable: BTreeMap<Option<String>, String>,
     /// HOLD files, by the repository of the policies they stand beside.
     pub(super) holds: BTreeMap<Option<String>, Vec<HoldFile>>,
     /// What is known of each image repository.

@@ -203,7 +203,7 @@ impl Daemon {
         }
         let readings = self.memory.repositories.values().all(|shelf| shelf.error.is_none());
         let branches = self.memory.branches.values().all(|branch| branch.error.is_none());
-        let whole = readings && branches && self.memory.broken.is_empty();
+        let whole = readings && branches && self.memory.broken.is_empty() && self.memory.unreadable.is_empty();
         self.finish().await;
         whole
     }

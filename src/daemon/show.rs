@@ -28,7 +28,7 @@ impl Daemon {
             journal: self.journal.id().to_owned(),
             mode,
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
-            broken: self.memory.broken.clone(),
+            broken: self.memory.unreadable.values().chain(&self.memory.broken).cloned().collect(),
             repositories: self.repositories(),
             branches: self.branches(),
             projects: self.projects().await,

@@ -34,9 +34,10 @@ impl Daemon {
             Message::Policies { repository, result } => match result {
                 Ok(files) => self.policies(repository, files).await,
                 Err(error) => {
-                    let of = repository.unwrap_or_else(|| "the policies' directory".to_owned());
-                    tracing::error!(error = %error, "the policies of {of} could not be read, and stay as they were: {error}");
-                    self.memory.broken = vec![format!("the policies of {of} could not be read: {error}")];
+                    let of = repository.as_deref().unwrap_or("the policies' directory");
+                    let error = format!("the policies of {of} could not be read, and stay as they were: {error}");
+                    tracing::error!("{error}");
+                    self.memory.unreadable.insert(repository, error);
                 }
             },
             Message::Done { scope, done } => self.done(&scope, done).await,
@@ -124,6 +125,8 @@ impl Daemon {
 
     /// Takes in policy files: good ones replace what was known, a broken one keeps its last good text and says so.
     async fn policies(&mut self, repository: Option<String>, files: PolicyFiles) {
+        self.memory.unreadable.remove(&repository);
+        // The branch is read anew whenever the policies change, so what is the same must change nothing.
         let holds = self.memory.holds.insert(repository.clone(), files.holds.clone());
         let sources = self.sources.insert(repository, files.files.clone());
         if sources.is_some_and(|sources| sources == files.files) {
