@@ -15,6 +15,7 @@ const JOURNAL_RETRY: SignedDuration = SignedDuration::from_secs(5);
 impl Daemon {
     /// Judges what is due until nothing more follows, then begins the effects.
     pub(super) async fn round(&mut self) {
+        self.look_at_the_clock();
         let mut effects: Vec<(PolicyName, usize, Step)> = Vec::new();
         while let Some((policy, index)) = self.due.pop_first() {
             effects.retain(|(p, i, _)| (p, *i) != (&policy, index));

@@ -48,9 +48,8 @@ impl Daemon {
         }
     }
 
-    /// Time passed: the clock is looked at, and whatever time alone can change is judged again.
-    fn tick(&mut self) {
-        let now = self.clock.now();
+    /// Looks at the clock, before anything is judged by it.
+    pub(super) fn look_at_the_clock(&mut self) {
         let machine = Clock::machine();
         let skew = self.skew(machine);
         let doubt = self.watch.look(machine, tokio::time::Instant::now(), skew);
@@ -59,6 +58,14 @@ impl Daemon {
         }
         let changed = doubt.is_some() != self.memory.doubt.is_some();
         self.memory.doubt = doubt;
+        if changed {
+            self.mark_all();
+        }
+    }
+
+    /// Time passed: whatever time alone can change is judged again.
+    fn tick(&mut self) {
+        let now = self.clock.now();
         let waits = |standing: &Standing| {
             let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);
             let unread = standing.why.iter().any(|why| matches!(why, Why::Unread { .. }));
@@ -68,7 +75,7 @@ impl Daemon {
         };
         for known in self.memory.policies.values() {
             for (index, standing) in known.standings.iter().enumerate() {
-                if changed || waits(standing) {
+                if waits(standing) {
                     self.due.insert((known.policy.name.clone(), index));
                 }
             }
