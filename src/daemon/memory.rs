@@ -193,6 +193,23 @@ impl Memory {
         })
     }
 
+    /// What of an environment's outside could not be read the last time: it is judged by the reading before, and says so.
+    pub(super) fn unheard(&self, known: &Known, index: usize, now: Timestamp) -> Vec<Why> {
+        let mut errors: Vec<(String, String)> = Vec::new();
+        for image in &known.policy.images {
+            let Some(shelf) = self.repositories.get(&image.repository) else { continue };
+            let failed = shelf.failed.values().filter(|(until, _)| now < *until).map(|(_, error)| error);
+            let error = shelf.error.iter().chain(failed).next();
+            errors.extend(error.map(|error| (image.repository.to_string(), error.clone())));
+        }
+        if let Some(deliver) = known.policy.environments.get(index).map(|environment| &environment.deliver) {
+            let branch = self.branches.get(&(deliver.repository.clone(), deliver.branch.clone()));
+            let error = branch.and_then(|branch| branch.error.clone());
+            errors.extend(error.map(|error| (format!("branch {} of {}", deliver.branch, deliver.repository), error)));
+        }
+        errors.into_iter().map(|(what, error)| Why::Unread { what, error: Some(error) }).collect()
+    }
+
     /// What stops every new change of an environment, besides the holds of its ledger.
     fn stops(&self, known: &Known, index: usize) -> Vec<Why> {
         let (policy, standing) = (&known.policy, &known.standings[index]);

@@ -49,7 +49,10 @@ impl Daemon {
             let step = relay::next_step(&facts);
             let scope = facts.scope();
             match step {
-                Step::Rest(why) => {
+                Step::Rest(mut why) => {
+                    let unheard = self.memory.unheard(known, index, self.clock.now());
+                    why.retain(|why| !unheard.iter().any(|unheard| is_same_error(why, unheard)));
+                    why.extend(unheard);
                     self.rest(&scope, why);
                     return None;
                 }
@@ -129,6 +132,14 @@ impl Daemon {
         tracing::warn!(policy.name = %policy, decision.outcome = why.code(), "{policy}: {why}");
         standing.why = vec![why.clone()];
         standing.too_many = Some(why);
+    }
+}
+
+/// Whether two readings failed for one reason, which is said once.
+fn is_same_error(one: &Why, other: &Why) -> bool {
+    match (one, other) {
+        (Why::Unread { what: _, error: Some(one) }, Why::Unread { what: _, error: Some(other) }) => one == other,
+        _ => false,
     }
 }
 
