@@ -247,7 +247,7 @@ impl Daemon {
         }
     }
 
-    /// Starts the senders of the projects that are still to be told something.
+    /// Starts the senders (none in `mode: observe`) of the projects that are still to be told something.
     pub(super) async fn start_outboxes(&mut self) -> Result<(), StartError> {
         for project in self.journal.projects_to_tell().await? {
             self.start_outbox(project);
@@ -263,7 +263,7 @@ impl Daemon {
     }
 
     fn start_outbox(&mut self, project: String) {
-        if self.outboxes.contains_key(&project) {
+        if self.outboxes.contains_key(&project) || !self.acts {
             return;
         }
         let Some(gitlab) = self.clients.gitlab.clone() else {
