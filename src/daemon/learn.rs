@@ -178,6 +178,7 @@ impl Daemon {
             let known = shelf.known.get(tag).and_then(|known| known.build.as_ref()).map(|build| &build.digest);
             if known != digest.as_ref() {
                 shelf.known.remove(tag);
+                shelf.failed.remove(tag);
             }
         }
         shelf.followed = observation.followed;
