@@ -57,7 +57,14 @@ impl Daemon {
                     return None;
                 }
                 Step::Record(events) => {
-                    let events = if self.acts { events } else { shadowed(events) };
+                    let kept = if self.acts { Ok(events) } else { shadowed(events) };
+                    let events = match kept {
+                        Ok(events) => events,
+                        Err(effect) => {
+                            self.rest(&scope, vec![Why::Observing { effect }]);
+                            return None;
+                        }
+                    };
                     if !self.record(&scope, events).await {
                         let until = self.clock.now().saturating_add(JOURNAL_RETRY).unwrap_or(Timestamp::MAX);
                         let (effect, why) = ("keeping a fact".to_owned(), "the journal did not take it".to_owned());
@@ -144,11 +151,17 @@ fn is_same_error(one: &Why, other: &Why) -> bool {
 }
 
 /// In `mode: observe` another tool moves the pins: they are met again and again, and nothing is held or refused.
-fn shadowed(events: Vec<Event>) -> Vec<Event> {
-    let shadow = |event| match event {
-        Event::Moved { pin, release, commit, who: _ } => Some(Event::Adopted { pin, release, commit }),
-        Event::Held { .. } | Event::Refused { .. } => None,
-        event => Some(event),
-    };
-    events.into_iter().filter_map(shadow).collect()
+///
+/// Where nothing is left to keep, the error says what would have been done.
+fn shadowed(events: Vec<Event>) -> Result<Vec<Event>, String> {
+    let (mut kept, mut would) = (Vec::new(), String::new());
+    for event in events {
+        match event {
+            Event::Moved { pin, release, commit, who: _ } => kept.push(Event::Adopted { pin, release, commit }),
+            Event::Held { who: _, why, until: _ } => would = format!("hold it: {why}"),
+            Event::Refused { release, who: _, why } => would = format!("refuse {release}: {why}"),
+            event => kept.push(event),
+        }
+    }
+    if kept.is_empty() { Err(would) } else { Ok(kept) }
 }
