@@ -144,7 +144,9 @@ impl Daemon {
         for known in self.memory.policies.values_mut() {
             for (environment, standing) in known.policy.environments.iter().zip(&mut known.standings) {
                 if scope.contains(&Scope::of(&known.policy.name, &environment.name)) {
-                    standing.let_through |= standing.too_many.take().is_some();
+                    if let Some((_, release)) = standing.too_many.take() {
+                        standing.let_through = Some(release);
+                    }
                     standing.blocks.clear();
                 }
             }

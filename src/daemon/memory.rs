@@ -69,10 +69,10 @@ pub(super) struct Standing {
     pub(super) checking: BTreeSet<String>,
     /// Why nothing happens.
     pub(super) why: Vec<Why>,
-    /// The limit on changes that stopped it, until it is resumed.
-    pub(super) too_many: Option<Why>,
-    /// Whether a person let it change past that limit.
-    pub(super) let_through: bool,
+    /// The limit on changes that stopped it until it is resumed, and the release that was to come.
+    pub(super) too_many: Option<(Why, ReleaseId)>,
+    /// The release that a person let come past that limit.
+    pub(super) let_through: Option<ReleaseId>,
 }
 
 impl Standing {
@@ -92,7 +92,7 @@ impl Standing {
             checking: BTreeSet::new(),
             why: Vec::new(),
             too_many: None,
-            let_through: false,
+            let_through: None,
         }
     }
 }
@@ -216,7 +216,7 @@ impl Memory {
         let environment = &policy.environments[index].name;
         let mut stops: Vec<Why> = known.broken.iter().cloned().collect();
         stops.extend(self.doubt.map(|by| Why::ClockDoubtful { by: by.into() }));
-        stops.extend(standing.too_many.iter().filter(|_| !standing.let_through).cloned());
+        stops.extend(standing.too_many.iter().map(|(why, _)| why.clone()));
         let names = |file: &&HoldFile| {
             let named = file.name.strip_prefix("HOLD").map(|rest| rest.trim_start_matches('.'));
             named.is_some_and(|n| n.is_empty() || n == policy.name.as_str() || n == environment.as_str())

@@ -3,8 +3,9 @@
 
 use super::Daemon;
 use super::choose::{self, Lack};
-use crate::model::{Event, PolicyName, Scope, Why};
-use crate::relay::{self, Step};
+use super::memory::Standing;
+use crate::model::{Event, PolicyName, ReleaseId, Scope, Why};
+use crate::relay::{self, Cleared, Step};
 use jiff::{SignedDuration, Timestamp};
 
 /// How many facts may follow from one another in one round before the environment is left for the next.
@@ -23,15 +24,16 @@ impl Daemon {
                 effects.push((policy, index, step));
             }
         }
-        let changes = |step: &Step| matches!(step, Step::Retag(..) | Step::Write(_));
-        let n_changes = effects.iter().filter(|(_, _, step)| changes(step)).count() + self.n_changing();
+        let n_changes = effects.iter().filter_map(|(_, _, step)| changed(step)).count() + self.n_changing();
         let limit = self.config.changes_max;
         for (policy, index, step) in effects {
-            if changes(&step) && n_changes > limit && !self.is_let_through(&policy, index) {
-                let why = Why::TooManyChanges { wanted: n_changes, limit };
-                self.stop_by_limit(&policy, index, why);
-            } else {
-                self.perform(&policy, index, step).await;
+            let release = changed(&step).filter(|_| n_changes > limit).map(|cleared| cleared.release().id().clone());
+            match release.filter(|release| !self.is_let_through(&policy, index, release)) {
+                Some(release) => {
+                    let why = Why::TooManyChanges { wanted: n_changes, limit };
+                    self.stop_by_limit(&policy, index, why, release);
+                }
+                None => self.perform(&policy, index, step).await,
             }
         }
     }
@@ -127,18 +129,27 @@ impl Daemon {
         standings.filter(|standing| matches!(standing.busy, Some("retag" | "write"))).count()
     }
 
-    /// Whether a person let this environment change past the limit, or ordered the change.
-    fn is_let_through(&self, policy: &PolicyName, index: usize) -> bool {
+    /// Whether a person let this release come past the limit, or ordered the change.
+    fn is_let_through(&self, policy: &PolicyName, index: usize, release: &ReleaseId) -> bool {
         let standing = self.memory.policies.get(policy).and_then(|known| known.standings.get(index));
-        standing.is_some_and(|standing| standing.let_through || standing.ledger.order.is_some())
+        let let_through = |standing: &Standing| standing.let_through.as_ref() == Some(release);
+        standing.is_some_and(|standing| let_through(standing) || standing.ledger.order.is_some())
     }
 
-    fn stop_by_limit(&mut self, policy: &PolicyName, index: usize, why: Why) {
+    fn stop_by_limit(&mut self, policy: &PolicyName, index: usize, why: Why, release: ReleaseId) {
         let standing = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index));
         let Some(standing) = standing else { return };
         tracing::warn!(policy.name = %policy, decision.outcome = why.code(), "{policy}: {why}");
         standing.why = vec![why.clone()];
-        standing.too_many = Some(why);
+        standing.too_many = Some((why, release));
+    }
+}
+
+/// The change that a step makes, if it makes one.
+fn changed(step: &Step) -> Option<&Cleared> {
+    match step {
+        Step::Retag(cleared, _) | Step::Write(cleared) => Some(cleared),
+        Step::Rest(_) | Step::Record(_) | Step::Check { .. } => None,
     }
 }
 
