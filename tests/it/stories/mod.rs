@@ -6,12 +6,18 @@ mod people;
 mod world;
 
 mod approval;
+mod bad_git;
+mod bad_gitlab;
+mod bad_policy;
+mod bad_registry;
 mod by_hand;
 mod calendar;
 mod failure;
 mod hold;
+mod limits;
 mod memory_lost;
 mod new_tag;
 mod overtaking;
+mod quiet;
 mod restart;
 mod rollback;

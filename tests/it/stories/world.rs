@@ -12,7 +12,7 @@ use tagrelay::model::event::Verdict;
 use tagrelay::model::{EnvironmentName, PolicyName};
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::git::Repository;
-use tagrelay::sandbox::gitlab::Role;
+use tagrelay::sandbox::gitlab::{Commits, Role};
 use tagrelay::sandbox::registry::ImageSpec;
 use tagrelay::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ pub(crate) struct Story {
     pub(crate) home: tempfile::TempDir,
     pub(crate) shift: Arc<AtomicI64>,
     pub(crate) config: String,
+    shop: Commits,
     running: Option<Running>,
 }
 
@@ -56,14 +57,15 @@ impl Story {
         let deploys = world.git.create("deploys", &all).await.expect("a repository");
         let gitlab = &world.gitlab;
         gitlab.add_token("glpat-test", &["api"]);
-        gitlab.add_project("group/shop").add_commit(&revision(1), "main");
+        let shop = gitlab.add_project("group/shop");
+        shop.add_commit(&revision(1), "main");
         gitlab.add_project_of("group/deploys", &deploys);
         for project in ["group/shop", "group/deploys"] {
             gitlab.grant("glpat-test", project, Role::Maintainer).expect("a grant");
         }
         let home = tempfile::tempdir().expect("a directory");
         let config = config_text(&world, &deploys, home.path()) + settings;
-        Self { world, deploys, home, shift: Arc::default(), config, running: None }
+        Self { world, deploys, home, shift: Arc::default(), config, shop, running: None }
     }
 
     /// Starts the daemon, or starts it again.
@@ -112,7 +114,7 @@ impl Story {
     pub(crate) fn push_image(&self, image: &str, tag: &str, n: u32) -> String {
         let spec =
             ImageSpec::new(&format!("{image} {n}"), &format!("2026-01-01T00:{:02}:00Z", n % 60)).revision(&revision(n));
-        self.world.gitlab.add_project("group/shop").add_commit(&revision(n), "main");
+        self.shop.add_commit(&revision(n), "main");
         self.world.registry.push_image(image, tag, &spec).expect("pushed")
     }
 
