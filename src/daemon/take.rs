@@ -17,6 +17,9 @@ impl Daemon {
     pub(super) async fn take(&mut self, message: Message) {
         match message {
             Message::Tick => self.tick(),
+            // The last reading of a repository that no policy names any more comes after it was forgotten.
+            Message::Observed { repository, .. } | Message::Learned { repository, .. }
+                if !self.pollers.contains_key(&repository) => {}
             Message::Observed { repository, at, result: Ok(observation) } => {
                 self.observed(repository, at, observation).await;
             }
