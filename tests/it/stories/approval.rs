@@ -34,6 +34,7 @@ async fn two_people_who_may_vote_open_the_gate() {
     assert!(!story.file(PROD).await.contains(&digest));
     story.approve("bob", "prod").await.expect("kept");
     story.until_written(PROD, &digest).await;
+    story.until_at("prod", &digest, "verified").await;
     let because = story.current("prod").await.expect("a rollout").because;
     assert!(because.contains("approved by alice, bob"), "{because}");
     story.stop().await;
