@@ -1,6 +1,6 @@
 //! A policy that cannot be read stops itself alone: what is in flight ends under its last good text, nothing new begins.
 
-use super::people::{BOTH, PROD, chain};
+use super::people::{BOTH, PROD, borrowed, chain, with_other};
 use super::world::Story;
 use tagrelay::model::event::Verdict;
 
@@ -44,16 +44,8 @@ async fn a_typo_lets_what_is_in_flight_end_and_begins_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_policies_go_on_and_two_that_claim_one_place_both_stop() {
-    let other = chain("").replace("name: shop", "name: other").replace("/shop]", "/other]");
-    let other = other.replace("deployment/", "other/").replace("group/deploys", "group/shop");
-    let kustomization = super::new_tag::KUSTOMIZATION.replace("/shop", "/other").replace("name: shop", "name: other");
-    let mut files = BOTH.to_vec();
-    files.extend([
-        ("policies/other.yaml", other.as_str()),
-        ("other/dev/kustomization.yaml", &kustomization),
-        ("other/prod/kustomization.yaml", &kustomization),
-    ]);
-    let mut story = Story::new("apiVersion: [", &files).await;
+    let files = with_other();
+    let mut story = Story::new("apiVersion: [", &borrowed(&files)).await;
     let digest = story.push_image("other", "dev", 1);
     story.start().await;
     story.until_written("other/prod/kustomization.yaml", &digest).await;
@@ -77,7 +69,7 @@ async fn other_policies_go_on_and_two_that_claim_one_place_both_stop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_is_deleted_leaves_everything_as_it_is() {
-    let mut story = Story::new(&chain(FOLLOWED), BOTH).await;
+    let mut story = Story::new(&chain(FOLLOWED), &borrowed(&with_other())).await;
     let first = story.push("dev", 1);
     story.start().await;
     story.until_at("prod", &first, "progressing").await;

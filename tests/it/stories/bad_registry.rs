@@ -1,6 +1,6 @@
 //! Registries that refuse, break, hang up, lie: one message that says what to do, nothing changes, and it goes on after.
 
-use super::people::{BOTH, DEV, chain};
+use super::people::{BOTH, DEV, borrowed, chain, with_other};
 use super::world::Story;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::refusing;
@@ -38,16 +38,8 @@ async fn each_failure_is_said_where_one_looks_and_ends_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_body_is_left_and_other_policies_go_on() {
-    let other = chain("").replace("name: shop", "name: other").replace("/shop]", "/other]");
-    let other = other.replace("deployment/", "other/").replace("group/deploys", "group/shop");
-    let kustomization = super::new_tag::KUSTOMIZATION.replace("/shop", "/other").replace("name: shop", "name: other");
-    let mut files = BOTH.to_vec();
-    files.extend([
-        ("policies/other.yaml", other.as_str()),
-        ("other/dev/kustomization.yaml", &kustomization),
-        ("other/prod/kustomization.yaml", &kustomization),
-    ]);
-    let mut story = Story::new(&chain(""), &files).await;
+    let files = with_other();
+    let mut story = Story::new(&chain(""), &borrowed(&files)).await;
     story.world.registry.face.faults.add(Rule::every(Fault::Endless).path("/v2/shop/"));
     story.push("dev", 1);
     let digest = story.push_image("other", "dev", 1);

@@ -1,6 +1,6 @@
 //! Too much at once asks first; `mode: observe` changes nothing; a clock that cannot be trusted opens no gate.
 
-use super::people::{BOTH, DEV, PROD, chain};
+use super::people::{BOTH, DEV, PROD, borrowed, chain};
 use super::world::Story;
 use tagrelay::sandbox::fault::{Fault, Rule};
 
@@ -23,8 +23,7 @@ fn four() -> (String, Vec<(String, String)>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_changes_than_allowed_change_nothing_until_a_person_lets_them() {
     let (policy, files) = four();
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let mut story = Story::with(&policy, &files, "limits: { changes: 3 }\n").await;
+    let mut story = Story::with(&policy, &borrowed(&files), "limits: { changes: 3 }\n").await;
     for n in 1..=2 {
         let digest = story.push("dev", n);
         if n == 1 {

@@ -17,13 +17,9 @@ pub(crate) const BOB: &str = "Bob <bob@example.com>";
 impl Story {
     /// The view of an environment of the policy `shop`.
     pub(crate) async fn view(&self, environment: &str) -> Option<EnvironmentView> {
-        self.view_of("shop", environment).await
-    }
-
-    pub(crate) async fn view_of(&self, policy: &str, environment: &str) -> Option<EnvironmentView> {
         let status = self.handle().status().await.expect("a status");
         let views = status.policies.into_iter().flat_map(|policy| policy.environments);
-        views.into_iter().find(|view| view.policy.as_str() == policy && view.environment.as_str() == environment)
+        views.into_iter().find(|view| view.policy.as_str() == "shop" && view.environment.as_str() == environment)
     }
 
     /// Waits until the daemon has read the repositories and branches once more and judged what it read: what has not
@@ -195,3 +191,22 @@ pub(crate) const BOTH: &[(&str, &str)] = &[(DEV, KUSTOMIZATION), (PROD, KUSTOMIZ
 pub(crate) const DEV: &str = "deployment/dev/kustomization.yaml";
 /// Where the pin of prod stands.
 pub(crate) const PROD: &str = "deployment/prod/kustomization.yaml";
+
+/// The files of both environments, and a second policy, `other`, with the files of its own.
+pub(crate) fn with_other() -> Vec<(String, String)> {
+    let other = chain("").replace("name: shop", "name: other").replace("/shop]", "/other]");
+    let other = other.replace("deployment/", "other/").replace("group/deploys", "group/shop");
+    let kustomization = KUSTOMIZATION.replace("/shop", "/other").replace("name: shop", "name: other");
+    let mut files: Vec<(String, String)> =
+        BOTH.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    files.push(("policies/other.yaml".to_owned(), other));
+    for environment in ["dev", "prod"] {
+        files.push((format!("other/{environment}/kustomization.yaml"), kustomization.clone()));
+    }
+    files
+}
+
+/// The same, as a world takes them.
+pub(crate) fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
+    files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect()
+}

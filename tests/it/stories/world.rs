@@ -149,10 +149,8 @@ impl Story {
 
     /// The reasons that an environment gives.
     pub(crate) async fn why(&self, environment: &str) -> Vec<String> {
-        let status = self.handle().status().await.expect("a status");
-        let views = status.policies.iter().flat_map(|policy| &policy.environments);
-        let view = views.into_iter().find(|view| view.environment.as_str() == environment);
-        view.map(|view| view.why.iter().map(|why| why.code().to_owned()).collect()).unwrap_or_default()
+        let why = self.view(environment).await.map(|view| view.why).unwrap_or_default();
+        why.iter().map(|why| why.code().to_owned()).collect()
     }
 
     /// What a person would see if they looked at everything, for a story that fails.
@@ -195,9 +193,7 @@ impl Story {
 
     /// What runs or is on its way.
     pub(crate) async fn current(&self, environment: &str) -> Option<tagrelay::daemon::view::ArrivalView> {
-        let status = self.handle().status().await.expect("a status");
-        let views = status.policies.into_iter().flat_map(|policy| policy.environments);
-        views.into_iter().find(|view| view.environment.as_str() == environment)?.current
+        self.view(environment).await?.current
     }
 
     /// Waits until what runs in an environment is in this state.
