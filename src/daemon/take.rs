@@ -106,7 +106,7 @@ impl Daemon {
                     tracing::warn!(error = %error, "branch {branch} of {repository} could not be read: {error}");
                 }
                 known.error = Some(error);
-                self.policies_on(&repository, &branch).iter().for_each(|policy| self.mark(policy));
+                self.policies_on(repository, branch).iter().for_each(|policy| self.mark(policy));
                 return;
             }
             Ok(reading) => reading,

@@ -7,7 +7,7 @@ use super::event::{Because, CheckResult, Effect, Event, Order, Origin, Outcome, 
 use super::policy::Ballot;
 use super::{CommitId, Entry, Pin, PinForm, Release, ReleaseId};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// One environment's history and standing.
@@ -29,6 +29,8 @@ pub struct Ledger {
     pub met: Option<CommitId>,
     /// The release that we moved this environment's tag to last.
     pub tagged: Option<Release>,
+    /// Why it was held, of the holds that people lifted since the last arrival: what they saw does not hold it again.
+    pub lifted: BTreeSet<String>,
 }
 
 /// A release's time in an environment, and its rollout.
@@ -311,6 +313,7 @@ impl Ledger {
         if fulfils {
             self.order = None;
         }
+        self.lifted.clear();
         self.arrivals.push(arrival);
     }
 
@@ -340,7 +343,8 @@ impl Ledger {
     }
 
     fn resume(&mut self, scope: &Scope, at: Timestamp, met: Option<&CommitId>) {
-        self.holds.retain(|hold| !scope.contains(&hold.scope));
+        let lifted = self.holds.extract_if(.., |hold| scope.contains(&hold.scope));
+        self.lifted.extend(lifted.map(|hold| hold.why));
         if let Some(met) = met {
             self.met = Some(met.clone());
         }

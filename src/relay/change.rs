@@ -108,7 +108,8 @@ fn moved_back(facts: &Facts<'_>) -> Option<Event> {
     let ours = facts.ledger.tagged.as_ref() == Some(&tagged) || facts.ledger.order.is_some();
     let allowed = select.is_some_and(|select| select.allow_downgrade);
     let held = facts.ledger.holds_at(facts.now).next().is_some() || facts.refused(tagged.id()).is_some();
-    let moved_back = ran_before && !ours && !allowed && !held && !facts.environment.is_tag_only();
-    let why = Why::MovedBack { tag: tag.clone() }.to_string();
+    let why = format!("{} ({})", Why::MovedBack { tag: tag.clone() }, tagged.id());
+    let seen = facts.ledger.lifted.contains(&why);
+    let moved_back = ran_before && !ours && !allowed && !held && !seen && !facts.environment.is_tag_only();
     moved_back.then(|| Event::Held { who: "somebody who pushed the tag".to_owned(), why, until: None })
 }

@@ -69,20 +69,21 @@ async fn what_was_reverted_does_not_come_back_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_to_what_is_wanted_anyway_holds_nothing() {
-    let mut story = Story::new(&chain("auto: false"), BOTH).await;
+    let mut story = Story::new(&chain(FOLLOWED), BOTH).await;
     let first = story.push("dev", 1);
     story.start().await;
-    story.until_at("dev", &first, "verified").await;
-    story.hold("shop/dev", None).await;
-    let second = story.push("dev", 2);
-    story.looked_again().await;
+    story.until_at("prod", &first, "progressing").await;
     story.stop().await;
+    let second = story.push("dev", 2);
     story.commit(DEV, Some(&story.file(DEV).await.replace(&first, &second))).await;
     story.start().await;
-    story.until_why("dev", "Held").await;
+    story.until_at("dev", &second, "progressing").await;
+    let view = story.view("dev").await.expect("dev");
+    assert!(view.holds.is_empty() && view.refusals.is_empty(), "{view:?}");
+    story.until_said("dev", "`tagrelay verify` makes it count").await;
     let third = story.push("dev", 3);
-    story.resume("shop/dev").await;
-    story.until_written(DEV, &third).await;
+    story.until_at("dev", &third, "verified").await;
+    story.until_at("prod", &third, "progressing").await;
     story.stop().await;
 }
 

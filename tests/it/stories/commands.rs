@@ -110,9 +110,9 @@ async fn a_person_sees_what_runs_and_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_shows_what_would_be_done() {
-    let desk = Desk::of(Story::new(POLICY, &[(FILE, KUSTOMIZATION)]).await.observing()).await;
+    let desk = Desk::of(Story::with(POLICY, &[(FILE, KUSTOMIZATION)], "mode: observe\n").await).await;
     let digest = desk.story.push("dev", 1);
-    let has_candidate = || async { desk.story.view("dev").await.candidate.is_some() };
+    let has_candidate = || async { desk.story.view("dev").await.is_some_and(|view| view.candidate.is_some()) };
     desk.story.until("there is a candidate", has_candidate).await;
     let plan = desk.alice(&["plan"]).await;
     check(&plan, 0, &["  would    writes dev", "  tells    group/shop: ", "  message  "]);

@@ -130,3 +130,22 @@ async fn an_order_that_the_policy_would_not_give_holds_on_arrival() {
     story.until_at("prod", &third, "verified").await;
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_followed_tag_that_is_moved_back_holds_until_it_is_resumed_and_then_waits() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("dev", &first, "verified").await;
+    let second = story.push("dev", 2);
+    story.until_at("prod", &second, "verified").await;
+    story.push("dev", 1);
+    story.until_why("dev", "Held").await;
+    story.resume("shop/dev").await;
+    story.looked_again().await;
+    assert!(story.file(DEV).await.contains(&second));
+    assert_eq!(story.why("dev").await, ["MovedBack"]);
+    let third = story.push("dev", 3);
+    story.until_at("prod", &third, "verified").await;
+    story.stop().await;
+}

@@ -63,12 +63,12 @@ async fn one_digest_travels_through_all_gates() {
     let voted = story.handle().command(approve(None), "bob").await;
     voted.expect("a vote is kept, and counts or not");
     story.wait(Duration::from_secs(3700));
-    story.a_while().await;
+    story.looked_again().await;
     assert_eq!(story.why("prod").await, ["ApprovalsMissing"], "bob is excluded");
-    story.order(approve(None)).await.expect("approved");
+    story.command("alice", approve(None)).await.expect("approved");
     story.until_written("apps/prod.yaml", &format!("shop:1.0.0@{digest}")).await;
     assert!(story.file("apps/prod.yaml").await.contains("fluent:1"));
-    assert!(matches!(story.order(approve(None)).await, Err(Refusal::NotFound(_))), "nothing waits any more");
+    assert!(matches!(story.command("alice", approve(None)).await, Err(Refusal::NotFound(_))), "nothing waits any more");
     story.stop().await;
 }
 
@@ -87,7 +87,7 @@ async fn a_strangers_retag_waits_for_the_same_gates() {
     story.well("staging", "1.0.0").await;
     let second = story.push("1.0.1", 2);
     story.well("dev", "1.0.1").await;
-    story.until_runs("staging", &second).await;
+    story.until_at("staging", &second, "progressing").await;
     story.well("staging", "1.0.1").await;
     // Moved back to what ran there before: no request, a hold.
     story.world.registry.retag("shop", "staging", &verified).expect("retagged");
@@ -102,7 +102,7 @@ async fn a_newer_release_overtakes_and_what_is_passed_over_stays_behind() {
     story.push("1.0.0", 1);
     story.until_state("dev", "progressing").await;
     let newer = story.push("1.1.0", 2);
-    story.until_runs("dev", &newer).await;
+    story.until_at("dev", &newer, "progressing").await;
     story.well("dev", "1.1.0").await;
     story.well("staging", "1.1.0").await;
     let puts = story.world.effects.seen().into_iter().filter(|e| e.path.ends_with("/manifests/staging")).count();

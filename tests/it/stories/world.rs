@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use tagrelay::config::{self, Config};
 use tagrelay::daemon::{Clients, Clock, Daemon, Handle, Signal, Target, journal_path};
-use tagrelay::journal::Journal;
+use tagrelay::journal::{Journal, JournalError};
 use tagrelay::model::event::Verdict;
 use tagrelay::model::{EnvironmentName, PolicyName};
 use tagrelay::sandbox::World;
@@ -18,7 +18,7 @@ use tagrelay::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 /// How long a story waits for anything before it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -73,12 +73,25 @@ impl Story {
         let config = self.config();
         let clock = Clock::Shifted(self.shift.clone());
         let metrics = Metrics::new("test");
-        let journal = Arc::new(Journal::open(&config.journal, clock.now()).await.expect("a journal"));
+        let journal = Arc::new(self.journal(&config, &clock).await);
         let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
         let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
         let (handle, stop) = (daemon.handle(), CancellationToken::new());
         let task = tokio::spawn(daemon.run(stop.clone()));
         self.running = Some(Running { handle, stop, task });
+    }
+
+    /// Opens the journal. The sandbox's git runs in processes that are forked from this one, and until such a process
+    /// becomes git it shares the lock of the daemon that was just stopped here.
+    async fn journal(&self, config: &Config, clock: &Clock) -> Journal {
+        let begun = std::time::Instant::now();
+        loop {
+            match Journal::open(&config.journal, clock.now()).await {
+                Ok(journal) => return journal,
+                Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Stops the daemon as SIGTERM does.
@@ -184,6 +197,18 @@ impl Story {
             who: "story".to_owned(),
         };
         self.handle().signal(signal).await.expect("kept");
+    }
+
+    /// Takes a release through an environment: waits for its rollout and says that it is healthy.
+    pub(crate) async fn well(&self, environment: &str, tag: &str) {
+        let what = format!("{tag} is on its way to {environment}");
+        let on_its_way = || async {
+            let current = self.current(environment).await;
+            current.is_some_and(|c| c.state == "progressing" && c.release.is_some_and(|release| release.tags == tag))
+        };
+        self.until(&what, on_its_way).await;
+        self.signal(environment, Verdict::Healthy).await;
+        self.until_state(environment, "verified").await;
     }
 
     /// The id of the last rollout of an environment.
