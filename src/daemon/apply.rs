@@ -1,7 +1,7 @@
 //! Facts are kept: in the journal first, with the reports that tell them in the same transaction, then in memory.
 
 use super::Daemon;
-use crate::model::{Entry, Event, Scope};
+use crate::model::{Entry, Event, PinForm, Scope};
 use crate::relay::report::{self, Row};
 
 impl Daemon {
@@ -37,7 +37,18 @@ impl Daemon {
         for project in projects {
             self.wake_outbox(&project);
         }
+        if entries.iter().any(|entry| self.is_pinned_by_tag(&entry.scope)) {
+            self.tell_pollers();
+        }
         Some(entries)
+    }
+
+    /// Whether nothing but a tag says what runs in an environment: then the tag is looked at during rollouts.
+    fn is_pinned_by_tag(&self, scope: &Scope) -> bool {
+        let named = scope.policy.as_ref().zip(scope.environment.as_ref());
+        let found = named.and_then(|(policy, environment)| self.memory.find(policy, environment));
+        let environment = found.and_then(|(known, index)| known.policy.environments.get(index));
+        environment.is_some_and(|environment| environment.pin == PinForm::Tag)
     }
 
     /// What GitLab was told of the rollouts that end here.

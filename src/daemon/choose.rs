@@ -1,6 +1,6 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::memory::{Known, Memory, Shelf};
+use super::memory::{Known, Memory, Shelf, pinned_by_tag};
 use crate::model::policy::Strategy;
 use crate::model::schedule::Poll;
 use crate::model::{Build, Policy, Release, ReleaseId, Repository, Tag, Why};
@@ -189,6 +189,9 @@ pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<R
             let need = needs.entry(image.repository.clone()).or_default();
             need.tags |= lists;
             need.followed.extend(policy.environments.iter().filter_map(|e| e.followed_tag()).cloned());
+            let pinned = policy.environments.iter().zip(&known.standings);
+            let pinned = pinned.filter_map(|(environment, standing)| pinned_by_tag(environment, &standing.ledger));
+            need.followed.extend(pinned.filter_map(|release| Some(release.builds().get(&image.name)?.tag.clone())));
             let poll: &Poll = &policy.poll;
             if !need.polls.contains(poll) {
                 need.polls.push(poll.clone());

@@ -207,13 +207,18 @@ impl Daemon {
                 reader.orders.send_replace(orders);
             }
         }
+        self.tell_pollers();
+        self.start_outboxes_of_policies();
+    }
+
+    /// Tells the pollers what the policies, and what runs under them, need now.
+    pub(super) fn tell_pollers(&mut self) {
         let needs = choose::needs(self.memory.policies.values());
         self.pollers.retain(|repository, _| needs.contains_key(repository));
         self.memory.repositories.retain(|repository, _| needs.contains_key(repository));
         for (repository, need) in needs {
             self.need(repository, need);
         }
-        self.start_outboxes_of_policies();
     }
 
     fn need(&mut self, repository: Repository, need: Need) {

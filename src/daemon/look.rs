@@ -1,10 +1,10 @@
 //! The look at the registry right before a release is written: a tag that it was chosen by may name another digest by
 //! now, and what is brought back may be gone. Nothing is judged here.
 
-use super::writer::WriteOrder;
 use crate::clients::registry::{Registry, RegistryError};
-use crate::model::policy::Strategy;
-use crate::model::{Because, Build, Image, Release, Why};
+use crate::model::policy::{Select, Strategy};
+use crate::model::{Because, Build, Environment, Image, PinForm, Policy, Release, Why};
+use crate::relay::Cleared;
 
 /// What is looked at.
 pub(super) struct Look {
@@ -19,12 +19,17 @@ pub(super) struct Look {
 impl Look {
     /// What is to be looked at before a write. What a person ordered was named by its digest: its tag may name anything
     /// by now.
-    pub(super) fn of(order: &WriteOrder, ordered: bool, registry: &Registry) -> Self {
-        let select = order.policy.environments.get(order.index).and_then(|environment| environment.select.as_ref());
-        let by_tag = select.is_some_and(|s| !matches!(s.strategy, Strategy::Follow(_) | Strategy::Pinned));
-        let release = order.cleared.release().clone();
-        let builds = || builds(&order.policy.images, &release);
-        let (chosen, back) = match order.cleared.because() {
+    pub(super) fn of(
+        policy: &Policy,
+        environment: &Environment,
+        cleared: &Cleared,
+        ordered: bool,
+        registry: &Registry,
+    ) -> Self {
+        let release = cleared.release().clone();
+        let builds = || builds(&policy.images, &release);
+        let by_tag = goes_by_tag(policy, environment);
+        let (chosen, back) = match cleared.because() {
             Because::NoGates | Because::GatesOpen(_) if by_tag && !ordered => (builds(), Vec::new()),
             Because::Rollback { .. } => (Vec::new(), builds()),
             Because::NoGates | Because::GatesOpen(_) | Because::Forced { .. } => Default::default(),
@@ -47,6 +52,18 @@ impl Look {
         }
         Ok(None)
     }
+}
+
+/// Whether a release comes here by its tags: those that `select` chose, or those that alone say what was verified in the
+/// environment before. A followed tag is meant to move.
+fn goes_by_tag(policy: &Policy, environment: &Environment) -> bool {
+    let chooses = |s: &Select| !matches!(s.strategy, Strategy::Follow(_) | Strategy::Pinned);
+    let before = environment.promote.as_ref().and_then(|promote| {
+        let mut environments = policy.environments.iter();
+        environments.find(|environment| environment.name == promote.from)
+    });
+    let verified_by_tag = |from: &Environment| from.pin == PinForm::Tag && from.followed_tag().is_none();
+    environment.select.as_ref().is_some_and(chooses) || before.is_some_and(verified_by_tag)
 }
 
 /// The builds of a release, each with its image.

@@ -3,8 +3,8 @@
 use super::message::HoldFile;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
-    Build, BuildFacts, CommitId, Digest, EnvironmentName, ImageName, Ledger, PinReading, Policy, PolicyName, Release,
-    ReleaseId, Repository, Scope, Tag, Why,
+    Build, BuildFacts, CommitId, Digest, Environment, EnvironmentName, ImageName, Ledger, PinForm, PinReading, Policy,
+    PolicyName, Release, ReleaseId, Repository, Scope, Tag, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -187,6 +187,7 @@ impl Memory {
             chosen,
             stops: self.stops(known, index),
             unfit: &standing.unfit,
+            moved: self.moved(policy, environment, &standing.ledger),
             checking: &standing.checking,
             followed_since: moment.since,
             blocks: &standing.blocks,
@@ -210,6 +211,16 @@ impl Memory {
         errors.into_iter().map(|(what, error)| Why::Unread { what, error: Some(error) }).collect()
     }
 
+    /// Whether the tag that alone pins the rollout in flight names another digest by now.
+    fn moved(&self, policy: &Policy, environment: &Environment, ledger: &Ledger) -> Option<Why> {
+        policy.images.iter().find_map(|image| {
+            let build = pinned_by_tag(environment, ledger)?.builds().get(&image.name)?;
+            let now = self.repositories.get(&image.repository)?.followed.get(&build.tag)?.clone()?;
+            let (image, tag, was) = (image.name.clone(), build.tag.clone(), build.digest.clone());
+            (now != was).then_some(Why::TagMoved { image, tag, was, now })
+        })
+    }
+
     /// What stops every new change of an environment, besides the holds of its ledger.
     fn stops(&self, known: &Known, index: usize) -> Vec<Why> {
         let (policy, standing) = (&known.policy, &known.standings[index]);
@@ -229,4 +240,11 @@ impl Memory {
         }));
         stops
     }
+}
+
+/// The release of the rollout in flight, where nothing but a tag says which it is; a followed tag is looked at anyway, and
+/// is meant to move.
+pub(super) fn pinned_by_tag<'a>(environment: &Environment, ledger: &'a Ledger) -> Option<&'a Release> {
+    let by_tag = environment.pin == PinForm::Tag && environment.followed_tag().is_none();
+    ledger.in_flight().filter(|_| by_tag)?.release.as_ref()
 }

@@ -100,7 +100,7 @@ impl Outbox {
                 let asked = error.retry_after().and_then(|asked| SignedDuration::try_from(asked).ok());
                 let now = self.clock.now();
                 let at = now.saturating_add(asked.map_or(grown, |asked| asked.max(RETRY_MIN))).unwrap_or(now);
-                tracing::warn!(gitlab.project = %row.project, error = %error, "a report is put off until {at}: {error}");
+                tracing::warn!(gitlab.project = %row.project, error = %error, "a report is put off until {at:.0}: {error}");
                 self.journal.retry_later(kept.id, at, &text::shown(&error.to_string())).await
             }
         }

@@ -86,21 +86,33 @@ impl Daemon {
         tag: Tag,
     ) {
         let effect = Effect::Retag { tag: tag.clone(), is_pin: environment.is_tag_only() };
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        // What was begun is finished, whatever its tags name by now: a set that is half moved is worse.
+        let begun = standing.ledger.open_intent().is_some_and(|open| open.effect == effect);
+        let ordered = begun || standing.ledger.order.is_some();
+        let look = Look::of(policy, environment, &cleared, ordered, &self.clients.registry);
         let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
         self.set_busy(scope, Some("retag"));
         let (registry, policy, scope, out) =
             (self.clients.registry.clone(), policy.clone(), scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
-            let mut result = Ok(());
-            for image in &policy.images {
-                let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
-                if let Err(error) = moved {
-                    result = Err(error.to_string());
-                    break;
+            let moved = async {
+                if let Some(why) = look.again().await? {
+                    return Ok(Some(why));
                 }
-            }
+                for image in &policy.images {
+                    let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
+                    moved.map_err(|error| error.to_string())?;
+                }
+                Ok(None)
+            };
+            let done = match moved.await {
+                Ok(Some(why)) => Done::TagMoved { intent, why },
+                Ok(None) => Done::Retag { intent, tag, result: Ok(()) },
+                Err(error) => Done::Retag { intent, tag, result: Err(error) },
+            };
             // The loop may have stopped; the next start reads the tags and goes on from there.
-            let _sent = out.send(Message::Done { scope, done: Done::Retag { intent, tag, result } }).await;
+            let _sent = out.send(Message::Done { scope, done }).await;
         });
     }
 
@@ -117,7 +129,7 @@ impl Daemon {
         self.set_busy(scope, Some("write"));
         let (journal, at) = (self.journal.id().to_owned(), self.clock.now());
         let order = WriteOrder { policy: policy.clone(), index, cleared, intent, journal, judged, at };
-        let look = Look::of(&order, ordered, &self.clients.registry);
+        let look = Look::of(policy, environment, &order.cleared, ordered, &self.clients.registry);
         let (scope, out) = (scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
             let done = match look.again().await {
@@ -334,7 +346,7 @@ impl Daemon {
         let until = now.saturating_add(pause).unwrap_or(now);
         standing.n_failures = standing.n_failures.saturating_add(1);
         standing.blocks.retain(|block| block.effect != effect);
-        tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until}: {why}");
+        tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until:.0}: {why}");
         standing.blocks.push(Block { effect, why, until });
     }
 

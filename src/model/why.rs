@@ -74,6 +74,8 @@ pub enum Why {
     Unread { what: String, error: Option<String> },
     /// An effect failed and is tried again later.
     Blocked { effect: String, why: String, until: Timestamp },
+    /// A release that waited was passed over by a newer one; it comes only when a person promotes it.
+    Superseded { release: String, by: String },
     /// No signal came within the deadline; a person decides.
     SignalLost { detail: String },
     /// The mode is `observe`: this would have been done.
@@ -118,6 +120,7 @@ impl Why {
             Self::Unbound => "Unbound",
             Self::Unread { .. } => "Unread",
             Self::Blocked { .. } => "Blocked",
+            Self::Superseded { .. } => "Superseded",
             Self::SignalLost { .. } => "SignalLost",
             Self::Observing { .. } => "Observing",
         }
@@ -145,22 +148,22 @@ impl fmt::Display for Why {
             Self::UpToDate => f.write_str("what is wanted already runs"),
             Self::NoTagMatches { image } => write!(f, "no tag of `{image}` passes the policy's filters and strategy"),
             Self::SetIncomplete { detail } => write!(f, "the builds do not make a whole release: {detail}"),
-            Self::TooYoung { until } => write!(f, "younger than min_age, until {until}"),
+            Self::TooYoung { until } => write!(f, "younger than min_age, until {until:.0}"),
             Self::LabelDiffers { image, label } => {
                 write!(f, "label `{}` of `{image}` is not what the policy asks for", text::shown(label))
             }
-            Self::Unsettled { until } => write!(f, "the set moved recently: it must stand still until {until}"),
+            Self::Unsettled { until } => write!(f, "the set moved recently: it must stand still until {until:.0}"),
             Self::NotNewer { found, current } => write!(f, "{found} is not newer than {current}, which runs"),
             Self::NothingVerified { from } => write!(f, "no release newer than what runs is verified in {from}"),
             Self::NotVerified { from } => write!(f, "not verified in {from}"),
-            Self::StillSoaking { until } => write!(f, "still soaking, until {until}"),
+            Self::StillSoaking { until } => write!(f, "still soaking, until {until:.0}"),
             Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
             Self::ApprovalsMissing { have, required, of } => write!(f, "waits for approval: {have} of {required}, by {of}"),
             Self::Rejected { who } => write!(f, "rejected by {who}"),
-            Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at}"),
+            Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
-            Self::Frozen { until, reason } => write!(f, "frozen until {until}: {reason}"),
-            Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until}: {reason}"),
+            Self::Frozen { until, reason } => write!(f, "frozen until {until:.0}: {reason}"),
+            Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
             Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
             Self::JournalIsNew { commit: Some(commit) } => write!(
@@ -189,7 +192,10 @@ impl fmt::Display for Why {
             Self::Unbound => f.write_str("the pin names nothing that is known, so it is never verified"),
             Self::Unread { what, error: Some(error) } => write!(f, "{what} could not be read: {error}"),
             Self::Unread { what, error: None } => write!(f, "{what} is not read yet"),
-            Self::Blocked { effect, why, until } => write!(f, "{effect} failed and is tried again at {until}: {why}"),
+            Self::Blocked { effect, why, until } => write!(f, "{effect} failed and is tried again at {until:.0}: {why}"),
+            Self::Superseded { release, by } => {
+                write!(f, "{release} was passed over by {by}: it comes only when a person promotes it")
+            }
             Self::SignalLost { detail } => write!(f, "no verdict came in time ({detail}): a person decides"),
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
 use crate::model::policy::{Select, Strategy};
-use crate::model::{Release, Why};
+use crate::model::{Ledger, Release, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -144,13 +144,27 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
     }
     if found.releases.is_empty() && found.passed_over.is_empty() {
         found.passed_over.push(Why::NothingVerified { from: promote.from.to_string() });
+        found.passed_over.extend(superseded(facts, from.ledger));
     }
     found
 }
 
+/// The newest release that was verified before, and overtaken before it could come here.
+fn superseded(facts: &Facts<'_>, from: &Ledger) -> Option<Why> {
+    let current = facts.ledger.current()?.release.as_ref()?;
+    let newest = rank(facts, current)?;
+    let mut verified = from.arrivals.iter().rev().filter(|arrival| arrival.verified_at().is_some());
+    let passed_over = verified.find_map(|arrival| {
+        let release = arrival.release.as_ref()?;
+        let came = facts.ledger.first_arrival(release.id()).is_some();
+        rank(facts, release).filter(|rank| *rank < newest && !came).map(|_| release)
+    })?;
+    Some(Why::Superseded { release: passed_over.to_string(), by: current.to_string() })
+}
+
 /// When a release came to the environment before; one that never was there counts from when it came here.
 fn rank(facts: &Facts<'_>, release: &Release) -> Option<Timestamp> {
-    let first = |ledger: &crate::model::Ledger| {
+    let first = |ledger: &Ledger| {
         ledger.first_arrival(release.id()).and_then(|index| ledger.arrivals.get(index)).map(|arrival| arrival.at)
     };
     facts.from.and_then(|from| first(from.ledger)).or_else(|| first(facts.ledger))

@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub stops: Vec<Why>,
     /// Builds that are no candidates for a reason that only a client could find: a moved tag, a commit of our own.
     pub unfit: &'a BTreeMap<ReleaseId, Why>,
+    /// The tag that alone pins the rollout in flight, where it came to name another digest: nobody can tell what runs.
+    pub moved: Option<Why>,
     /// The smoke tests that are being done at this moment.
     pub checking: &'a BTreeSet<String>,
     /// Since when this process could hear signals: a deadline counts from here at the earliest.

@@ -34,6 +34,7 @@ pub(super) fn turn(facts: &Facts<'_>) -> Turn {
     }
     match read(facts, arrival) {
         Rollout::Failed(why) => Turn::Act(Step::Record(failed(facts, arrival, release, &why))),
+        Rollout::Healthy(_) if facts.moved.is_some() => Turn::Pass(facts.moved.iter().cloned().collect()),
         Rollout::Healthy(since) => verify(facts, arrival, release, since),
         Rollout::Progressing(what) => wait(facts, arrival, facts.environment.deadline, arrival.counts_from(), &what),
     }
@@ -91,7 +92,8 @@ fn wait(facts: &Facts<'_>, arrival: &Arrival, deadline: Span, since: Timestamp, 
     let from = since.max(facts.followed_since);
     let counted = Duration::try_from(facts.now.duration_since(from)).unwrap_or_default();
     if counted < deadline.get() {
-        let what = format!("waits for {what}, at most until {}", from.saturating_add(deadline.get()).unwrap_or(from));
+        let what =
+            format!("waits for {what}, at most until {:.0}", from.saturating_add(deadline.get()).unwrap_or(from));
         return Turn::Pass(vec![Why::Following { what }]);
     }
     let why = format!("{what} did not come within {deadline}");

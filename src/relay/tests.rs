@@ -22,6 +22,8 @@ struct World {
     pins: BTreeMap<String, PinReading>,
     commits: u64,
     journal: &'static str,
+    /// What came of the tag that alone pins the rollout in flight.
+    moved: Option<Why>,
 }
 
 fn build(n: u8) -> Build {
@@ -104,7 +106,7 @@ impl World {
         };
         let (tags, pins, entries) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let now = "2026-01-05T10:00:00Z".parse().unwrap();
-        let mut world = Self { policy, entries, now, tags, pins, commits: 0, journal: JOURNAL };
+        let mut world = Self { policy, entries, now, tags, pins, commits: 0, journal: JOURNAL, moved: None };
         for name in ["dev", "staging", "prod"] {
             world.person_pins(name, 0);
         }
@@ -170,6 +172,7 @@ impl World {
             chosen: Ok(&chosen),
             stops: Vec::new(),
             unfit: &BTreeMap::new(),
+            moved: self.moved.clone(),
             checking: &BTreeSet::new(),
             followed_since: Timestamp::UNIX_EPOCH,
             blocks: &[],
@@ -458,4 +461,43 @@ fn no_signal_in_time_is_a_persons_to_decide() {
     world.signal(0, Verdict::Healthy);
     world.settle();
     assert_eq!(world.ledger(0).verified_at(release(1).id()), Some(world.now));
+}
+
+#[test]
+fn a_tag_that_moved_under_its_rollout_is_not_verified() {
+    let mut world = World::new();
+    world.settle();
+    world.push("dev", 1);
+    world.settle();
+    let build = build(1);
+    let (image, now) = (world.policy.images[0].name.clone(), Digest::of(&[9]));
+    world.moved = Some(Why::TagMoved { image, tag: build.tag, was: build.digest, now });
+    world.signal(0, Verdict::Healthy);
+    world.settle();
+    assert_eq!(world.why(0), ["TagMoved", "UpToDate"]);
+    assert_eq!(world.ledger(0).verified_at(release(1).id()), None);
+    world.moved = None;
+    world.settle();
+    assert_eq!(world.ledger(0).verified_at(release(1).id()), Some(world.now));
+}
+
+#[test]
+fn what_is_passed_over_is_superseded() {
+    let mut world = World::new();
+    world.settle();
+    let settle = &mut |world: &mut World| _ = world.settle();
+    world.record(1, vec![Event::Held { who: "alice".into(), why: "lunch".into(), until: None }]);
+    for n in [1, 2] {
+        world.push("dev", n);
+        settle(&mut world);
+        world.signal(0, Verdict::Healthy);
+        settle(&mut world);
+        world.now = world.now.checked_add(1.minutes()).unwrap();
+    }
+    world.record(1, vec![Event::Resumed { who: "alice".into(), met: None }]);
+    settle(&mut world);
+    world.signal(1, Verdict::Healthy);
+    settle(&mut world);
+    assert_eq!(world.ledger(1).current().unwrap().release, Some(release(2)));
+    assert_eq!(world.why(1), ["NothingVerified", "Superseded"]);
 }

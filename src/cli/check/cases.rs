@@ -135,6 +135,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         chosen: Ok(&[]),
         stops: Vec::new(),
         unfit: &unfit,
+        moved: None,
         checking: &checking,
         followed_since: Timestamp::UNIX_EPOCH,
         blocks: &[],

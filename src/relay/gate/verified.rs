@@ -8,7 +8,7 @@ pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
     let promote = facts.environment.promote.as_ref()?;
     let from = facts.from?;
     if let Some(at) = from.ledger.verified_at(release.id()) {
-        return Some(Standing::Open(format!("verified in {} at {at}", promote.from)));
+        return Some(Standing::Open(format!("verified in {} at {at:.0}", promote.from)));
     }
     let requested = promote.trust_tag && facts.tagged().is_some_and(|tagged| tagged == *release);
     let ours = facts.ledger.tagged.as_ref() == Some(release);

@@ -17,6 +17,7 @@ mod failure;
 mod hold;
 mod limits;
 mod memory_lost;
+mod moved_tag;
 mod new_tag;
 mod overtaking;
 mod promotion;
