@@ -15,6 +15,7 @@ mod print;
 mod run;
 mod select;
 
+use crate::model::PolicyName;
 use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,6 +99,9 @@ enum Command {
     },
     /// Make passes until nothing more happens by itself, then exit.
     Once {
+        /// These policies alone; default all.
+        #[arg(value_name = "POLICY", value_parser = policy_name)]
+        policies: Vec<PolicyName>,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -168,6 +172,10 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn policy_name(text: &str) -> Result<PolicyName, String> {
+    PolicyName::parse(text).map_err(|error| error.to_string())
+}
+
 /// What an error comes to.
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<Failure>() {
@@ -183,9 +191,9 @@ fn perform(command: Command) -> anyhow::Result<Exit> {
             run::begin_logs(log_json)?;
             with_config(&file, |config| async { run::run(config).await.map(|()| Exit::Done) })
         }
-        Command::Once { file } => {
+        Command::Once { policies, file } => {
             run::begin_logs(false)?;
-            with_config(&file, |config| async { Ok(if once::run(config).await? { Exit::Done } else { Exit::Failed }) })
+            with_config(&file, |config| once::run(config, policies))
         }
         Command::Check(check) => check.run(),
         Command::Select(select) => select.run(),

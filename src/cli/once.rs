@@ -1,17 +1,60 @@
-//! `tagrelay once`: passes until nothing more happens by itself, then exit.
+//! Passes until nothing more happens by itself: `tagrelay once`, and `tagrelay plan` where no daemon runs.
 
 use super::run::{Opened, open};
-use crate::config::Config;
-use crate::daemon::Clock;
+use super::{Exit, Failure, print};
+use crate::config::{Config, Mode};
+use crate::daemon::view::PlanView;
+use crate::daemon::{Clock, Refusal, Rest};
+use crate::journal::{Journal, JournalError};
+use crate::model::PolicyName;
+use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long nothing must happen before the daemon is at rest: longer than a slow answer of a registry or a push takes.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Makes passes until nothing more happens; returns whether every reading succeeded.
-pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<bool> {
+/// Makes passes over these policies, or all, until nothing more happens.
+pub(super) async fn run(config: Arc<Config>, policies: Vec<PolicyName>) -> anyhow::Result<Exit> {
     let Opened { daemon, handle, metrics: _ } = open(config, Clock::System).await?;
     drop(handle);
-    Ok(daemon.run_until_rest(QUIET).await)
+    let daemon = if policies.is_empty() { daemon } else { daemon.only(policies.clone()) };
+    let rest = daemon.run_until_rest(QUIET).await;
+    complain(&rest);
+    let missing: Vec<_> = policies.iter().filter(|policy| !rest.policies.contains(policy)).collect();
+    for policy in &missing {
+        print::complain(&format!("error: there is no policy `{policy}`"));
+    }
+    Ok(match (rest.errors.is_empty(), missing.is_empty()) {
+        (false, _) => Exit::Failed,
+        (true, false) => Exit::Nothing,
+        (true, true) => Exit::Done,
+    })
+}
+
+/// What a pass would do in a policy, or in all: the outside is read, a copy of the journal is asked, nothing is changed.
+pub(super) async fn plan(config: Arc<Config>, policy: Option<&PolicyName>) -> anyhow::Result<Vec<PlanView>> {
+    let directory = tempfile::tempdir().context("there is no place for a copy of the journal")?;
+    let copy = directory.path().join("journal.db");
+    match Journal::open_for_reading(&config.journal).await {
+        Ok(journal) => journal.backup(&copy).await?,
+        Err(JournalError::Missing(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let journal = format!("sqlite://{}", copy.display());
+    let config = Config { mode: Mode::Observe, journal, ..(*config).clone() };
+    let Opened { daemon, handle, metrics: _ } = open(Arc::new(config), Clock::System).await?;
+    drop(handle);
+    let (plans, rest) = daemon.plan_at_rest(QUIET, policy).await.map_err(|refusal| match refusal {
+        Refusal::NotFound(why) => anyhow::Error::from(Failure { why, exit: Exit::Nothing }),
+        refusal => refusal.into(),
+    })?;
+    complain(&rest);
+    Ok(plans)
+}
+
+fn complain(rest: &Rest) {
+    for error in &rest.errors {
+        print::complain(&format!("error: {error}"));
+    }
 }

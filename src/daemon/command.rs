@@ -95,8 +95,11 @@ impl Daemon {
         who: String,
     ) -> Result<String, Refusal> {
         self.must_exist(scope)?;
+        if let Some(past) = until.filter(|until| *until <= self.clock.now()) {
+            return Err(Refusal::Conflict(format!("a hold until {past:.0} would be over already")));
+        }
         self.keep(scope, vec![Event::Held { who, why: text::shown(reason), until }]).await?;
-        Ok(format!("{scope} is held until {}", until.map_or("it is resumed".to_owned(), |until| until.to_string())))
+        Ok(format!("{scope} is held until {}", until.map_or("it is resumed".to_owned(), |until| format!("{until:.0}"))))
     }
 
     /// Keeps a vote: for a release, or against it where there is a reason.

@@ -38,6 +38,7 @@ pub use handle::{Command, Handle, Refusal, Signal, Target};
 
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
+use crate::model::policy::Deliver;
 use crate::model::{Entry, Ledger, PolicyName, Repository, Scope};
 use crate::telemetry::Metrics;
 use clock::Watch;
@@ -96,8 +97,19 @@ pub struct Daemon {
     stop: CancellationToken,
     sources: BTreeMap<Option<String>, Vec<(crate::model::policy::PolicyOrigin, String)>>,
     acts: bool,
+    /// The policies that this process serves; none = all.
+    only: Option<BTreeSet<PolicyName>>,
     /// When something was kept or begun last.
     active: tokio::time::Instant,
+}
+
+/// What stood when nothing more happened by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// What could not be read: registries, branches, policies.
+    pub errors: Vec<String>,
+    /// The policies that were served.
+    pub policies: Vec<PolicyName>,
 }
 
 /// The loop's end of a reader.
@@ -146,6 +158,7 @@ impl Daemon {
             stop: CancellationToken::new(),
             sources: BTreeMap::new(),
             acts,
+            only: None,
             active: tokio::time::Instant::now(),
         };
         daemon.remember().await?;
@@ -153,6 +166,13 @@ impl Daemon {
         daemon.start_directory();
         daemon.start_outboxes().await?;
         Ok(daemon)
+    }
+
+    /// Serves these policies alone; all are read, because they bound one another.
+    #[must_use]
+    pub fn only(mut self, policies: impl IntoIterator<Item = PolicyName>) -> Self {
+        self.only = Some(policies.into_iter().collect());
+        self
     }
 
     /// The way in for people, webhooks and pages.
@@ -188,11 +208,33 @@ impl Daemon {
         self.finish().await;
     }
 
-    /// Makes passes until nothing was kept or begun for so long, then stops: what `tagrelay once` does. Returns whether
-    /// every reading succeeded.
-    pub async fn run_until_rest(mut self, quiet: Duration) -> bool {
+    /// Makes passes until nothing was kept or begun for so long, then stops: what `tagrelay once` does. Returns what could
+    /// not be read, and what was served.
+    pub async fn run_until_rest(mut self, quiet: Duration) -> Rest {
+        self.pass_until_rest(quiet).await;
+        let rest = self.at_rest();
+        self.finish().await;
+        rest
+    }
+
+    /// Reads until nothing more comes, and tells what a pass would do: what `tagrelay plan` does without a daemon.
+    ///
+    /// # Errors
+    /// When there is no such policy.
+    pub async fn plan_at_rest(
+        mut self,
+        quiet: Duration,
+        policy: Option<&PolicyName>,
+    ) -> Result<(Vec<view::PlanView>, Rest), Refusal> {
+        self.pass_until_rest(quiet).await;
+        let (plans, rest) = (self.plan(policy).await, self.at_rest());
+        self.finish().await;
+        Ok((plans?, rest))
+    }
+
+    async fn pass_until_rest(&mut self, quiet: Duration) {
         let mut tick = tokio::time::interval(TICK);
-        while self.active.elapsed() < quiet || self.is_busy() {
+        while self.active.elapsed() < quiet || self.is_busy() || self.is_reading() {
             let message = tokio::select! {
                 message = self.inbox.recv() => message,
                 _ = tick.tick() => Some(Message::Tick),
@@ -201,11 +243,39 @@ impl Daemon {
             self.take_all(message).await;
             self.round().await;
         }
-        let readings = self.memory.repositories.values().all(|shelf| shelf.error.is_none());
-        let branches = self.memory.branches.values().all(|branch| branch.error.is_none());
-        let whole = readings && branches && self.memory.broken.is_empty() && self.memory.unreadable.is_empty();
-        self.finish().await;
-        whole
+    }
+
+    /// Whether something that is needed was neither read yet nor failed to be read.
+    fn is_reading(&self) -> bool {
+        let with_policies = self.config.repositories.iter().filter(|(_, settings)| settings.policies.is_some());
+        let sources: Vec<Option<String>> = match self.config.policies {
+            Some(_) => vec![None],
+            None => with_policies.map(|(name, _)| Some(name.clone())).collect(),
+        };
+        let unheard = |of: &Option<String>| !self.sources.contains_key(of) && !self.memory.unreadable.contains_key(of);
+        let unpolled = |repository: &Repository| match self.memory.repositories.get(repository) {
+            Some(shelf) => (shelf.read_at.is_none() && shelf.error.is_none()) || !shelf.learning.is_empty(),
+            None => true,
+        };
+        let environments = self.memory.policies.values().flat_map(|known| &known.policy.environments);
+        let mut places = environments.filter(|environment| !environment.is_tag_only()).map(|e| &e.deliver);
+        let unread = |deliver: &Deliver| {
+            let branch = self.memory.branches.get(&(deliver.repository.clone(), deliver.branch.clone()));
+            branch.is_none_or(|branch| branch.read_at.is_none() && branch.error.is_none())
+        };
+        sources.iter().any(unheard) || self.pollers.keys().any(unpolled) || places.any(unread)
+    }
+
+    fn at_rest(&self) -> Rest {
+        let shelves = self.memory.repositories.values().filter_map(|shelf| shelf.error.clone());
+        let branches = self.memory.branches.values().filter_map(|branch| branch.error.clone());
+        let broken = self.memory.unreadable.values().chain(&self.memory.broken).cloned();
+        let errors = shelves.chain(branches).chain(broken).collect();
+        Rest { errors, policies: self.memory.policies.keys().filter(|name| self.serves(name)).cloned().collect() }
+    }
+
+    fn serves(&self, policy: &PolicyName) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(policy))
     }
 
     /// Takes in a message and all that wait behind it, so that one round answers them together.

@@ -20,6 +20,9 @@ impl Daemon {
         let mut effects: Vec<(PolicyName, usize, Step)> = Vec::new();
         while let Some((policy, index)) = self.due.pop_first() {
             effects.retain(|(p, i, _)| (p, *i) != (&policy, index));
+            if !self.serves(&policy) {
+                continue;
+            }
             if let Some(step) = self.settle(&policy, index).await {
                 effects.push((policy, index, step));
             }

@@ -27,6 +27,7 @@ impl Daemon {
             now: moment.now,
             journal: self.journal.id().to_owned(),
             mode,
+            is_loaded: !self.sources.is_empty() || !self.memory.unreadable.is_empty(),
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
             broken: self.memory.unreadable.values().chain(&self.memory.broken).cloned().collect(),
             repositories: self.repositories(),

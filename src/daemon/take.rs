@@ -235,7 +235,7 @@ impl Daemon {
     }
 
     /// What a pass would do in each environment.
-    async fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<view::PlanView>, Refusal> {
+    pub(super) async fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<view::PlanView>, Refusal> {
         let known: Vec<&Known> = match policy {
             None => self.memory.policies.values().collect(),
             Some(name) => {

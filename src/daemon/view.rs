@@ -14,6 +14,8 @@ pub struct Status {
     pub journal: String,
     /// `act` or `observe`.
     pub mode: &'static str,
+    /// Whether policies were read at all, good or broken, be it that there are none.
+    pub is_loaded: bool,
     /// The policies, by name.
     pub policies: Vec<PolicyView>,
     /// Policy files and settings that could not be used: one text each, with file and line.

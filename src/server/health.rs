@@ -18,11 +18,11 @@ pub(super) async fn healthz(State(server): State<Server>) -> Result<&'static str
     looked_at(&server).await.map(|_| "ok\n")
 }
 
-/// Whether policies were read, good or broken, so that there is something to see and to tell.
+/// Whether policies were read, good or broken, be it that there are none.
 pub(super) async fn readyz(State(server): State<Server>) -> Result<&'static str, Refused> {
     let status = looked_at(&server).await?;
-    if status.policies.is_empty() && status.broken.is_empty() {
-        return Err(Refused::unavailable("no policy is loaded yet"));
+    if !status.is_loaded {
+        return Err(Refused::unavailable("the policies are not read yet"));
     }
     Ok("ready\n")
 }

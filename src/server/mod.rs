@@ -15,6 +15,8 @@ mod request;
 mod signal;
 mod wire;
 
+pub(crate) use wire::plans;
+
 use crate::config::Access;
 use crate::daemon::Handle;
 use access::Gatekeeper;

@@ -75,8 +75,7 @@ pub(super) async fn explain(State(server): State<Server>, At(target): At) -> Ans
 /// What a pass would do.
 pub(super) async fn plan(State(server): State<Server>, Asked(query): Asked<PlanQuery>) -> Answer {
     let of = query.policy.as_deref().map(policy).transpose()?;
-    let plans = server.handle.plan(of).await?;
-    Ok(Json(json!({ "plans": plans.iter().map(wire::plan).collect::<Vec<Value>>() })))
+    Ok(Json(wire::plans(&server.handle.plan(of).await?)))
 }
 
 /// What happened, newest first.

@@ -95,8 +95,12 @@ pub(super) fn explanation(view: &Explanation) -> Value {
     json!({ "environment": environment(&view.environment), "tags": tags.collect::<Vec<_>>(), "n_tags": view.n_tags })
 }
 
-/// What a pass would do.
-pub(super) fn plan(view: &PlanView) -> Value {
+/// What a pass would do in each environment.
+pub(crate) fn plans(plans: &[PlanView]) -> Value {
+    json!({ "plans": plans.iter().map(plan).collect::<Vec<Value>>() })
+}
+
+fn plan(view: &PlanView) -> Value {
     let diffs = view.diffs.iter().map(|diff| json!({ "path": diff.path, "before": diff.before, "after": diff.after }));
     json!({
         "environment": environment(&view.environment),

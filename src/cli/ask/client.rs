@@ -4,8 +4,7 @@
 
 use super::{Exit, Wrong};
 use crate::cli::Failure;
-use crate::clients::http::{self, Transport};
-use anyhow::Context as _;
+use crate::clients::http::{self, HttpError, Transport};
 use clap::Args;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -33,6 +32,14 @@ pub(super) struct Server {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// No daemon answers.
+#[derive(Debug, thiserror::Error)]
+#[error("no daemon answers at {server} (--server URL or TAGRELAY_SERVER names it): {why}")]
+pub(super) struct NobodyAnswers {
+    pub(super) server: String,
+    why: HttpError,
 }
 
 impl Server {
@@ -75,9 +82,7 @@ impl Server {
             request = request.json(body);
         }
         let response = http::send(&client, request.build()?, &http::uncounted()).await;
-        let response = response.with_context(|| {
-            format!("no daemon answers at {} (--server URL or TAGRELAY_SERVER names it)", http::shown_url(&self.server))
-        })?;
+        let response = response.map_err(|why| NobodyAnswers { server: http::shown_url(&self.server), why })?;
         let status = response.status();
         let body = http::body(response, ANSWER_BYTES_MAX, "answer").await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -1,9 +1,11 @@
 //! `tagrelay plan`: what a pass would do; nothing is changed.
 
-use super::client::Server;
+use super::client::{NobodyAnswers, Server};
 use super::view::{self, harmless, list, text};
-use super::{Exit, print};
+use super::{Exit, Wrong, print};
+use crate::cli::{ConfigFile, once, policy_name, run};
 use crate::model::PolicyName;
+use crate::server;
 use clap::Args;
 use serde_json::Value;
 use std::io;
@@ -12,17 +14,25 @@ use std::io;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Plan {
     /// One policy; default all.
-    #[arg(value_parser = |text: &str| PolicyName::parse(text).map_err(|error| error.to_string()))]
+    #[arg(value_parser = policy_name)]
     policy: Option<PolicyName>,
     #[command(flatten)]
     server: Server,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl Plan {
     /// Plans.
     pub(super) async fn run(self) -> anyhow::Result<Exit> {
         let query: Vec<(&str, &str)> = self.policy.iter().map(|policy| ("policy", policy.as_str())).collect();
-        let answer = self.server.get(&["plan"], &query).await?;
+        let answer = match self.server.get(&["plan"], &query).await {
+            Ok(answer) => answer,
+            Err(error) => match error.downcast_ref::<NobodyAnswers>() {
+                Some(nobody) if self.file.config.exists() => self.by_itself(&nobody.server).await?,
+                _ => return Err(error),
+            },
+        };
         let plans = list(&answer, "plans");
         if self.server.json {
             print::json(&answer)?;
@@ -34,6 +44,17 @@ impl Plan {
             return Ok(Exit::Nothing);
         }
         Ok(Exit::Done)
+    }
+}
+
+impl Plan {
+    /// Plans without a daemon: on what is outside, and what the journal says.
+    async fn by_itself(&self, server: &str) -> anyhow::Result<Value> {
+        let file = self.file.config.display();
+        print::complain(&format!("no daemon answers at {server}: planned here, by {file} and its journal"));
+        let config = run::configuration(&self.file.config)
+            .map_err(|errors| Wrong::because(errors.render(print::complains_in_colour())))?;
+        Ok(server::plans(&once::plan(config, self.policy.as_ref()).await?))
     }
 }
 

@@ -248,6 +248,7 @@ pub(super) fn status() -> Status {
         now: time("2026-01-02T00:00:00Z"),
         journal: "j1".to_owned(),
         mode: "act",
+        is_loaded: true,
         policies: vec![policy],
         broken: vec![evil("broken.yaml:3: unknown key")],
         repositories: vec![repository],

@@ -25,3 +25,4 @@ mod quiet;
 mod restart;
 mod rollback;
 mod set;
+mod without_daemon;

@@ -1,0 +1,47 @@
+//! A person without a running daemon: `plan` looks by itself, `once` does one round of work.
+
+use super::new_tag::{KUSTOMIZATION, POLICY};
+use super::world::Story;
+use crate::cli::{Said, said, tagrelay};
+
+const FILE: &str = "deployment/dev/kustomization.yaml";
+
+/// What the binary says, with the story's configuration and no daemon anywhere.
+async fn says(story: &Story, arguments: &[&str]) -> Said {
+    let file = story.home.path().join("tagrelay.yaml");
+    std::fs::write(&file, &story.config).expect("written");
+    let mut command = tagrelay(story.home.path(), arguments);
+    command.env("TAGRELAY_CONFIG", &file).env("TAGRELAY_SERVER", "http://127.0.0.1:1/");
+    tokio::task::spawn_blocking(move || said(&mut command, "")).await.expect("it ends")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_made_without_a_daemon_and_changes_nothing() {
+    let story = Story::new(POLICY, &[(FILE, KUSTOMIZATION)]).await;
+    let digest = story.push("dev", 1);
+    let plan = says(&story, &["plan"]).await;
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
+    assert!(plan.out.contains(&format!("+    digest: {digest}")), "{}", plan.out);
+    assert!(plan.err.contains("no daemon answers"), "{}", plan.err);
+    assert!(!story.file(FILE).await.contains(&digest));
+    assert!(!story.home.path().join("journal.db").exists(), "it leaves no journal behind");
+    assert_eq!(story.n_commits().await, 0);
+    let none = says(&story, &["plan", "ship"]).await;
+    assert_eq!(none.code, Some(3), "{}{}", none.out, none.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_serves_the_policies_that_it_is_told() {
+    let story = Story::new(POLICY, &[(FILE, KUSTOMIZATION)]).await;
+    let digest = story.push("dev", 1);
+    let none = says(&story, &["once", "ship"]).await;
+    assert_eq!(none.code, Some(3), "{}", none.err);
+    assert!(none.err.contains("there is no policy `ship`"), "{}", none.err);
+    assert!(!story.file(FILE).await.contains(&digest), "the other policies are left alone");
+    let done = says(&story, &["once", "shop"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(story.file(FILE).await.contains(&digest));
+    // What is planned now rests on what the journal says.
+    let plan = says(&story, &["plan", "shop"]).await;
+    assert!(plan.out.contains("would    do nothing") && plan.out.contains("progressing"), "{}", plan.out);
+}
