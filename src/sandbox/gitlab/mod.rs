@@ -228,6 +228,7 @@ impl State {
                     ("GET", ["repository", "commits", sha]) => revision_api::commit(&asker, sha, request).await,
                     ("GET", ["repository", "commits", sha, "refs"]) => revision_api::refs(&asker, sha, request).await,
                     ("GET", ["repository", "branches", name]) => revision_api::branch(&asker, name, request).await,
+                    ("GET", ["repository", "tags", name]) => revision_api::tag(&asker, name, request).await,
                     ("GET", ["repository", "merge_base"]) => revision_api::merge_base(&asker, request).await,
                     _ => Err(unknown()),
                 }

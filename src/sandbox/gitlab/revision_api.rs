@@ -55,6 +55,24 @@ pub(super) async fn branch(asker: &Asker, name: &str, request: &Request<Bytes>) 
     .into_response())
 }
 
+/// `GET /projects/:id/repository/tags/:tag_name`.
+pub(super) async fn tag(asker: &Asker, name: &str, request: &Request<Bytes>) -> Answer {
+    asker.may(Role::Reporter)?;
+    let named = asker.revisions.named(Kind::Tag, None).await?;
+    let found = named.into_iter().find(|(tag, _)| tag == name);
+    let (_, sha) = found.ok_or_else(|| Refusal::not_found("Tag Not Found"))?;
+    let commit = found_commit(asker, &sha).await?;
+    Ok(Json(json!({
+        "name": name,
+        "message": "",
+        "target": commit.sha,
+        "commit": commit_json(&commit, asker, request),
+        "release": null,
+        "protected": false,
+    }))
+    .into_response())
+}
+
 /// `GET /projects/:id/repository/merge_base?refs[]=..&refs[]=..`.
 pub(super) async fn merge_base(asker: &Asker, request: &Request<Bytes>) -> Answer {
     asker.may(Role::Reporter)?;

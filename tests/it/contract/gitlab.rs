@@ -26,7 +26,7 @@ const TRIES_MAX: usize = 5;
 async fn world() -> (World, GitLab) {
     let world = World::start().await.expect("a world");
     let commits = world.gitlab.add_project(PROJECT);
-    commits.add_commit(OLD, "main").add_commit(NEW, "main").add_commit(SIDE, "side");
+    commits.add_commit(OLD, "main").add_commit(NEW, "main").add_commit(SIDE, "side").add_tag("v1.0", OLD);
     world.gitlab.grant("dev", PROJECT, Role::Developer).expect("a project");
     let client = client(&world, "dev");
     (world, client)
@@ -228,6 +228,7 @@ async fn revisions_and_branches() {
     assert_eq!(gitlab.resolve(PROJECT, &NEW[..8]).await, Ok(Some(NEW.to_owned())));
     assert_eq!(gitlab.resolve(PROJECT, "main").await, Ok(None), "a branch is no revision");
     assert_eq!(gitlab.resolve(PROJECT, "4444444").await, Ok(None));
+    assert_eq!(gitlab.resolve(PROJECT, "v1.0").await, Ok(Some(OLD.to_owned())), "a git tag is one");
     for (sha, branch, expected) in
         [(NEW, "main", true), (OLD, "main", true), (SIDE, "main", false), (OLD, "side", false), (SIDE, "side", true)]
     {

@@ -14,6 +14,7 @@ mod by_hand;
 mod calendar;
 mod commands;
 mod failure;
+mod git_tag;
 mod hold;
 mod limits;
 mod memory_lost;

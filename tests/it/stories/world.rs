@@ -29,7 +29,7 @@ pub(crate) struct Story {
     pub(crate) home: tempfile::TempDir,
     pub(crate) shift: Arc<AtomicI64>,
     pub(crate) config: String,
-    shop: Commits,
+    pub(crate) shop: Commits,
     running: Option<Running>,
 }
 
