@@ -5,7 +5,7 @@
 
 use super::EditError;
 use super::change::Change;
-use super::reference::{ImageText, image_text, names, tag_text, tag_value};
+use super::reference::{ImageText, image_text, names, tag_and_digest, tag_text};
 use super::slot::Slot;
 use super::tree::Tree;
 use crate::model::place::{Document, Missing};
@@ -28,9 +28,7 @@ pub(super) fn read(tree: &Tree<'_>, keys: &HelmKeys, image: &Image, missing: Mis
     if !values.is_of(keys, image)? {
         return Ok(Pinned::default());
     }
-    let tag = tag.unwrap_or_default();
-    let digest = digest.unwrap_or_default();
-    Ok(tag_value(&if digest.is_empty() { tag } else { format!("{}@{digest}", ImageText::split(&tag).repository) }))
+    Ok(tag_and_digest(&tag.unwrap_or_default(), &digest.unwrap_or_default()))
 }
 
 /// The changes after which the keys pin this.

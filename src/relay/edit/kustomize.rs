@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::locate::{Found, find};
 use super::path::{Step, YamlPath};
-use super::reference::{familiar, names, tag_value};
+use super::reference::{familiar, names, tag_and_digest};
 use super::slot::Slot;
 use super::tree::{Kind, Tree};
 use super::{EditError, Files};
@@ -61,7 +61,7 @@ pub(super) fn read(tree: &Tree<'_>, repository: &Repository) -> Result<Vec<(Stri
     for entry in entries(tree)?.iter().filter(|entry| names(&entry.image, repository)) {
         let tag = slot(tree, &entry.name, "newTag").get()?.unwrap_or_default();
         let digest = slot(tree, &entry.name, "digest").get()?.unwrap_or_default();
-        let pinned = tag_value(&if digest.is_empty() { tag } else { format!("{tag}@{digest}") });
+        let pinned = tag_and_digest(&tag, &digest);
         found.push((format!("{} {}", tree.file, YamlPath::of(entry_steps(&entry.name))), pinned));
     }
     Ok(found)

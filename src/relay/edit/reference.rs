@@ -34,9 +34,10 @@ impl<'t> ImageText<'t> {
     }
 }
 
-/// What a value under a tag key pins: `v1`, or `v1@sha256:..`.
-pub(super) fn tag_value(text: &str) -> Pinned {
-    let (tag, digest) = text.split_once('@').map_or((text, None), |(tag, digest)| (tag, Some(digest)));
+/// What the values of a tag key (`v1`, or `v1@sha256:..`) and of a digest key pin together; the digest key wins.
+pub(super) fn tag_and_digest(tag: &str, digest: &str) -> Pinned {
+    let (tag, inner) = tag.split_once('@').map_or((tag, None), |(tag, inner)| (tag, Some(inner)));
+    let digest = Some(digest).filter(|digest| !digest.is_empty()).or(inner);
     ImageText { repository: "", tag: Some(tag), digest }.pinned()
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 /// `Unreadable` where it does not: kustomize, Helm and Argo CD may then read it in a third way.
 pub(super) fn agreed(tree: &Tree<'_>) -> Result<(), EditError> {
     let untouched = Edits::new();
-    let read = read_by_second(&Wanted { tree, edits: &untouched }, tree.text);
+    let read = reads(&Wanted { tree, edits: &untouched }, tree.text);
     read.map_err(|Second { line, why }| EditError::Unreadable { file: tree.file.to_owned(), line, why })
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Second {
 }
 
 /// Reads every document of a text with the second parser, against what is wanted.
-pub(super) fn read_by_second(wanted: &Wanted<'_>, text: &str) -> Result<(), Second> {
+pub(super) fn reads(wanted: &Wanted<'_>, text: &str) -> Result<(), Second> {
     let roots = wanted.roots();
     if roots.is_empty() {
         return Ok(());

@@ -178,8 +178,8 @@ fn reason(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::ImageWords;
     use super::*;
+    use crate::model::{EnvironmentName, Image, ImageName, PolicyName, Repository};
 
     #[test]
     fn what_is_undefined_is_found_at_load() {
@@ -219,7 +219,12 @@ mod tests {
     fn rendering_is_bounded() {
         let loops = "{% for a in images %}{% for b in images %}{% for c in images %}{{ policy }}{% endfor %}{% endfor %}{% endfor %}";
         let template = Template::parse(loops, Vocabulary::Release).expect("parses");
-        let words = Words { images: vec![ImageWords::default(); 100], policy: "p".repeat(63), ..Words::default() };
+        let name = |text: &str| ImageName::parse(text).expect("name");
+        let repository = Repository::parse("reg.io/shop").expect("repository");
+        let image = Image { name: name("shop"), repository, platforms: Vec::new(), source: None };
+        let policy = PolicyName::parse(&"p".repeat(63)).expect("name");
+        let environment = EnvironmentName::parse("prod").expect("name");
+        let words = Words::of_place(&policy, &environment, &vec![image; 100]);
         assert!(template.render(&words).is_err());
     }
 }

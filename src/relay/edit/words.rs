@@ -70,12 +70,12 @@ pub struct ImageWords {
 /// The values of the names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Words {
-    pub(super) policy: String,
-    pub(super) environment: String,
-    pub(super) release: String,
-    pub(super) images: Vec<ImageWords>,
-    pub(super) mr: String,
-    pub(super) commit: String,
+    policy: String,
+    environment: String,
+    release: String,
+    images: Vec<ImageWords>,
+    mr: String,
+    commit: String,
 }
 
 impl Words {
