@@ -31,6 +31,7 @@ impl Daemon {
             });
         let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
         let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
+        let journal = self.journal.clone();
         self.tasks.spawn(async move {
             let Ok(_slot) = slots.acquire().await else { return };
             let read = async {
@@ -41,7 +42,11 @@ impl Daemon {
                 let Some(digest) = digest else { return Ok(None) };
                 let facts = match facts {
                     Some(facts) => facts,
-                    None => registry.facts(&repository, &digest).await?,
+                    None => match journal.build(&repository, &digest).await {
+                        Ok(Some(kept)) => kept,
+                        // What the journal cannot tell, the registry tells again.
+                        Ok(None) | Err(_) => registry.facts(&repository, &digest).await?,
+                    },
                 };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
             };
@@ -182,6 +187,10 @@ impl Daemon {
             }
         }
         shelf.followed = observation.followed;
+        let builds = shelf.known.values().filter_map(|known| known.build.as_ref()).map(|build| &build.digest);
+        let used: std::collections::HashSet<Digest> =
+            builds.chain(shelf.followed.values().flatten()).cloned().collect();
+        shelf.facts.retain(|digest, _| used.contains(digest));
         self.mark_users(&repository);
     }
 

@@ -62,3 +62,19 @@ async fn a_stop_in_any_phase_changes_nothing_of_the_end() {
         assert_eq!(tell(stops_at).await, (undisturbed.clone(), shop.clone(), deploys.clone()), "phase {stops_at}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_of_a_build_is_not_read_again_after_a_restart() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    story.stop().await;
+    story.world.registry.face.forget();
+    story.start().await;
+    story.looked_again().await;
+    for kind in ["/blobs/", "/manifests/sha256:"] {
+        assert_eq!(story.world.registry.face.count(&reqwest::Method::GET, kind), 0, "{kind}");
+    }
+    story.stop().await;
+}
