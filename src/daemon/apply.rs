@@ -77,7 +77,7 @@ impl Daemon {
                 }
             }
         }
-        self.entries.entry(entry.scope.clone()).or_default().push(entry.clone());
+        self.past.apply(entry);
     }
 
     /// Says what happened, once, where it is kept.

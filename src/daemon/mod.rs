@@ -22,6 +22,7 @@ mod look;
 mod memory;
 mod message;
 mod outbox;
+mod past;
 mod perform;
 mod plan;
 mod poll;
@@ -39,12 +40,13 @@ pub use handle::{Command, Handle, Refusal, Signal, Target};
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
 use crate::model::policy::Deliver;
-use crate::model::{Entry, Ledger, PolicyName, Repository, Scope};
+use crate::model::{PolicyName, Repository, Scope};
 use crate::telemetry::Metrics;
 use clock::Watch;
 use jiff::Timestamp;
 use memory::{Memory, Moment};
 use message::Message;
+use past::Past;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +82,8 @@ pub struct Daemon {
     clock: Clock,
     metrics: Metrics,
     memory: Memory,
-    /// The journal's entries, folded for each environment that was ever named; policies come and go.
-    entries: BTreeMap<Scope, Vec<Entry>>,
+    /// What the journal says of environments that no policy names; policies come and go.
+    past: Past,
     watch: Watch,
     since: Timestamp,
     due: BTreeSet<(PolicyName, usize)>,
@@ -144,7 +146,7 @@ impl Daemon {
             clock,
             metrics,
             memory: Memory::default(),
-            entries: BTreeMap::new(),
+            past: Past::default(),
             due: BTreeSet::new(),
             pollers: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -325,18 +327,8 @@ impl Daemon {
             let page = self.journal.entries(&Scope::default(), after, crate::journal::ENTRIES_MAX).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.sequence);
-            for entry in page {
-                self.entries.entry(entry.scope.clone()).or_default().push(entry);
-            }
+            page.iter().for_each(|entry| self.past.remember(entry));
         }
-    }
-
-    /// The ledger of an environment, folded from the entries that are about it.
-    fn ledger(&self, of: &Scope) -> Ledger {
-        let about = self.entries.iter().filter(|(scope, _)| scope.contains(of));
-        let mut entries: Vec<&Entry> = about.flat_map(|(_, entries)| entries).collect();
-        entries.sort_by_key(|entry| entry.sequence);
-        Ledger::of(of, entries)
     }
 
     fn moment(&self) -> Moment<'_> {

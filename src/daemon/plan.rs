@@ -59,7 +59,7 @@ impl Daemon {
             })),
             Err(error) => plan.effects.push(format!("but it cannot be written: {error}")),
         }
-        let next = self.entries.values().flatten().map(|entry| entry.sequence.0).max().unwrap_or(0) + 1;
+        let next = self.past.last().map_or(0, |Sequence(last)| last) + 1;
         let text = message(&known.policy, environment, cleared, &reading.pin, self.journal.id(), Sequence(next));
         plan.message = text.ok();
     }

@@ -196,6 +196,7 @@ impl Daemon {
     /// Puts these policies in the place of those that were known; what is known of an environment stays.
     fn adopt(&mut self, wanted: BTreeMap<PolicyName, (Policy, Option<Why>)>) {
         let mut before = std::mem::take(&mut self.memory.policies);
+        let mut left = Vec::new();
         for (name, (policy, broken)) in wanted {
             let mut old = before.remove(&name).map(|known| (known.policy.clone(), known.standings));
             let mut standings = Vec::with_capacity(policy.environments.len());
@@ -206,10 +207,20 @@ impl Daemon {
                     standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
                 });
                 let kept = kept.map(|standing| Standing { blocks: Vec::new(), ..standing });
-                let fold = || Standing::new(self.ledger(&Scope::of(&name, &environment.name)));
-                standings.push(kept.unwrap_or_else(fold));
+                let remembered = || Standing::new(self.past.take(&Scope::of(&name, &environment.name)));
+                standings.push(kept.unwrap_or_else(remembered));
             }
+            left.extend(old.map(|(policy, standings)| (name.clone(), policy, standings)));
             self.memory.policies.insert(name, Known { policy: Arc::new(policy), broken, standings });
+        }
+        left.extend(before.into_iter().map(|(name, known)| (name, known.policy, known.standings)));
+        for (name, policy, standings) in left {
+            for (environment, standing) in policy.environments.iter().zip(standings) {
+                let scope = Scope::of(&name, &environment.name);
+                if self.memory.standing_mut(&scope).is_none() {
+                    self.past.put(scope, standing.ledger);
+                }
+            }
         }
         self.due.clear();
         self.tell_tasks();

@@ -3,6 +3,7 @@
 use super::{Build, ImageName, text};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of a release: a short hash of its sorted (image name, digest) pairs, the same in every repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ impl fmt::Display for ReleaseId {
 #[derive(Debug, Clone)]
 pub struct Release {
     id: ReleaseId,
-    builds: BTreeMap<ImageName, Build>,
+    builds: Arc<BTreeMap<ImageName, Build>>,
 }
 
 impl Release {
@@ -46,7 +47,7 @@ impl Release {
         let pairs: Vec<String> = builds.iter().map(|(name, build)| format!("{name}={}", build.digest)).collect();
         let mut hash = text::hex(&text::sha256(pairs.join("\n").as_bytes()));
         hash.truncate(ReleaseId::LENGTH);
-        Self { id: ReleaseId(hash.into()), builds }
+        Self { id: ReleaseId(hash.into()), builds: Arc::new(builds) }
     }
 
     /// Its id.
