@@ -273,23 +273,30 @@ impl Daemon {
         }
     }
 
-    /// A push of ours moved the tip of a branch: every pin on it stands as it was read, at the new tip.
+    /// A push of ours moved the tip of a branch: every pin on it stands as it was read, at the new tip. One that is to be
+    /// read again is still to be read.
     fn pushed(&mut self, repository: &str, branch: &str, tip: &CommitId) {
         if let Some(reader) = self.readers.get(repository) {
             reader.tips.pushed(branch, tip);
         }
         let key = (repository.to_owned(), branch.to_owned());
         self.memory.branches.entry(key).or_default().tip = Some(tip.clone());
+        let mut is_unread = false;
         for known in self.memory.policies.values_mut() {
             let policy = known.policy.clone();
             for (environment, standing) in policy.environments.iter().zip(&mut known.standings) {
-                if environment.deliver.repository == repository
-                    && environment.deliver.branch == branch
-                    && let Ok(Some(reading)) = &mut standing.pin
-                {
-                    reading.tip = tip.clone();
+                if environment.deliver.repository == repository && environment.deliver.branch == branch {
+                    match &mut standing.pin {
+                        Ok(Some(reading)) => reading.tip = tip.clone(),
+                        Ok(None) => {}
+                        Err(_) => is_unread |= !environment.is_tag_only(),
+                    }
                 }
             }
+        }
+        if let Some(reader) = self.readers.get(repository).filter(|_| is_unread) {
+            reader.tips.forget(branch);
+            reader.wake.notify_one();
         }
     }
 

@@ -20,6 +20,8 @@ use tokio::sync::mpsc;
 const WINDOW: Duration = Duration::from_millis(100);
 /// How many plans share one push at the most.
 const BATCH_MAX: usize = 500;
+/// How many pushes one batch may take: enough to find one bad change among the most that share a push, and its neighbour.
+const TRIES_MAX: usize = 24;
 /// How many of its own commits a writer remembers, to know a tip that only it moved.
 const CHAIN_MAX: usize = 10_000;
 
@@ -67,24 +69,43 @@ impl Writer {
             {
                 batch.push(next);
             }
-            self.write(batch, &mut chain).await;
-        }
-    }
-
-    async fn write(&self, batch: Vec<WriteOrder>, chain: &mut Vec<CommitId>) {
-        let stacked = self.stack(&batch, chain).await;
-        let mut outcomes = match stacked {
-            Err(error) => batch.iter().map(|_| Written::Failed(error.clone())).collect(),
-            Ok(stacked) => self.push(stacked, chain).await,
-        };
-        for order in batch.iter().rev() {
-            let scope = Scope::of(&order.policy.name, &order.environment().name);
-            let written = outcomes.pop().unwrap_or(Written::Raced);
-            let done = Done::Write { intent: order.intent, written };
-            if self.out.send(Message::Done { scope, done }).await.is_err() {
+            if !self.write(&batch, &mut chain).await {
                 return;
             }
         }
+    }
+
+    /// Writes a batch and tells what became of each order; false when nobody listens any more.
+    ///
+    /// What the server refuses as a whole is tried again in halves, so that one change that it does not want holds up no
+    /// other. Where it wants none, that is known after a few pushes.
+    async fn write(&self, batch: &[WriteOrder], chain: &mut Vec<CommitId>) -> bool {
+        let mut parts = vec![batch];
+        let mut n_tries = 0;
+        while let Some(part) = parts.pop() {
+            n_tries += 1;
+            let written = match self.stack(part, chain).await {
+                Err(error) => Err(error),
+                Ok(stacked) => self.push(stacked, chain).await,
+            };
+            let outcomes = match written {
+                Ok(outcomes) => outcomes,
+                Err(_) if part.len() > 1 && n_tries < TRIES_MAX => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                    continue;
+                }
+                Err(error) => part.iter().map(|_| Written::Failed(error.clone())).collect(),
+            };
+            for (order, written) in part.iter().zip(outcomes) {
+                let scope = Scope::of(&order.policy.name, &order.environment().name);
+                let done = Done::Write { intent: order.intent, written };
+                if self.out.send(Message::Done { scope, done }).await.is_err() {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Plans every order on the tip as it is now, each above the one before.
@@ -119,7 +140,8 @@ impl Writer {
         Ok(tip)
     }
 
-    async fn push(&self, stacked: Stacked, chain: &mut Vec<CommitId>) -> Vec<Written> {
+    /// Pushes what was stacked; an error is about all of it.
+    async fn push(&self, stacked: Stacked, chain: &mut Vec<CommitId>) -> Result<Vec<Written>, String> {
         let Stacked { base, commits, orders, at } = stacked;
         let pushed = match at {
             None => Ok(Pushed::Done(Vec::new())),
@@ -127,13 +149,11 @@ impl Writer {
         };
         let mut made = match pushed {
             Ok(Pushed::Done(made)) => made.into_iter(),
-            Ok(Pushed::Raced) => return orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect(),
+            Ok(Pushed::Raced) => return Ok(orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect()),
             Err(error @ GitError::Unreachable { .. }) => {
-                return orders.into_iter().map(|order| order.or(|_| Written::Unknown(error.to_string()))).collect();
+                return Ok(orders.into_iter().map(|order| order.or(|_| Written::Unknown(error.to_string()))).collect());
             }
-            Err(error) => {
-                return orders.into_iter().map(|order| order.or(|_| Written::Failed(error.to_string()))).collect();
-            }
+            Err(error) => return Err(error.to_string()),
         };
         if chain.is_empty() {
             chain.push(base);
@@ -142,7 +162,7 @@ impl Writer {
         let excess = chain.len().saturating_sub(CHAIN_MAX);
         chain.drain(..excess);
         let mut committed = |pin| made.next().map_or(Written::Raced, |commit| Written::Committed(commit, pin));
-        orders.into_iter().map(|order| order.or(&mut committed)).collect()
+        Ok(orders.into_iter().map(|order| order.or(&mut committed)).collect())
     }
 }
 

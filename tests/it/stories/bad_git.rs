@@ -1,6 +1,6 @@
 //! Git servers that are away, refuse, or are quicker than we: nothing is forced, nothing is lost, nothing is made twice.
 
-use super::people::{BOB, BOTH, DEV, chain};
+use super::people::{BOB, BOTH, DEV, borrowed, chain, with_other};
 use super::world::Story;
 use std::os::unix::fs::PermissionsExt as _;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
@@ -37,14 +37,8 @@ async fn a_server_that_is_away_or_wants_another_token_is_said_and_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_branch_is_said_in_the_servers_words_and_tried_again_later() {
     let (mut story, first) = running().await;
-    let hook = story.deploys.path().join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
-    std::fs::write(
-        &hook,
-        "#!/bin/sh\necho 'GitLab: You are not allowed to push code to protected branches' >&2\nexit 1\n",
-    )
-    .expect("written");
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let hook =
+        install_hook(&story, "echo 'GitLab: You are not allowed to push code to protected branches' >&2\nexit 1");
     let second = story.push("dev", 2);
     story.until_said("dev", "not allowed to push code to protected branches").await;
     story.until_why("dev", "Blocked").await;
@@ -55,6 +49,35 @@ async fn a_protected_branch_is_said_in_the_servers_words_and_tried_again_later()
     assert!(story.file(DEV).await.contains(&first));
     std::fs::remove_file(&hook).expect("removed");
     story.until_at("prod", &second, "verified").await;
+    story.stop().await;
+}
+
+/// Has the server run this before it takes a push; what was pushed comes on standard input.
+fn install_hook(story: &Story, script: &str) -> std::path::PathBuf {
+    let hook = story.deploys.path().join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("made");
+    std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    hook
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_the_server_refuses_holds_up_no_other_of_the_same_push() {
+    let files = with_other();
+    let mut story = Story::new(&chain(""), &borrowed(&files)).await;
+    install_hook(
+        &story,
+        "while read old new ref; do\n  git diff --name-only $old $new | grep -q '^other/' && { echo 'other/ is closed' >&2; exit 1; }\ndone\nexit 0",
+    );
+    let (shop, other) = (story.push("dev", 1), story.push_image("other", "dev", 1));
+    story.start().await;
+    story.until_at("prod", &shop, "verified").await;
+    assert!(!story.file("other/dev/kustomization.yaml").await.contains(&other));
+    let said = || async {
+        let view = story.view_of("other", "dev").await.expect("a view");
+        view.why.iter().any(|why| why.to_string().contains("other/ is closed"))
+    };
+    story.until("the other says why", said).await;
     story.stop().await;
 }
 

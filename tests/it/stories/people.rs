@@ -17,9 +17,14 @@ pub(crate) const BOB: &str = "Bob <bob@example.com>";
 impl Story {
     /// The view of an environment of the policy `shop`.
     pub(crate) async fn view(&self, environment: &str) -> Option<EnvironmentView> {
+        self.view_of("shop", environment).await
+    }
+
+    /// The view of an environment of any policy.
+    pub(crate) async fn view_of(&self, policy: &str, environment: &str) -> Option<EnvironmentView> {
         let status = self.handle().status().await.expect("a status");
-        let views = status.policies.into_iter().flat_map(|policy| policy.environments);
-        views.into_iter().find(|view| view.policy.as_str() == "shop" && view.environment.as_str() == environment)
+        let mut views = status.policies.into_iter().flat_map(|policy| policy.environments);
+        views.find(|view| view.policy.as_str() == policy && view.environment.as_str() == environment)
     }
 
     /// Waits until the daemon has read the repositories and branches once more and judged what it read: what has not
