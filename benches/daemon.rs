@@ -143,7 +143,7 @@ async fn latency(poll: &str, woken: bool) {
         setup.world.registry.push_image("shop", &tag, &image(n)).expect("pushed");
         let begun = Instant::now();
         if woken {
-            handle.wake(repository.clone());
+            handle.wake(repository.clone(), None);
         }
         loop {
             let text = setup.deploys.read("main", "p0/kustomization.yaml").await.expect("readable").unwrap_or_default();

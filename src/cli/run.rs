@@ -2,10 +2,11 @@
 //!
 //! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the policies again.
 
+use crate::clients::http::{Counter, Transport};
 use crate::config::{self, Config};
 use crate::daemon::{Clients, Clock, Daemon, Handle, journal_path};
 use crate::journal::Journal;
-use crate::server::{self, Server};
+use crate::server::{self, Google, Server};
 use crate::telemetry::logs::{self, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, bail};
@@ -64,7 +65,12 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
     let listener = listener.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
     let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+    let (counted, requested) = (metrics.clone(), metrics.clone());
+    let counter: Counter = Arc::new(move |host, status| requested.requested(host, (status > 0).then_some(status)));
+    let google = Google::published(Transport::default(), counter, Clock::System);
+    let delivered = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
+    let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
     let serving = tokio::spawn(server::serve(listener, server, leave.clone()));
     let signals = tokio::spawn(signals(stop.clone(), handle));
     daemon.run(stop).await;

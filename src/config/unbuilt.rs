@@ -32,7 +32,8 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("configuration", "checks"),
     ("limits", "rollouts"),
     ("limits", "failures"),
-    ("server", "webhooks"),
+    ("server.webhooks", "argocd"),
+    ("server.webhooks", "flux"),
 ];
 
 /// Whether a key or word of a form is promised and not built yet.

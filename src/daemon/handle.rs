@@ -6,7 +6,7 @@
 use super::view::{Explanation, HistoryView, PlanView, Status};
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
-use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope};
+use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
@@ -163,8 +163,8 @@ pub enum Request {
     Plan(Option<PolicyName>, oneshot::Sender<Result<Vec<PlanView>, Refusal>>),
     /// Show what happened, newest first: of what, before which entry, how many.
     History(Option<Scope>, Option<u64>, u32, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
-    /// Read this repository now.
-    Wake(Repository),
+    /// Read this repository now, if anything looks at this tag there; none = any.
+    Wake(Repository, Option<Tag>),
     /// Read the policies and all branches now.
     Reload,
 }
@@ -220,8 +220,8 @@ impl Handle {
     }
 
     /// Reads a repository now; a wake-up carries no facts, so a lost one costs time alone.
-    pub fn wake(&self, repository: Repository) {
-        let sent = self.requests.try_send(Request::Wake(repository));
+    pub fn wake(&self, repository: Repository, tag: Option<Tag>) {
+        let sent = self.requests.try_send(Request::Wake(repository, tag));
         if let Err(error) = sent {
             tracing::debug!(error = %error, "a wake-up was dropped; the next poll reads the repository");
         }

@@ -21,6 +21,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// The longest sleep: the wall clock is looked at again after it, since it may have been set.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
+/// How long after a reading began the next may begin that was woken: a flood of webhooks is a few readings.
+const WOKEN_MIN: Duration = Duration::from_millis(250);
+
 /// What is needed of a repository, by all policies together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Need {
@@ -33,6 +36,11 @@ pub(super) struct Need {
 }
 
 impl Need {
+    /// Whether a push of this tag can change anything.
+    pub(super) fn looks_at(&self, tag: &Tag) -> bool {
+        self.tags || self.followed.contains(tag)
+    }
+
     /// When a reading made at `last` is too old.
     fn due(&self, last: Timestamp) -> Timestamp {
         let due = |poll: &Poll| match poll {
@@ -86,14 +94,20 @@ impl Poller {
             if self.out.send(message).await.is_err() {
                 return;
             }
-            if !self.rest(&mut need, at, pause).await {
+            if !self.rest(&mut need, at, begun, pause).await {
                 return;
             }
         }
     }
 
     /// Waits until the reading is old, or something woke us; false when nobody needs us any more.
-    async fn rest(&self, need: &mut watch::Receiver<Need>, last: Timestamp, pause: Option<Duration>) -> bool {
+    async fn rest(
+        &self,
+        need: &mut watch::Receiver<Need>,
+        last: Timestamp,
+        read: tokio::time::Instant,
+        pause: Option<Duration>,
+    ) -> bool {
         if let Some(pause) = pause {
             return tokio::select! {
                 () = tokio::time::sleep(pause) => true,
@@ -107,7 +121,11 @@ impl Poller {
             }
             tokio::select! {
                 () = tokio::time::sleep(left.min(SLEEP_MAX)) => {}
-                () = self.wake.notified() => return true,
+                () = self.wake.notified() => {
+                    // What is told in the meantime is read by the same reading.
+                    tokio::time::sleep_until(read + WOKEN_MIN).await;
+                    return true;
+                }
                 changed = need.changed() => return changed.is_ok(),
             }
         }

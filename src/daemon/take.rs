@@ -240,7 +240,7 @@ impl Daemon {
             Request::Explain(target, reply) => answer(reply, self.explain(&target)),
             Request::Plan(policy, reply) => answer(reply, self.plan(policy.as_ref()).await),
             Request::History(of, before, n, reply) => answer(reply, self.history(of, before, n).await),
-            Request::Wake(repository) => self.wake_poller(&repository),
+            Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Reload => self.tell_tasks(),
         }
     }

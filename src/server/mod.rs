@@ -7,6 +7,7 @@ mod access;
 mod change;
 mod connection;
 mod health;
+mod hooks;
 mod origin;
 mod page;
 mod read;
@@ -15,10 +16,12 @@ mod request;
 mod signal;
 mod wire;
 
+pub use hooks::Google;
 pub(crate) use wire::plans;
 
-use crate::config::Access;
+use crate::config::{Access, Webhook};
 use crate::daemon::Handle;
+use crate::telemetry::metrics::Delivered;
 use access::Gatekeeper;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -27,7 +30,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use connection::Door;
+use hooks::Hooks;
 use reply::Refused;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,13 +51,27 @@ pub struct Server {
     handle: Handle,
     gatekeeper: Arc<Gatekeeper>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    hooks: Hooks,
+    delivered: Arc<dyn Fn(&'static str, Delivered) + Send + Sync>,
 }
 
 impl Server {
     /// A server for this daemon, these people and these numbers.
     #[must_use]
     pub fn new(handle: Handle, access: Vec<Access>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
-        Self { handle, gatekeeper: Arc::new(Gatekeeper::new(access)), metrics }
+        let gatekeeper = Arc::new(Gatekeeper::new(access));
+        Self { handle, gatekeeper, metrics, hooks: Hooks::default(), delivered: Arc::new(|_, _| ()) }
+    }
+
+    /// The same server, with webhooks of these senders; it is told what became of each delivery.
+    #[must_use]
+    pub fn with_webhooks(
+        self,
+        senders: BTreeMap<String, Webhook>,
+        google: Google,
+        delivered: Arc<dyn Fn(&'static str, Delivered) + Send + Sync>,
+    ) -> Self {
+        Self { hooks: Hooks::new(senders, google), delivered, ..self }
     }
 }
 
@@ -75,11 +94,13 @@ enum Answers {
     Readers,
     /// Whoever may make this change: the route looks at the token itself, before the body.
     Changers,
+    /// A registry that proves itself: the route holds the whole delivery against its secret.
+    Senders,
 }
 
 /// Every route; `openapi.json` describes those of the interface.
 fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
-    use Answers::{Changers, Everybody, Readers};
+    use Answers::{Changers, Everybody, Readers, Senders};
     vec![
         ("/healthz", Everybody, get(health::healthz)),
         ("/readyz", Everybody, get(health::readyz)),
@@ -102,6 +123,8 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
         ("/api/v1/policies/{policy}/environments/{environment}/signal", Changers, post(signal::signal)),
         ("/api/v1/hold", Changers, post(change::hold)),
         ("/api/v1/resume", Changers, post(change::resume)),
+        ("/webhooks/{sender}", Senders, post(hooks::hook)),
+        ("/webhooks/{sender}/{secret}", Senders, post(hooks::hook_with_secret)),
     ]
 }
 
@@ -109,7 +132,11 @@ fn router(server: Server, address: SocketAddr) -> Router {
     let may_read = middleware::from_fn_with_state((server.clone(), address), access::may_read);
     let mut router = Router::new();
     for (path, answers, route) in routes() {
-        let route = if answers == Answers::Readers { route.route_layer(may_read.clone()) } else { route };
+        let route = match answers {
+            Answers::Readers => route.route_layer(may_read.clone()),
+            Answers::Senders => route.layer(DefaultBodyLimit::max(hooks::DELIVERY_BYTES_MAX)),
+            Answers::Everybody | Answers::Changers => route,
+        };
         router = router.route(path, route);
     }
     router

@@ -62,7 +62,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         Bytes::from_request(request, state).await.map(Self).map_err(|error: BytesRejection| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let message = format!("the body is larger than {BODY_BYTES_MAX} bytes: send less");
+                let message = "the body is larger than is read here: send less";
                 return Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message);
             }
             Refused::bad(&error.body_text())
@@ -71,6 +71,11 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
+    /// The bytes, as they came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What the body says.
     ///
     /// # Errors

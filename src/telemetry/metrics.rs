@@ -51,6 +51,27 @@ pub enum Pushed {
     Failed,
 }
 
+/// What became of a delivery of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivered {
+    /// It was read, and woke what it names.
+    Taken,
+    /// It proved nothing.
+    Refused,
+    /// It made no sense.
+    Unread,
+}
+
+impl Delivered {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+            Self::Unread => "unread",
+        }
+    }
+}
+
 /// What became of a try to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Told {
@@ -94,6 +115,12 @@ impl Told {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySender {
+    sender: &'static str,
     result: &'static str,
 }
 
@@ -182,6 +209,7 @@ pub struct Metrics {
     commits: Counter,
     rollouts: Family<ByOutcome, Counter>,
     reports: Family<ByReport, Counter>,
+    deliveries: Family<BySender, Counter>,
     journal_entries: Counter,
     errors: Family<ByPolicy, Counter>,
     poll_time: Histogram,
@@ -210,6 +238,7 @@ impl Metrics {
             commits: Counter::default(),
             rollouts: Family::default(),
             reports: Family::default(),
+            deliveries: Family::default(),
             journal_entries: Counter::default(),
             errors: Family::default(),
             poll_time: requests_take(),
@@ -232,6 +261,11 @@ impl Metrics {
         names.register("commits", "Commits that moved a pin", self.commits.clone());
         names.register("rollouts", "Rollouts that ended, by how", self.rollouts.clone());
         names.register("reports", "Tries to tell GitLab a state, by what became of them", self.reports.clone());
+        names.register(
+            "deliveries",
+            "Deliveries of webhooks, by sender and what became of them",
+            self.deliveries.clone(),
+        );
         names.register("journal_entries", "Entries added to the journal", self.journal_entries.clone());
         names.register("errors", "Errors by policy; empty = of no policy alone", self.errors.clone());
         let seconds = [
@@ -307,6 +341,11 @@ impl Metrics {
         self.journal_entries.inc_by(entries as u64);
     }
 
+    /// A webhook was delivered.
+    pub fn delivered(&self, sender: &'static str, outcome: Delivered) {
+        self.deliveries.get_or_create(&BySender { sender, result: outcome.as_str() }).inc();
+    }
+
     /// Something went wrong, in this policy or in none alone.
     pub fn failed(&self, policy: Option<&PolicyName>) {
         let policy = policy.map_or_else(String::new, |policy| self.policies.label(policy.as_str()));
@@ -345,6 +384,7 @@ mod tests {
         clone.committed(None);
         clone.ended(Outcome::Verified);
         clone.reported(State::Running, Told::PutOff, took);
+        clone.delivered("harbor", Delivered::Refused);
         clone.journaled(3);
         clone.failed(PolicyName::parse("shop").ok().as_ref());
         clone.failed(None);
@@ -361,6 +401,7 @@ mod tests {
             "tagrelay_commits_total 2",
             "tagrelay_rollouts_total{outcome=\"verified\"} 1",
             "tagrelay_reports_total{state=\"running\",result=\"put_off\"} 1",
+            "tagrelay_deliveries_total{sender=\"harbor\",result=\"refused\"} 1",
             "tagrelay_journal_entries_total 3",
             "tagrelay_errors_total{policy=\"shop\"} 1",
             "tagrelay_errors_total{policy=\"\"} 1",

@@ -162,6 +162,28 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Who may do what where.
     pub access: Vec<Access>,
+    /// The senders of webhooks, by their names.
+    pub webhooks: BTreeMap<String, Webhook>,
+}
+
+/// What a sender of webhooks is known by.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The secret that it signs with, sends along, or has at the end of its path.
+    pub secret: Option<Secret>,
+    /// The host that policies know its registry by, where it calls it otherwise or not at all.
+    pub registry: Option<String>,
+    /// The account that Google vouches for, in the place of a secret.
+    pub google: Option<GoogleAccount>,
+}
+
+/// A service account of Google's that pushes to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoogleAccount {
+    /// The audience of its tokens.
+    pub audience: String,
+    /// Its address.
+    pub email: String,
 }
 
 /// What somebody may do.

@@ -1,8 +1,8 @@
 //! From the form of the configuration to its values.
 
 use super::{
-    Access, Config, Egress, GitlabSettings, Login, May, Registries, RegistrySettings, RepositorySettings,
-    ServerSettings,
+    Access, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Registries, RegistrySettings,
+    RepositorySettings, ServerSettings, Webhook,
 };
 use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
@@ -11,8 +11,13 @@ use crate::config::require;
 use crate::config::tree::Node;
 use crate::config::wire::config::{
     AccessForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm, ServerForm,
+    WebhooksForm,
 };
+use crate::model::Repository;
 use std::collections::BTreeMap;
+
+/// Senders whose deliveries name no host.
+const NAMELESS: [&str; 2] = ["jfrog", "nexus"];
 
 /// The configuration that a tree says; none where something is wrong.
 pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
@@ -181,7 +186,49 @@ fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {
         problems.check(&listen.at, address)
     });
     let access: Vec<Access> = form.access.take()?.into_iter().filter_map(access).collect();
-    Some(ServerSettings { listen: listen?, access })
+    let webhooks = webhooks(form.webhooks.take()?, problems);
+    Some(ServerSettings { listen: listen?, access, webhooks })
+}
+
+/// The senders of webhooks by their names.
+fn webhooks(form: WebhooksForm, problems: &mut Problems) -> BTreeMap<String, Webhook> {
+    let by_secret = [
+        ("acr", form.acr),
+        ("distribution", form.distribution),
+        ("dockerhub", form.dockerhub),
+        ("ecr", form.ecr),
+        ("ghcr", form.ghcr),
+        ("gitea", form.gitea),
+        ("gitlab", form.gitlab),
+        ("harbor", form.harbor),
+        ("jfrog", form.jfrog),
+        ("nexus", form.nexus),
+        ("quay", form.quay),
+    ];
+    let mut known = BTreeMap::new();
+    for (name, field) in by_secret {
+        let Some(form) = field.take() else { continue };
+        let host = form.registry.get().map(|at| at.value.clone());
+        if let Some(host) = host.as_ref().and_then(|_| form.registry.get()) {
+            let is_host = Repository::parse(&format!("{}/x", host.value)).is_ok_and(|it| it.host() == host.value);
+            if !is_host {
+                problems
+                    .add(&host.at, "expected the host of a registry as policies write it, without a scheme or path");
+            }
+        }
+        if host.is_none() && NAMELESS.contains(&name) {
+            let help = "write `registry:` and the host that policies know it by";
+            form.lacks(format!("a webhook of `{name}` does not say which registry it is about"), help, problems);
+        }
+        known.insert(name.to_owned(), Webhook { secret: form.secret.take(), registry: host, google: None });
+    }
+    if let Some(form) = form.gar.take()
+        && let (Some(audience), Some(email)) = (form.audience.take(), form.email.take())
+    {
+        let google = Some(GoogleAccount { audience, email });
+        known.insert("gar".to_owned(), Webhook { secret: None, registry: None, google });
+    }
+    known
 }
 
 fn access(form: AccessForm) -> Option<Access> {

@@ -189,6 +189,58 @@ form! {
         "listen" listen: String, Default("127.0.0.1:8080");
         /// Who may do what where.
         "access" access: Vec<AccessForm>, Default("[]");
+        /// Registries that tell at once what was pushed, each by its kind; what is not named here is not listened to.
+        "webhooks" webhooks: WebhooksForm, Default("{}");
+    }
+}
+
+form! {
+    /// Registries that tell at once what was pushed, at `/webhooks/<name>`. A delivery wakes a poll and does nothing else.
+    WebhooksForm("server.webhooks") {
+        /// Azure Container Registry.
+        "acr" acr: WebhookForm, Optional;
+        /// CNCF distribution (Docker's own registry).
+        "distribution" distribution: WebhookForm, Optional;
+        /// Docker Hub.
+        "dockerhub" dockerhub: WebhookForm, Optional;
+        /// Amazon ECR, by an API destination of EventBridge.
+        "ecr" ecr: WebhookForm, Optional;
+        /// Google's registries, by a push subscription of Pub/Sub.
+        "gar" gar: GoogleForm, Optional;
+        /// GitHub's container registry.
+        "ghcr" ghcr: WebhookForm, Optional;
+        /// Gitea or Forgejo.
+        "gitea" gitea: WebhookForm, Optional;
+        /// GitLab's container registry.
+        "gitlab" gitlab: WebhookForm, Optional;
+        /// Harbor.
+        "harbor" harbor: WebhookForm, Optional;
+        /// JFrog Artifactory.
+        "jfrog" jfrog: WebhookForm, Optional;
+        /// Sonatype Nexus.
+        "nexus" nexus: WebhookForm, Optional;
+        /// Quay.
+        "quay" quay: WebhookForm, Optional;
+    }
+}
+
+form! {
+    /// What a sender of webhooks is known by.
+    WebhookForm("webhook") {
+        /// The secret that it signs with, sends along, or has at the end of its path.
+        "secret" secret: Secret, Required;
+        /// The host that policies know its registry by, where it calls it otherwise or not at all.
+        "registry" registry: String, Optional;
+    }
+}
+
+form! {
+    /// What Google's push subscription is known by.
+    GoogleForm("webhook.gar") {
+        /// The audience of its tokens, as the subscription says.
+        "audience" audience: String, Required;
+        /// The service account that it pushes as.
+        "email" email: String, Required;
     }
 }
 

@@ -76,7 +76,7 @@ fn answer(request: Request, heard: &Heard) {
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
         Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
-        Request::Wake(_) | Request::Reload => {}
+        Request::Wake(..) | Request::Reload => {}
     }
 }
 

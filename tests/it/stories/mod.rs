@@ -26,4 +26,5 @@ mod quiet;
 mod restart;
 mod rollback;
 mod set;
+mod webhooks;
 mod without_daemon;

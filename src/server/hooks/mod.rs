@@ -1,0 +1,140 @@
+//! Webhooks of registries: a sender proves itself, names what was pushed, and the pollers of exactly that are woken.
+//!
+//! Nothing that a sender says is believed: a delivery carries no digest to a decision, and one that is replayed, forged by
+//! a thief of the secret, or lost costs a reading or the time until the next poll. One file a sender.
+
+mod acr;
+mod distribution;
+mod dockerhub;
+mod ecr;
+mod gar;
+mod ghcr;
+mod gitea;
+mod google;
+mod harbor;
+mod jfrog;
+mod nexus;
+mod proof;
+mod push;
+mod quay;
+
+use super::Server;
+use super::reply::{Answer, Refused};
+use super::request::Body;
+use crate::config::Webhook;
+use crate::telemetry::metrics::Delivered;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+pub use google::Google;
+use proof::Proof;
+use push::{Delivery, Push};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The largest delivery: a registry's envelope holds many events of half a kilobyte.
+pub(super) const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
+/// The most pushes that one delivery may name: more are left to the next poll.
+const PUSHES_MAX: usize = 1000;
+
+/// Who sends, how it proves itself, and how it is read.
+struct Sender {
+    name: &'static str,
+    proof: Proof,
+    read: fn(&Delivery<'_>) -> Result<Vec<Push>, serde_json::Error>,
+}
+
+/// Every sender, by the name in its path.
+const SENDERS: &[Sender] = &[
+    Sender { name: "acr", proof: Proof::Header(&["authorization"]), read: acr::read },
+    Sender { name: "distribution", proof: Proof::Header(&["authorization"]), read: distribution::read },
+    Sender { name: "dockerhub", proof: Proof::Path, read: dockerhub::read },
+    Sender { name: "ecr", proof: Proof::Header(&["authorization", "x-webhook-secret"]), read: ecr::read },
+    Sender { name: "gar", proof: Proof::Google, read: gar::read },
+    Sender { name: "ghcr", proof: Proof::Sha256(&["x-hub-signature-256"]), read: ghcr::read },
+    Sender {
+        name: "gitea",
+        proof: Proof::Sha256(&["x-forgejo-signature", "x-gitea-signature", "x-hub-signature-256"]),
+        read: gitea::read,
+    },
+    Sender { name: "gitlab", proof: Proof::Header(&["authorization", "x-gitlab-token"]), read: distribution::read },
+    Sender { name: "harbor", proof: Proof::Header(&["authorization"]), read: harbor::read },
+    Sender { name: "jfrog", proof: Proof::HeaderOrSha256("x-jfrog-event-auth"), read: jfrog::read },
+    Sender { name: "nexus", proof: Proof::Sha1("x-nexus-webhook-signature"), read: nexus::read },
+    Sender { name: "quay", proof: Proof::Path, read: quay::read },
+];
+
+/// The senders that may knock, with what each is known by.
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    known: Arc<BTreeMap<String, Webhook>>,
+    google: Option<Google>,
+}
+
+impl Hooks {
+    /// Lets these in; Google's tokens are held against these keys.
+    pub(super) fn new(known: BTreeMap<String, Webhook>, google: Google) -> Self {
+        Self { known: Arc::new(known), google: Some(google) }
+    }
+}
+
+/// A delivery to `/webhooks/{sender}`.
+pub(super) async fn hook(
+    State(server): State<Server>,
+    Path(sender): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    deliver(&server, &sender, None, &headers, body).await
+}
+
+/// A delivery to `/webhooks/{sender}/{secret}`, of a sender that can prove itself in no other way.
+pub(super) async fn hook_with_secret(
+    State(server): State<Server>,
+    Path((sender, secret)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    deliver(&server, &sender, Some(&secret), &headers, body).await
+}
+
+async fn deliver(server: &Server, name: &str, in_path: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+    let sender = SENDERS.iter().find(|sender| sender.name == name);
+    let known = sender.and_then(|sender| Some((sender, server.hooks.known.get(name)?)));
+    let Some((sender, webhook)) = known else {
+        return Err(Refused::not_found("no sender of that name is in `server.webhooks` of the configuration"));
+    };
+    let told = |outcome| (server.delivered)(sender.name, outcome);
+    if !proof::holds(sender.proof, webhook, server.hooks.google.as_ref(), in_path, headers, body.bytes()).await {
+        told(Delivered::Refused);
+        tracing::warn!(
+            webhook.sender = name,
+            "a delivery of {name} was refused: it does not prove that it knows the secret"
+        );
+        let message = "the delivery does not prove where it comes from: look at the secret on both sides";
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+    }
+    let delivery = Delivery { headers, body: body.bytes(), registry: webhook.registry.as_deref() };
+    let pushes = (sender.read)(&delivery).map_err(|error| {
+        told(Delivered::Unread);
+        tracing::warn!(webhook.sender = name, error = %error, "a delivery of {name} makes no sense: {error}");
+        Refused::bad(&format!("this is no delivery of {name}: {error}"))
+    })?;
+    told(Delivered::Taken);
+    if pushes.len() > PUSHES_MAX {
+        tracing::warn!(
+            webhook.sender = name,
+            "a delivery of {name} names {} pushes: the rest waits for a poll",
+            pushes.len()
+        );
+    }
+    for push in pushes.iter().take(PUSHES_MAX) {
+        match push.parsed() {
+            Some((repository, tag)) => server.handle.wake(repository, tag),
+            None => tracing::debug!(webhook.sender = name, "{push:?} names no repository"),
+        }
+    }
+    // Which of them somebody here is interested in is not told to the sender.
+    Ok(Json(json!({ "read": pushes.len().min(PUSHES_MAX) })))
+}
