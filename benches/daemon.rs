@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tagrelay::config::{self, Config};
 use tagrelay::daemon::{Clients, Clock, Daemon, Handle, journal_path};
 use tagrelay::journal::Journal;
-use tagrelay::model::Repository;
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::registry::{Auth, Bearer, ImageSpec};
 use tagrelay::telemetry::metrics::Metrics;
@@ -20,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 const QUIET: Duration = Duration::from_secs(20);
 /// How many pushes are timed.
 const PUSHES: u32 = 20;
+/// How many pushes are timed that a webhook tells of.
+const DELIVERIES: u32 = 200;
+/// How long nothing happens between two of them: longer than a flood of webhooks is gathered.
+const BETWEEN: Duration = Duration::from_millis(300);
 
 struct Setup {
     world: World,
@@ -90,6 +93,31 @@ impl Setup {
         let task = tokio::spawn(daemon.run(stop.clone()));
         (handle, stop, task)
     }
+
+    /// The real process.
+    fn run(&self, text: &str) -> Child {
+        let file = self.home.path().join("tagrelay.yaml");
+        std::fs::write(&file, text).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagrelay"));
+        command.args(["run", "--config"]).arg(&file);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary")
+    }
+
+    fn push(&self, n: u32) {
+        self.world.registry.push_image("shop", &format!("1.0.{n}"), &image(n)).expect("pushed");
+    }
+
+    /// Waits until the first policy's file says what was pushed.
+    async fn committed(&self, n: u32) {
+        let wanted = format!("newTag: 1.0.{n}\n");
+        loop {
+            let text = self.deploys.read("main", "p0/kustomization.yaml").await.expect("readable").unwrap_or_default();
+            if text.contains(&wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 #[tokio::main]
@@ -97,8 +125,8 @@ async fn main() {
     for n in [1, 3, 10] {
         quiet(n).await;
     }
-    latency("1h", true).await;
-    latency("1s", false).await;
+    webhook().await;
+    polled("1s").await;
     for n in [1, 100, 1000] {
         process(n).await;
     }
@@ -130,57 +158,80 @@ async fn quiet(n: usize) {
     task.await.expect("stopped");
 }
 
-/// From a pushed image to a pushed commit: woken for the repository, or by the next poll.
+/// From a pushed image to a pushed commit, by the next poll.
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
-async fn latency(poll: &str, woken: bool) {
+async fn polled(poll: &str) {
     let setup = setup(1, true, poll, false).await;
-    let (handle, stop, task) = setup.start().await;
+    let (_handle, stop, task) = setup.start().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let repository = Repository::parse(&format!("{}/shop", setup.world.registry.host())).expect("a repository");
-    let mut times = Vec::new();
+    let mut committed = Vec::new();
     for n in 1..=PUSHES {
-        let tag = format!("1.0.{n}");
-        setup.world.registry.push_image("shop", &tag, &image(n)).expect("pushed");
         let begun = Instant::now();
-        if woken {
-            handle.wake(repository.clone(), None);
-        }
-        loop {
-            let text = setup.deploys.read("main", "p0/kustomization.yaml").await.expect("readable").unwrap_or_default();
-            if text.contains(&format!("newTag: {tag}\n")) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
-        tokio::time::sleep(Duration::from_millis(137)).await;
+        setup.push(n);
+        setup.committed(n).await;
+        committed.push(begun.elapsed());
+        tokio::time::sleep(BETWEEN).await;
     }
-    times.sort_by(f64::total_cmp);
-    let how = if woken { "woken".to_owned() } else { format!("poll {poll}") };
-    println!(
-        "image pushed to commit pushed, {how}: median {:.0} ms, worst {:.0} ms of {PUSHES}",
-        times[times.len() / 2],
-        times[times.len() - 1]
-    );
+    println!("image pushed to commit pushed, poll {poll}: {}", spread(&mut committed));
     stop.cancel();
     task.await.expect("stopped");
+}
+
+/// The real process, told of each push by a webhook: until it asks the registry, and until the commit is pushed.
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+async fn webhook() {
+    let setup = setup(1, true, "1h", false).await;
+    let secret = setup.home.path().join("secret");
+    std::fs::write(&secret, "s3cret").expect("written");
+    let listens = format!(
+        "server: {{ listen: '127.0.0.1:{}', webhooks: {{ distribution: {{ secret: {{ file: {} }} }} }} }}\n",
+        setup.port,
+        secret.display()
+    );
+    let text = setup.text().lines().filter(|line| !line.starts_with("server:")).collect::<Vec<_>>().join("\n");
+    let mut child = setup.run(&format!("{text}\n{listens}"));
+    let client = tagrelay::clients::http::client(&tagrelay::clients::http::Transport::default()).expect("a client");
+    answers(&client, &format!("http://127.0.0.1:{}/readyz", setup.port), Instant::now()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let lists = || setup.world.registry.face.count(&reqwest::Method::GET, "/tags/list");
+    let (mut noticed, mut committed) = (Vec::new(), Vec::new());
+    for n in 1..=DELIVERIES {
+        let (host, before) = (setup.world.registry.host(), lists());
+        let begun = Instant::now();
+        setup.push(n);
+        let told = format!(
+            r#"{{"events":[{{"action":"push","target":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","repository":"shop","tag":"1.0.{n}"}},"request":{{"host":"{host}"}}}}]}}"#
+        );
+        let request = client.post(format!("http://127.0.0.1:{}/webhooks/distribution", setup.port));
+        let answer = request.header("authorization", "s3cret").body(told).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200);
+        while lists() == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        noticed.push(begun.elapsed());
+        setup.committed(n).await;
+        committed.push(begun.elapsed());
+        tokio::time::sleep(BETWEEN).await;
+    }
+    println!("image pushed to registry asked, webhook: {}", spread(&mut noticed));
+    println!("image pushed to commit pushed, webhook: {}", spread(&mut committed));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+}
+
+/// Half, 99 of 100, and the worst of these times.
+fn spread(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |of_100: usize| times[(times.len() - 1) * of_100 / 100].as_secs_f64() * 1e3;
+    format!("p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms of {}", at(50), at(99), at(100), times.len())
 }
 
 /// Start-up and resident memory of the real process, idle, each policy on a repository of its own.
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 async fn process(n: usize) {
     let setup = setup(n, false, "1h", false).await;
-    let file = setup.home.path().join("tagrelay.yaml");
-    std::fs::write(&file, setup.text()).expect("written");
     let begun = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tagrelay"))
-        .args(["run", "--config"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary");
+    let mut child = setup.run(&setup.text());
     let client = tagrelay::clients::http::client(&tagrelay::clients::http::Transport::default()).expect("a client");
     let up = answers(&client, &format!("http://127.0.0.1:{}/metrics", setup.port), begun).await;
     let ready = answers(&client, &format!("http://127.0.0.1:{}/readyz", setup.port), begun).await;
