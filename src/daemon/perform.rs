@@ -16,6 +16,7 @@ use crate::relay::facts::{Block, Blocked};
 use crate::relay::{Cleared, Step, meet};
 use jiff::SignedDuration;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long a failed effect waits at first; each further failure doubles it.
@@ -35,6 +36,7 @@ impl Daemon {
         if !self.acts {
             return self.would(&scope, &step);
         }
+        self.metrics.decided(name_of(&step), "");
         match step {
             Step::Rest(_) | Step::Record(_) => {}
             Step::Retag(cleared, tag) => self.retag(&policy, environment, &scope, cleared, tag).await,
@@ -157,7 +159,7 @@ impl Daemon {
         let author = self.clients.author(&deliver.repository);
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
-        self.tasks.spawn(Writer { mirror, branch, base, author, out }.run(inbox));
+        self.tasks.spawn(Writer { mirror, branch, base, author, metrics: self.metrics.clone(), out }.run(inbox));
         self.writers.insert(key, orders.clone());
         Some(orders)
     }
@@ -263,11 +265,14 @@ impl Daemon {
         let Some(facts) = self.memory.facts(known, index, &self.moment()) else { return };
         let Some(standing) = facts.ledger.intents.get(&intent) else { return };
         let release = standing.release.clone();
+        let seen = release.builds().values().filter_map(|build| build.facts.seen).max();
+        let since_seen = seen.and_then(|seen| Duration::try_from(self.clock.now().duration_since(seen)).ok());
         let events = meet::committed(&facts, standing, commit);
         let reading = reading(scope, &release, self.journal.id(), intent, commit, pin);
         if !self.record(scope, events).await {
             return self.reread(scope);
         }
+        self.metrics.committed(since_seen);
         if let Some(standing) = self.memory.standing_mut(scope) {
             standing.pin = Ok(reading);
         }
@@ -362,6 +367,17 @@ impl Daemon {
             standing.blocks.clear();
             standing.n_failures = 0;
         }
+    }
+}
+
+/// What an effect is called where it is counted.
+fn name_of(step: &Step) -> &'static str {
+    match step {
+        Step::Rest(_) => "rest",
+        Step::Record(_) => "record",
+        Step::Retag(..) => "retag",
+        Step::Write(_) => "write",
+        Step::Check { .. } => "check",
     }
 }
 

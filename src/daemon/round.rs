@@ -7,6 +7,7 @@ use super::memory::Standing;
 use crate::model::{Event, PolicyName, ReleaseId, Scope, Why};
 use crate::relay::{self, Cleared, Step};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many facts may follow from one another in one round before the environment is left for the next.
 const RECORDS_MAX: usize = 32;
@@ -17,6 +18,9 @@ impl Daemon {
     /// Judges what is due until nothing more follows, then begins the effects.
     pub(super) async fn round(&mut self) {
         self.look_at_the_clock();
+        if self.due.is_empty() {
+            return;
+        }
         let mut effects: Vec<(PolicyName, usize, Step)> = Vec::new();
         while let Some((policy, index)) = self.due.pop_first() {
             effects.retain(|(p, i, _)| (p, *i) != (&policy, index));
@@ -39,6 +43,17 @@ impl Daemon {
                 None => self.perform(&policy, index, step).await,
             }
         }
+        self.count_waiting();
+    }
+
+    /// Counts the environments that rest, by each of their reasons.
+    fn count_waiting(&self) {
+        let mut by_code = BTreeMap::new();
+        for standing in self.memory.policies.values().flat_map(|known| &known.standings) {
+            let codes: BTreeSet<&'static str> = standing.why.iter().map(Why::code).collect();
+            codes.into_iter().for_each(|code| *by_code.entry(code).or_insert(0) += 1);
+        }
+        self.metrics.waiting(&by_code);
     }
 
     /// Keeps the facts that follow for one environment, until an effect is next or it rests.

@@ -10,6 +10,8 @@ use crate::relay::edit::template::{Template, TemplateError};
 use crate::relay::edit::words::{Vocabulary, Words};
 use crate::relay::edit::{self, Files};
 use crate::relay::gate::Cleared;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub(super) struct Writer {
     pub(super) branch: String,
     pub(super) base: String,
     pub(super) author: Author,
+    pub(super) metrics: Metrics,
     pub(super) out: mpsc::Sender<Message>,
 }
 
@@ -145,7 +148,17 @@ impl Writer {
         let Stacked { base, commits, orders, at } = stacked;
         let pushed = match at {
             None => Ok(Pushed::Done(Vec::new())),
-            Some(at) => self.mirror.push(&self.branch, &base, commits, &self.author, at).await,
+            Some(at) => {
+                let begun = tokio::time::Instant::now();
+                let pushed = self.mirror.push(&self.branch, &base, commits, &self.author, at).await;
+                let result = match &pushed {
+                    Ok(Pushed::Done(_)) => metrics::Pushed::Done,
+                    Ok(Pushed::Raced) => metrics::Pushed::Raced,
+                    Err(_) => metrics::Pushed::Failed,
+                };
+                self.metrics.pushed(result, begun.elapsed());
+                pushed
+            }
         };
         let mut made = match pushed {
             Ok(Pushed::Done(made)) => made.into_iter(),

@@ -20,6 +20,7 @@ mod limits;
 mod memory_lost;
 mod moved_tag;
 mod new_tag;
+mod numbers;
 mod overtaking;
 mod promotion;
 mod quiet;

@@ -35,6 +35,7 @@ pub(crate) struct Story {
 
 struct Running {
     handle: Handle,
+    metrics: Metrics,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -73,12 +74,13 @@ impl Story {
         let config = self.config();
         let clock = Clock::Shifted(self.shift.clone());
         let metrics = Metrics::new("test");
+        let counted = metrics.clone();
         let journal = Arc::new(self.journal(&config, &clock).await);
         let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
         let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
         let (handle, stop) = (daemon.handle(), CancellationToken::new());
         let task = tokio::spawn(daemon.run(stop.clone()));
-        self.running = Some(Running { handle, stop, task });
+        self.running = Some(Running { handle, metrics: counted, stop, task });
     }
 
     /// Opens the journal. The sandbox's git runs in processes that are forked from this one, and until such a process
@@ -96,7 +98,7 @@ impl Story {
 
     /// Stops the daemon as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
-        let Running { handle, stop, task } = self.running.take().expect("a running daemon");
+        let Running { handle, metrics: _, stop, task } = self.running.take().expect("a running daemon");
         drop(handle);
         stop.cancel();
         tokio::time::timeout(PATIENCE, task).await.expect("it stops in time").expect("it stops well");
@@ -107,6 +109,11 @@ impl Story {
         let read = move |_: &Path| Ok(text.clone());
         let config = config::load(Path::new("tagrelay.yaml"), &read);
         Arc::new(config.unwrap_or_else(|errors| panic!("{}", errors.render(false))))
+    }
+
+    /// What the daemon counted, as Prometheus reads it.
+    pub(crate) fn numbers(&self) -> String {
+        self.running.as_ref().expect("a running daemon").metrics.encode()
     }
 
     pub(crate) fn handle(&self) -> &Handle {
