@@ -7,6 +7,7 @@ mod contract;
 mod contract_keys;
 #[cfg(feature = "sandbox")]
 mod crash;
+mod deploy;
 mod edit;
 mod server;
 #[cfg(feature = "sandbox")]
