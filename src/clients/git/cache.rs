@@ -43,6 +43,7 @@ impl Cache {
         let cache = Self { directory: directory.to_owned() };
         if !cache.directory.join(MARKER).exists() {
             cache.claim()?;
+            cache.empty()?;
         }
         cache.sweep().map_err(|error| cache.on_disk(&error))?;
         if let Err(fault) = cache.check() {
