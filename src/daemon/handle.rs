@@ -219,12 +219,14 @@ impl Handle {
         self.ask(|reply| Request::History(of, before, n, reply)).await?
     }
 
-    /// Reads a repository now; a wake-up carries no facts, so a lost one costs time alone.
-    pub fn wake(&self, repository: Repository, tag: Option<Tag>) {
-        let sent = self.requests.try_send(Request::Wake(repository, tag));
-        if let Err(error) = sent {
-            tracing::debug!(error = %error, "a wake-up was dropped; the next poll reads the repository");
-        }
+    /// Reads a repository now. Where the loop has much to do it waits for its turn, since whoever was told that it is
+    /// taken does not say it again, and the next poll may be hours away.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn wake(&self, repository: Repository, tag: Option<Tag>) -> Result<(), Refusal> {
+        let sent = self.requests.send(Request::Wake(repository, tag)).await;
+        sent.map_err(|_| Refusal::Unavailable("the daemon is stopping".to_owned()))
     }
 
     /// Reads the policies and all branches again.

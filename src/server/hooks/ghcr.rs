@@ -1,5 +1,8 @@
 //! GitHub's package webhooks: `package` and `registry_package`, the same facts under two names (GitHub Docs, "Webhook
 //! events and payloads").
+//!
+//! An image that is pushed under several tags is told of once, with one of them, so that the tag is no reason to look away:
+//! whatever is pushed, the repository is read.
 
 use super::push::{Delivery, Push};
 use serde::Deserialize;
@@ -16,39 +19,20 @@ struct Package {
     namespace: String,
     #[serde(default)]
     package_type: String,
-    package_version: Option<Version>,
 }
 
-#[derive(Deserialize)]
-struct Version {
-    container_metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    tag: Option<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    name: String,
-}
-
-/// The tag that was pushed; children of an index are pushed under no tag and are passed over.
+/// The repository that was pushed to.
 pub(super) fn read(delivery: &Delivery<'_>) -> Result<Vec<Push>, serde_json::Error> {
     if !matches!(delivery.header("x-github-event"), Some("package" | "registry_package")) {
         return Ok(Vec::new());
     }
     let Event { package } = delivery.json()?;
-    let version = package.package_version.and_then(|version| version.container_metadata);
-    let tag = version.and_then(|metadata| metadata.tag).map(|tag| tag.name).unwrap_or_default();
-    if !package.package_type.eq_ignore_ascii_case("container") || tag.is_empty() {
+    if !package.package_type.eq_ignore_ascii_case("container") {
         return Ok(Vec::new());
     }
     // GitHub keeps the case of an owner's name; registries know it in lower case alone.
     let path = format!("{}/{}", package.namespace, package.name).to_ascii_lowercase();
-    Ok(vec![Push::of(delivery.host("ghcr.io"), &path, Some(&tag))])
+    Ok(vec![Push::of(delivery.host("ghcr.io"), &path, None)])
 }
 
 #[cfg(test)]
@@ -64,9 +48,9 @@ mod tests {
             )
         };
         for (event, body, expected) in [
-            ("package", body("package", "CONTAINER", "v1.0.0"), &["ghcr.io/myuser/myapp:v1.0.0"][..]),
-            ("registry_package", body("registry_package", "container", "v1"), &["ghcr.io/myuser/myapp:v1"]),
-            ("package", body("package", "CONTAINER", ""), &[]),
+            ("package", body("package", "CONTAINER", "v1.0.0"), &["ghcr.io/myuser/myapp:-"][..]),
+            ("registry_package", body("registry_package", "container", "v1"), &["ghcr.io/myuser/myapp:-"]),
+            ("package", body("package", "CONTAINER", ""), &["ghcr.io/myuser/myapp:-"]),
             ("package", body("package", "npm", "v1"), &[]),
             ("ping", r#"{"zen":"Keep it logically awesome.","hook_id":1}"#.to_owned(), &[]),
         ] {

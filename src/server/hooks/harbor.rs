@@ -1,18 +1,26 @@
-//! Harbor's webhooks, in its default format: one artifact under several tags (Harbor docs, "Configure Webhook
-//! Notifications").
+//! Harbor's webhooks, in its default format or, since 2.8, as CloudEvents: one artifact under several tags (Harbor docs,
+//! "Configure Webhook Notifications").
 
 use super::push::{Delivery, Push};
 use serde::Deserialize;
 
 /// The events after which a repository holds something else: new names and those before Harbor 2.0.
-const CHANGES: [&str; 6] =
-    ["PUSH_ARTIFACT", "DELETE_ARTIFACT", "REPLICATION", "pushImage", "deleteImage", "TAG_RETENTION"];
+const CHANGES: [&str; 8] = [
+    "PUSH_ARTIFACT",
+    "DELETE_ARTIFACT",
+    "REPLICATION",
+    "pushImage",
+    "deleteImage",
+    "TAG_RETENTION",
+    "harbor.artifact.pushed",
+    "harbor.artifact.deleted",
+];
 
 #[derive(Deserialize)]
 struct Notification {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, alias = "data")]
     event_data: Data,
 }
 
@@ -66,11 +74,14 @@ mod tests {
             ("PUSH_ARTIFACT", None, &["hub.harbor.com/test-webhook/debian:latest"][..]),
             ("pushImage", Some("harbor.corp:8443"), &["harbor.corp:8443/test-webhook/debian:latest"]),
             ("DELETE_ARTIFACT", None, &["hub.harbor.com/test-webhook/debian:latest"]),
+            ("harbor.artifact.pushed", None, &["hub.harbor.com/test-webhook/debian:latest"]),
+            ("harbor.artifact.pulled", None, &[]),
             ("PULL_ARTIFACT", None, &[]),
             ("SCANNING_COMPLETED", None, &[]),
         ] {
             let expected: Vec<String> = expected.iter().map(|it| (*it).to_owned()).collect();
-            assert_eq!(heard(read, &[], registry, &body(kind)), Ok(expected), "{kind}");
+            let body = if kind.contains('.') { body(kind).replace("event_data", "data") } else { body(kind) };
+            assert_eq!(heard(read, &[], registry, &body), Ok(expected), "{kind}");
         }
         assert!(heard(read, &[], None, "[]").is_err());
     }

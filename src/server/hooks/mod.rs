@@ -24,8 +24,8 @@ use super::request::Body;
 use crate::config::Webhook;
 use crate::telemetry::metrics::Delivered;
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::StatusCode;
 pub use google::Google;
 use proof::Proof;
 use push::{Delivery, Push};
@@ -80,48 +80,46 @@ impl Hooks {
 }
 
 /// A delivery to `/webhooks/{sender}`.
-pub(super) async fn hook(
-    State(server): State<Server>,
-    Path(sender): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    deliver(&server, &sender, None, &headers, body).await
+pub(super) async fn hook(State(server): State<Server>, Path(sender): Path<String>, request: Request) -> Answer {
+    deliver(&server, &sender, None, request).await
 }
 
 /// A delivery to `/webhooks/{sender}/{secret}`, of a sender that can prove itself in no other way.
 pub(super) async fn hook_with_secret(
     State(server): State<Server>,
     Path((sender, secret)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Answer {
-    deliver(&server, &sender, Some(&secret), &headers, body).await
+    deliver(&server, &sender, Some(&secret), request).await
 }
 
-async fn deliver(server: &Server, name: &str, in_path: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+async fn deliver(server: &Server, name: &str, in_path: Option<&str>, request: Request) -> Answer {
     let sender = SENDERS.iter().find(|sender| sender.name == name);
     let known = sender.and_then(|sender| Some((sender, server.hooks.known.get(name)?)));
     let Some((sender, webhook)) = known else {
         return Err(Refused::not_found("no sender of that name is in `server.webhooks` of the configuration"));
     };
     let told = |outcome| (server.delivered)(sender.name, outcome);
-    if !proof::holds(sender.proof, webhook, server.hooks.google.as_ref(), in_path, headers, body.bytes()).await {
-        told(Delivered::Refused);
-        tracing::warn!(
-            webhook.sender = name,
-            "a delivery of {name} was refused: it does not prove that it knows the secret"
-        );
-        let message = "the delivery does not prove where it comes from: look at the secret on both sides";
-        return Err(Refused::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+    let headers = request.headers().clone();
+    let google = server.hooks.google.as_ref();
+    let holds = async |body: &[u8]| proof::holds(sender.proof, webhook, google, in_path, &headers, body).await;
+    // A stranger's body is not even read, unless it is what was signed.
+    if !sender.proof.signs_the_body() && !holds(&[]).await {
+        return Err(unproven(server, sender));
     }
-    let delivery = Delivery { headers, body: body.bytes(), registry: webhook.registry.as_deref() };
+    let body = Body::from_request(request, &()).await.inspect_err(|refused| {
+        told(Delivered::Unread);
+        tracing::warn!(webhook.sender = name, "a delivery of {name} could not be read: {}", refused.message());
+    })?;
+    if sender.proof.signs_the_body() && !holds(body.bytes()).await {
+        return Err(unproven(server, sender));
+    }
+    let delivery = Delivery { headers: &headers, body: body.bytes(), registry: webhook.registry.as_deref() };
     let pushes = (sender.read)(&delivery).map_err(|error| {
         told(Delivered::Unread);
         tracing::warn!(webhook.sender = name, error = %error, "a delivery of {name} makes no sense: {error}");
         Refused::bad(&format!("this is no delivery of {name}: {error}"))
     })?;
-    told(Delivered::Taken);
     if pushes.len() > PUSHES_MAX {
         tracing::warn!(
             webhook.sender = name,
@@ -131,10 +129,23 @@ async fn deliver(server: &Server, name: &str, in_path: Option<&str>, headers: &H
     }
     for push in pushes.iter().take(PUSHES_MAX) {
         match push.parsed() {
-            Some((repository, tag)) => server.handle.wake(repository, tag),
+            Some((repository, tag)) => server.handle.wake(repository, tag).await?,
             None => tracing::debug!(webhook.sender = name, "{push:?} names no repository"),
         }
     }
+    told(Delivered::Taken);
     // Which of them somebody here is interested in is not told to the sender.
     Ok(Json(json!({ "read": pushes.len().min(PUSHES_MAX) })))
+}
+
+/// Refuses a delivery that does not prove where it comes from. Why it does not is told to nobody who sends.
+fn unproven(server: &Server, sender: &Sender) -> Refused {
+    let name = sender.name;
+    (server.delivered)(name, Delivered::Refused);
+    tracing::warn!(
+        webhook.sender = name,
+        "a delivery of {name} was refused: it does not prove that it knows the secret"
+    );
+    let message = "the delivery does not prove where it comes from: look at the secret on both sides";
+    Refused::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }

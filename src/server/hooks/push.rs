@@ -61,6 +61,11 @@ impl Push {
     /// The repository and tag, where they can be some; a tag that none can have was pushed by digest.
     pub(super) fn parsed(&self) -> Option<(Repository, Option<Tag>)> {
         let repository = Repository::parse(&self.repository).ok()?;
+        let host = self.repository.split('/').next().unwrap_or_default();
+        if !repository.host().eq_ignore_ascii_case(host) {
+            // A name without a dot or a port, as inside a cluster, reads as the first part of a path on Docker Hub.
+            return None;
+        }
         Some((repository, self.tag.as_deref().and_then(|tag| Tag::parse(tag).ok())))
     }
 }
@@ -106,6 +111,8 @@ pub(super) mod tests {
             ("reg.io", "$(rm -rf /)", false),
             ("", "a/b", false),
             ("reg.io", "", false),
+            ("REG.io:5000", "a", true),
+            ("registry", "a", false),
             ("reg.io/../..", "x", false),
         ] {
             assert_eq!(Push::of(host, path, None).parsed().is_some(), parses, "{host} {path}");
