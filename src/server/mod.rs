@@ -185,9 +185,10 @@ mod tests {
                 (path.as_str(), item.get("post").is_some())
             })
             .collect();
-        let served = routes().into_iter().filter(|(path, _, _)| path.starts_with("/api/"));
+        let served =
+            routes().into_iter().filter(|(path, _, _)| path.starts_with("/api/") || path.starts_with("/webhooks/"));
         let served: BTreeSet<(&str, bool)> =
-            served.map(|(path, answers, _)| (path, answers == Answers::Changers)).collect();
+            served.map(|(path, answers, _)| (path, matches!(answers, Answers::Changers | Answers::Senders))).collect();
         assert_eq!(described, served);
     }
 }

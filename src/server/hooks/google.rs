@@ -38,7 +38,15 @@ struct Shared {
     transport: Transport,
     counter: Counter,
     clock: Clock,
-    keys: Mutex<Option<(Instant, Vec<Key>)>>,
+    keys: Mutex<Kept>,
+}
+
+/// The keys that were read last, and when they were asked for last, whether or not an answer came.
+#[derive(Default)]
+struct Kept {
+    keys: Vec<Key>,
+    read: Option<Instant>,
+    asked: Option<Instant>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -84,22 +92,15 @@ impl Google {
 
     /// Whether a token says, with Google's signature, that it comes from this account and is for us.
     pub(super) async fn vouches(&self, token: &str, account: &GoogleAccount) -> bool {
-        let told = self.claims(token).await;
-        match told {
-            Ok(claims) => {
-                let now = self.0.clock.now().as_second();
-                let is_for_us = claims.aud == account.audience;
-                let is_theirs = claims.email == account.email && claims.email_verified;
-                ISSUERS.contains(&claims.iss.as_str()) && is_for_us && is_theirs && now < claims.exp + LEEWAY_SECONDS
-            }
-            Err(why) => {
-                tracing::debug!("a token of Google's is not believed: {why}");
-                false
-            }
+        let judged = self.judge(token, account).await;
+        if let Err(why) = &judged {
+            tracing::debug!("a token of Google's is not believed: {why}");
         }
+        judged.is_ok()
     }
 
-    async fn claims(&self, token: &str) -> Result<Claims, String> {
+    /// Judges the claims before the signature: a token that is not meant for us has nobody ask for keys.
+    async fn judge(&self, token: &str, account: &GoogleAccount) -> Result<(), String> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err("it is too long".to_owned());
         }
@@ -109,24 +110,36 @@ impl Google {
         if header.alg != "RS256" {
             return Err("it is not signed with RS256".to_owned());
         }
+        let claims: Claims = part(claims)?;
+        let now = self.0.clock.now().as_second();
+        let is_for_us = claims.aud == account.audience && ISSUERS.contains(&claims.iss.as_str());
+        let is_theirs = claims.email == account.email && claims.email_verified;
+        if !(is_for_us && is_theirs && now < claims.exp.saturating_add(LEEWAY_SECONDS)) {
+            return Err("it is of another issuer or account, for another audience, or has expired".to_owned());
+        }
         let key = self.key(&header.kid).await?;
         let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "it is no base64".to_owned());
         let key = RsaPublicKeyComponents { n: bytes(&key.n)?, e: bytes(&key.e)? };
         key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &bytes(signature)?)
-            .map_err(|_| "its signature is wrong".to_owned())?;
-        part(claims)
+            .map_err(|_| "its signature is wrong".to_owned())
     }
 
-    /// The key of this name; keys are read again where none has it, but not at once for each stranger's token.
+    /// The key of this name; keys are read again where none has it, but not at once for each stranger's token, and not
+    /// at once where no answer came.
     async fn key(&self, kid: &str) -> Result<Key, String> {
         let mut kept = self.0.keys.lock().await;
-        let age = kept.as_ref().map(|(read, _)| read.elapsed());
-        let has_it = kept.as_ref().is_some_and(|(_, keys)| keys.iter().any(|key| key.kid == kid));
-        if age.is_none_or(|age| age > KEYS_KEPT || (!has_it && age > KEYS_AGAIN)) {
-            *kept = Some((Instant::now(), self.read().await?));
+        let is_fresh = |kept: &Kept| kept.read.is_some_and(|read| read.elapsed() < KEYS_KEPT);
+        let has_it = kept.keys.iter().any(|key| key.kid == kid);
+        let may_ask = kept.asked.is_none_or(|asked| asked.elapsed() >= KEYS_AGAIN);
+        if may_ask && !(has_it && is_fresh(&kept)) {
+            kept.asked = Some(Instant::now());
+            kept.keys = self.read().await?;
+            kept.read = Some(Instant::now());
         }
-        let keys = kept.iter().flat_map(|(_, keys)| keys);
-        keys.clone().find(|key| key.kid == kid).cloned().ok_or_else(|| "no key of Google's signed it".to_owned())
+        if !is_fresh(&kept) {
+            return Err("Google's keys could not be read lately".to_owned());
+        }
+        kept.keys.iter().find(|key| key.kid == kid).cloned().ok_or_else(|| "no key of Google's signed it".to_owned())
     }
 
     async fn read(&self) -> Result<Vec<Key>, String> {
@@ -158,6 +171,7 @@ mod tests {
     use ring::rsa::KeyPair;
     use ring::signature::RSA_PKCS1_SHA256;
     use serde_json::{Value, json};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A key of the tests' own, 2048 bits, it protects nothing.
     const PRIVATE_KEY: &str = include_str!("google_test_key.b64");
@@ -179,7 +193,8 @@ mod tests {
         KeyPair::from_der(&der).expect("a key")
     }
 
-    async fn google(key: &KeyPair) -> Google {
+    /// Google's stand-in, and how often it was asked for keys.
+    async fn google(key: &KeyPair) -> (Google, Arc<AtomicU32>) {
         let components: RsaPublicKeyComponents<Vec<u8>> = key.public().into();
         let keys = json!({ "keys": [{
             "kid": "k1", "kty": "RSA", "alg": "RS256",
@@ -187,16 +202,22 @@ mod tests {
         }] });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/certs", listener.local_addr().expect("an address"));
-        let router = axum::Router::new().route("/certs", get(async move || keys.to_string()));
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = asked.clone();
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            keys.to_string()
+        };
+        let router = axum::Router::new().route("/certs", get(answer));
         drop(tokio::spawn(async move { axum::serve(listener, router).await }));
         let transport = Transport { plain_http: true, ..Transport::default() };
-        Google::at(url, transport, http::uncounted(), Clock::System)
+        (Google::at(url, transport, http::uncounted(), Clock::System), asked)
     }
 
     #[tokio::test]
     async fn what_google_vouches_for() {
         let key = key();
-        let google = google(&key).await;
+        let (google, asked) = google(&key).await;
         let account = GoogleAccount { audience: "https://us".to_owned(), email: "push@p.iam".to_owned() };
         let now = Clock::System.now().as_second();
         let good = json!({ "iss": "https://accounts.google.com", "aud": "https://us", "exp": now + 600,
@@ -208,7 +229,10 @@ mod tests {
             signed(&key, &header, &claims)
         };
         let token = signed(&key, &header, &good);
+        assert!(!google.vouches(&but("aud", json!("https://them")), &account).await);
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "a token for somebody else is refused without a key");
         assert!(google.vouches(&token, &account).await);
+        assert!(google.vouches(&but("exp", json!(i64::MAX)), &account).await);
         let other_header = |name: &str, value: &str| {
             let mut header = header.clone();
             header[name] = json!(value);
@@ -235,5 +259,23 @@ mod tests {
         ] {
             assert!(!google.vouches(&token, &account).await, "{what}");
         }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "no stranger has the keys read again at once");
+    }
+
+    #[tokio::test]
+    async fn keys_that_cannot_be_read_are_not_asked_for_by_every_token() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/certs", listener.local_addr().expect("an address"));
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = asked.clone();
+        let counter: Counter = Arc::new(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        drop(listener);
+        let google = Google::at(url, Transport { plain_http: true, ..Transport::default() }, counter, Clock::System);
+        for _ in 0..3 {
+            assert!(google.key("k1").await.is_err());
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }

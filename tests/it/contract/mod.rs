@@ -9,6 +9,7 @@ mod gitlab;
 mod gitlab_openapi;
 mod registry;
 mod registry_faults;
+mod webhooks;
 
 /// The address of a real server, or none where the tests on it are skipped.
 ///

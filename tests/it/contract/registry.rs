@@ -28,7 +28,7 @@ pub(super) struct Place {
 
 impl Place {
     /// A repository that no other test uses.
-    fn repository(&self, name: &str) -> Repository {
+    pub(super) fn repository(&self, name: &str) -> Repository {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         repository(&self.host, &format!("tagrelay/{name}-{}-{number}", process::id()))
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Pushes an image by the other client; the digest that it reads back.
-    async fn push(&self, repository: &Repository, tag: &str, config: serde_json::Value) -> Digest {
+    pub(super) async fn push(&self, repository: &Repository, tag: &str, config: serde_json::Value) -> Digest {
         let reference = format!("{repository}:{tag}").parse().expect("a reference");
         let (other, auth) = (self.other(), self.auth());
         let layers = [ImageLayer::oci_v1(tag.as_bytes().to_vec(), None)];
