@@ -5,6 +5,7 @@
 
 mod face;
 mod form;
+mod hooks;
 mod loop_end;
 
 use face::Face;

@@ -30,7 +30,7 @@ pub use google::Google;
 use proof::Proof;
 use push::{Delivery, Push};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The largest delivery: a registry's envelope holds many events of half a kilobyte.
@@ -120,22 +120,18 @@ async fn deliver(server: &Server, name: &str, in_path: Option<&str>, request: Re
         tracing::warn!(webhook.sender = name, error = %error, "a delivery of {name} makes no sense: {error}");
         Refused::bad(&format!("this is no delivery of {name}: {error}"))
     })?;
-    if pushes.len() > PUSHES_MAX {
-        tracing::warn!(
-            webhook.sender = name,
-            "a delivery of {name} names {} pushes: the rest waits for a poll",
-            pushes.len()
-        );
+    let named: BTreeSet<_> = pushes.iter().filter_map(Push::parsed).collect();
+    if named.len() > PUSHES_MAX {
+        let n = named.len();
+        tracing::warn!(webhook.sender = name, "a delivery of {name} names {n} pushes: the rest waits for a poll");
     }
-    for push in pushes.iter().take(PUSHES_MAX) {
-        match push.parsed() {
-            Some((repository, tag)) => server.handle.wake(repository, tag).await?,
-            None => tracing::debug!(webhook.sender = name, "{push:?} names no repository"),
-        }
+    let read = named.len().min(PUSHES_MAX);
+    for (repository, tag) in named.into_iter().take(PUSHES_MAX) {
+        server.handle.wake(repository, tag).await?;
     }
     told(Delivered::Taken);
     // Which of them somebody here is interested in is not told to the sender.
-    Ok(Json(json!({ "read": pushes.len().min(PUSHES_MAX) })))
+    Ok(Json(json!({ "read": read })))
 }
 
 /// Refuses a delivery that does not prove where it comes from. Why it does not is told to nobody who sends.

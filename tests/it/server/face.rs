@@ -51,22 +51,27 @@ impl Drop for Face {
 impl Face {
     /// On loopback, where reading is open.
     pub(super) async fn open() -> Self {
-        Self::on(Ipv4Addr::LOCALHOST).await
+        Self::on(Ipv4Addr::LOCALHOST, |server| server).await
+    }
+
+    /// On loopback, with more than people to listen to.
+    pub(super) async fn with(more: impl FnOnce(Server) -> Server) -> Self {
+        Self::on(Ipv4Addr::LOCALHOST, more).await
     }
 
     /// On every address of this machine: reading takes a token.
     pub(super) async fn exposed() -> Self {
-        Self::on(Ipv4Addr::UNSPECIFIED).await
+        Self::on(Ipv4Addr::UNSPECIFIED, |server| server).await
     }
 
-    async fn on(ip: Ipv4Addr) -> Self {
+    async fn on(ip: Ipv4Addr, more: impl FnOnce(Server) -> Server) -> Self {
         let secrets = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind((ip, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let Loop { handle, heard } = Loop::start();
         let server = Server::new(handle, people(secrets.path()), Arc::new(|| "tagrelay_up 1\n".to_owned()));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, server, stop.clone()));
+        tokio::spawn(serve(listener, more(server), stop.clone()));
         let client = http::client(&Transport { plain_http: true, ..Transport::default() }).expect("a client");
         Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), client, heard, stop, _secrets: secrets }
     }

@@ -76,7 +76,11 @@ fn answer(request: Request, heard: &Heard) {
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
         Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
-        Request::Wake(..) | Request::Reload => {}
+        Request::Wake(repository, tag) => {
+            let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
+            heard.note(format!("{repository}{tag}"));
+        }
+        Request::Reload => {}
     }
 }
 
