@@ -1,5 +1,5 @@
-//! Sonatype Nexus's repository webhooks: a component of format `docker`, or an asset, which is also told of when a tag is
-//! pushed again; the payload names no host (Sonatype docs, "Working with Webhooks").
+//! Sonatype Nexus's repository webhooks: a component of format `docker`, or the asset that is its manifest; the payload
+//! names no host (Sonatype docs, "Working with Webhooks").
 
 use super::push::{Delivery, Push};
 use serde::Deserialize;
