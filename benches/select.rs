@@ -61,7 +61,7 @@ fn measure(name: &str, select: &Select, tags: &[Tag]) {
     let (Ok(image_name), Ok(repository)) = (ImageName::parse("shop"), Repository::parse("localhost/shop")) else {
         return;
     };
-    let image = Image { name: image_name, repository, platforms: Vec::new(), source: None };
+    let image = Image { name: image_name, repository, before: Vec::new(), platforms: Vec::new(), source: None };
     let (known, reserved, known_releases) = (BTreeMap::new(), HashSet::new(), HashSet::new());
     let images = [Tags { image: &image, tags, known: &known, reserved: &reserved }];
     let request = Request {

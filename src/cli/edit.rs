@@ -118,7 +118,7 @@ fn kustomize(path: &Path, pin: &str, add: bool) -> anyhow::Result<Planned> {
     let (image, reference) = parted?;
     let repository = Repository::parse(image).map_err(Wrong::of)?;
     let name = ImageName::parse(repository.last_segment()).map_err(Wrong::of)?;
-    let image = Image { name, repository, platforms: Vec::new(), source: None };
+    let image = Image { name, repository, before: Vec::new(), platforms: Vec::new(), source: None };
     let missing = if add { Missing::Add } else { Missing::Error };
     let (root, name) = if path.is_dir() { (path.to_owned(), ".".to_owned()) } else { split(path)? };
     let place = Place { target: Target::Kustomize { path: name }, missing };

@@ -2,6 +2,7 @@
 //!
 //! What environments mean to each other is looked at in `chain`.
 
+use super::carry;
 use super::deliver::deliver;
 use super::diagnostic::Problems;
 use super::follow::{checks, report, signal};
@@ -41,13 +42,25 @@ impl Ground<'_> {
 }
 
 /// The environment that a form says; none where something is wrong.
-pub(crate) fn environment(form: &EnvironmentForm, ground: &Ground<'_>, problems: &mut Problems) -> Option<Environment> {
+///
+/// `earlier` are the environments that stand before it, as far as they are sound.
+pub(crate) fn environment(
+    form: &EnvironmentForm,
+    earlier: &[&Environment],
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) -> Option<Environment> {
     let name = form.name.value();
     let words = ground.policy.zip(name).map(|(policy, name)| Words::of_place(policy, name, ground.images));
     let words = &words.unwrap_or_default();
     let required = name.map(|name| require::required(&ground.config.floors, name, ground.zone)).unwrap_or_default();
     let selected = form.select.value().map(|form| select(form, problems));
-    let promoted = form.promote.value().map(|form| promote(form, &required, ground, problems));
+    let images = match form.promote.value() {
+        Some(form) => carry::images(form, earlier, ground, problems),
+        None => Some(ground.images.to_vec()),
+    };
+    let here = images.as_deref().unwrap_or(ground.images);
+    let promoted = form.promote.value().map(|form| promote(form, here, &required, ground, problems));
     let pin = pin(form, &required);
     let site = Site { words, images: ground.images, pin, may_write: ground.may().and_then(|may| may.write.as_deref()) };
     let write: Option<Vec<_>> = form.write.value().and_then(|list| {
@@ -70,6 +83,7 @@ pub(crate) fn environment(form: &EnvironmentForm, ground: &Ground<'_>, problems:
         name: name?.clone(),
         select: whole(selected)?,
         promote: whole(promoted)?,
+        images: images?,
         pin,
         write: write?,
         deliver: deliver?,
@@ -101,11 +115,17 @@ fn pin(form: &EnvironmentForm, required: &Required) -> PinForm {
     required.raise_pin(form.pin.value().copied().unwrap_or(default))
 }
 
-fn promote(form: &PromoteForm, required: &Required, ground: &Ground<'_>, problems: &mut Problems) -> Option<Promote> {
+fn promote(
+    form: &PromoteForm,
+    images: &[Image],
+    required: &Required,
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) -> Option<Promote> {
     let allowed = ground.may().and_then(|may| may.retag.as_deref());
     if let Some(tag) = form.retag.get() {
         reserved(tag.value.as_str(), &tag.at, problems);
-        for image in ground.images {
+        for image in images {
             let pushed = format!("{}:{}", image.repository, tag.value);
             bounded(&tag.at, "push", "may.retag", &pushed, allowed, problems);
         }
@@ -113,6 +133,7 @@ fn promote(form: &PromoteForm, required: &Required, ground: &Ground<'_>, problem
     Some(Promote {
         from: form.from.value()?.clone(),
         retag: form.retag.value().cloned(),
+        copies: !form.to.is_absent(),
         only_newest: *form.prefer.value()? == Prefer::Newest,
         trust_tag: *form.trust_tag.value()? && !required.forbids_trusted_tags,
     })

@@ -3,6 +3,7 @@
 //! The flow is `tree` (YAML, nothing known of its meaning), `wire` (the keys of the contract), then the modules named
 //! after what they make. Nothing here is watched or fetched: whoever calls brings the text.
 
+mod carry;
 mod cases;
 mod chain;
 mod dates;

@@ -98,7 +98,7 @@ fn claim(config: &Config, index: usize, draft: &Draft, claims: &mut BTreeMap<Str
         let owner = || format!("`{policy}/{}` ({})", environment.name, draft.origin);
         let forms = form.write.value().map(Vec::as_slice).unwrap_or_default();
         for (place, form) in environment.write.iter().zip(forms) {
-            for (what, document) in written(&place.target, draft) {
+            for (what, document) in written(&place.target, environment) {
                 add(place_of(config, environment, place.target.path(), &what), owner(), form.at(), document);
             }
         }
@@ -113,18 +113,20 @@ fn claim(config: &Config, index: usize, draft: &Draft, claims: &mut BTreeMap<Str
             }
         }
         let retag = form.promote.value().and_then(|promote| promote.retag.get());
-        for (tag, image) in retag.iter().flat_map(|tag| draft.images.iter().map(move |image| (tag, image))) {
+        for (tag, image) in retag.iter().flat_map(|tag| environment.images.iter().map(move |image| (tag, image))) {
             add(format!("this pushes the tag `{}:{}`", image.repository, tag.value), owner(), &tag.at, None);
         }
     }
 }
 
 /// What is written in a file: one entry for each thing that two could write.
-fn written(target: &Target, draft: &Draft) -> Vec<(String, Option<Document>)> {
+fn written(target: &Target, environment: &Environment) -> Vec<(String, Option<Document>)> {
     match target {
         Target::Kustomize { path: _ } => {
-            let entries: BTreeSet<String> =
-                draft.images.iter().map(|image| format!("the entry of `{}`", image.repository)).collect();
+            // An entry that names a repository before is moved over, so it is written too.
+            let named =
+                environment.images.iter().flat_map(|image| std::iter::once(&image.repository).chain(&image.before));
+            let entries: BTreeSet<String> = named.map(|repository| format!("the entry of `{repository}`")).collect();
             entries.into_iter().map(|entry| (entry, None)).collect()
         }
         Target::Helm { file: _, image: _, keys } => {

@@ -11,7 +11,7 @@ use super::settings::Config;
 use super::tree;
 use super::wire::environment::EnvironmentForm;
 use super::wire::policy::{ImageOrRepository, PolicyForm};
-use crate::model::policy::{Image, Policy, PolicyOrigin, ReportSha, Together};
+use crate::model::policy::{Environment, Image, Policy, PolicyOrigin, ReportSha, Together};
 use crate::model::schedule::{Cron, Poll};
 use crate::model::{ImageName, PolicyName, Span};
 use jiff::tz::TimeZone;
@@ -86,8 +86,12 @@ impl Draft {
         let ground = Ground { config, origin: &self.origin, policy: form.name.value(), images: &[], zone: &known_zone };
         let images = images(form, &forms, &ground, problems);
         let ground = Ground { images: &images, ..ground };
-        let draft = |form: EnvironmentForm| Drafted { environment: environment(&form, &ground, problems), form };
-        let drafted: Vec<Drafted> = forms.into_iter().map(draft).collect();
+        let mut drafted: Vec<Drafted> = Vec::with_capacity(forms.len());
+        for form in forms {
+            let earlier: Vec<&Environment> = drafted.iter().filter_map(|draft| draft.environment.as_ref()).collect();
+            let environment = environment(&form, &earlier, &ground, problems);
+            drafted.push(Drafted { form, environment });
+        }
         chain::check(form, &drafted, &images, problems);
         self.rest = rest(form, &known_zone, problems);
         self.name = form.name.get().cloned();
@@ -178,6 +182,7 @@ fn image(entry: &ImageOrRepository, ground: &Ground<'_>, problems: &mut Problems
     let image = Image {
         name,
         repository: repository.value.clone(),
+        before: Vec::new(),
         platforms: form.and_then(|form| form.platforms.value().cloned()).unwrap_or_default(),
         source: source.map(|source| source.value.clone()),
     };

@@ -19,7 +19,6 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("approvals.by", "merge_request"),
     ("approvals.by", "merge"),
     ("approver", "gitlab_group"),
-    ("promote", "to"),
     ("environment.keep", "above 0"),
     ("repository", "sign"),
     ("repository.url", "ssh://"),

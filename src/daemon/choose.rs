@@ -1,9 +1,9 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
 use super::memory::{Known, Memory, Shelf, pinned_by_tag};
-use crate::model::policy::Strategy;
+use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Policy, Release, ReleaseId, Repository, Tag, Why};
+use crate::model::{Build, Release, ReleaseId, Repository, Tag, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashSet};
@@ -24,8 +24,9 @@ pub(super) enum Lack {
 pub(super) fn reserved(memory: &Memory) -> BTreeMap<&Repository, HashSet<Tag>> {
     let mut reserved: BTreeMap<&Repository, HashSet<Tag>> = BTreeMap::new();
     for known in memory.policies.values() {
-        for tag in known.policy.environments.iter().filter_map(|environment| environment.followed_tag()) {
-            for image in &known.policy.images {
+        for environment in &known.policy.environments {
+            let Some(tag) = environment.followed_tag() else { continue };
+            for image in &environment.images {
                 reserved.entry(&image.repository).or_default().insert(tag.clone());
             }
         }
@@ -51,8 +52,9 @@ fn with_request<R>(
     let environment = policy.environments.get(index)?;
     let select = environment.select.as_ref()?;
     let all_reserved = reserved(memory);
-    let mut shown = Vec::with_capacity(policy.images.len());
-    for image in &policy.images {
+    let images = policy.selected_images(environment);
+    let mut shown = Vec::with_capacity(images.len());
+    for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
         let mut known = shelf.known.clone();
         if let (Some(branch), Some(project)) = (&select.branch, &image.source) {
@@ -69,7 +71,7 @@ fn with_request<R>(
         shown.push(Shown { known, reserved });
     }
     let nothing: &[Tag] = &[];
-    let tags = policy.images.iter().zip(&shown).map(|(image, shown)| {
+    let tags = images.iter().zip(&shown).map(|(image, shown)| {
         let listed = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_deref());
         Tags { image, tags: listed.unwrap_or(nothing), known: &shown.known, reserved: &shown.reserved }
     });
@@ -100,26 +102,30 @@ pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestam
         return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
     }
     let chosen = with_request(memory, known, index, now, select::choose)?;
-    let branch = known.policy.environments.get(index).and_then(|e| e.select.as_ref()).and_then(|s| s.branch.as_ref());
-    let lacks = chosen.wanted.iter().filter_map(|want| lack(memory, &known.policy, want, branch)).collect();
+    let environment = known.policy.environments.get(index)?;
+    let branch = environment.select.as_ref().and_then(|select| select.branch.as_ref());
+    let images = known.policy.selected_images(environment);
+    let lacks = chosen.wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
     Some((chosen, lacks))
 }
 
 /// What is not read yet, of what the strategy needs.
 fn unread(memory: &Memory, known: &Known, index: usize) -> Option<Why> {
-    let select = known.policy.environments.get(index)?.select.as_ref()?;
+    let environment = known.policy.environments.get(index)?;
+    let select = environment.select.as_ref()?;
+    let images = known.policy.selected_images(environment);
     let missing = |shelf: Option<&Shelf>| match (&select.strategy, shelf) {
         (_, None) => true,
         (Strategy::Follow(tag), Some(shelf)) => !shelf.followed.contains_key(tag),
         (_, Some(shelf)) => shelf.tags.is_none(),
     };
-    let image = known.policy.images.iter().find(|image| missing(memory.repositories.get(&image.repository)))?;
+    let image = images.iter().find(|image| missing(memory.repositories.get(&image.repository)))?;
     let error = memory.repositories.get(&image.repository).and_then(|shelf| shelf.error.clone());
     Some(Why::Unread { what: image.repository.to_string(), error })
 }
 
-fn lack(memory: &Memory, policy: &Policy, want: &Want, branch: Option<&String>) -> Option<Lack> {
-    let image = policy.image(&want.image)?;
+fn lack(memory: &Memory, images: &[Image], want: &Want, branch: Option<&String>) -> Option<Lack> {
+    let image = images.iter().find(|image| image.name == want.image)?;
     let build = || Lack::Build(image.repository.clone(), want.tag.clone());
     Some(match want.need {
         Need::Digest | Need::Facts | Need::OwnCommit => build(),
@@ -154,11 +160,11 @@ pub(super) fn explain(
 /// The builds under an environment's tag, image by image; an error where a reading is missing.
 pub(super) fn tagged(
     memory: &Memory,
-    policy: &Policy,
+    environment: &Environment,
     tag: &Tag,
 ) -> Result<(BTreeMap<crate::model::ImageName, Build>, Vec<Lack>), Why> {
     let (mut builds, mut lacks) = (BTreeMap::new(), Vec::new());
-    for image in &policy.images {
+    for image in &environment.images {
         let shelf = memory.repositories.get(&image.repository);
         let unread = || Why::Unread {
             what: format!("tag {tag} of {}", image.repository),
@@ -182,19 +188,28 @@ pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<R
     let mut needs: BTreeMap<Repository, super::poll::Need> = BTreeMap::new();
     for known in policies {
         let policy = &known.policy;
-        let selects = policy.environments.iter().filter_map(|environment| environment.select.as_ref());
-        let lists =
-            selects.filter(|select| !matches!(select.strategy, Strategy::Follow(_) | Strategy::Pinned)).count() > 0;
-        for image in &policy.images {
-            let need = needs.entry(image.repository.clone()).or_default();
-            need.tags |= lists;
-            need.followed.extend(policy.environments.iter().filter_map(|e| e.followed_tag()).cloned());
-            let pinned = policy.environments.iter().zip(&known.standings);
-            let pinned = pinned.filter_map(|(environment, standing)| pinned_by_tag(environment, &standing.ledger));
-            need.followed.extend(pinned.filter_map(|release| Some(release.builds().get(&image.name)?.tag.clone())));
+        let mut need = |repository: &Repository, add: &dyn Fn(&mut super::poll::Need)| {
+            let need = needs.entry(repository.clone()).or_default();
+            add(need);
             let poll: &Poll = &policy.poll;
             if !need.polls.contains(poll) {
                 need.polls.push(poll.clone());
+            }
+        };
+        policy.images.iter().for_each(|image| need(&image.repository, &|_| ()));
+        for (environment, standing) in policy.environments.iter().zip(&known.standings) {
+            let lists = |select: &Select| !matches!(select.strategy, Strategy::Follow(_) | Strategy::Pinned);
+            if environment.select.as_ref().is_some_and(lists) {
+                let images = policy.selected_images(environment);
+                images.iter().for_each(|image| need(&image.repository, &|need| need.tags = true));
+            }
+            let pinned = pinned_by_tag(environment, &standing.ledger);
+            for image in &environment.images {
+                let pinned = pinned.and_then(|release| Some(&release.builds().get(&image.name)?.tag));
+                let tags: Vec<&Tag> = environment.followed_tag().into_iter().chain(pinned).collect();
+                if !tags.is_empty() {
+                    need(&image.repository, &|need| need.followed.extend(tags.iter().copied().cloned()));
+                }
             }
         }
     }

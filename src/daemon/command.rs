@@ -216,7 +216,7 @@ impl Daemon {
     pub(super) fn rollback(&self, target: Target, named: Option<&str>, reason: &str, who: String, reply: Reply) {
         let found = self.with_facts(&target, |facts| {
             let to = brought_back(facts, named)?;
-            Ok((look::builds(&facts.policy.images, &to), to))
+            Ok((look::builds(&facts.environment.images, &to), to))
         });
         let (builds, to) = match found {
             Ok(found) => found,

@@ -197,18 +197,15 @@ impl Daemon {
     /// Whether any environment that selects here compares times that only a sighting tells.
     fn times_matter(&self, repository: &Repository) -> bool {
         use crate::model::policy::Strategy;
-        let users = self
-            .memory
-            .policies
-            .values()
-            .filter(|known| known.policy.images.iter().any(|i| i.repository == *repository));
+        let users =
+            self.memory.policies.values().filter(|known| known.policy.repositories().any(|used| used == repository));
         let mut selects = users.flat_map(|known| &known.policy.environments).filter_map(|e| e.select.as_ref());
         selects.any(|select| matches!(select.strategy, Strategy::Newest(_)) || !select.min_age.get().is_zero())
     }
 
     /// Marks the policies that use a repository.
     pub(super) fn mark_users(&mut self, repository: &Repository) {
-        let uses = |known: &&super::memory::Known| known.policy.images.iter().any(|i| i.repository == *repository);
+        let uses = |known: &&super::memory::Known| known.policy.repositories().any(|used| used == repository);
         let users: Vec<_> = self.memory.policies.values().filter(uses).map(|known| known.policy.name.clone()).collect();
         users.iter().for_each(|user| self.mark(user));
     }

@@ -27,11 +27,13 @@ impl Look {
         registry: &Registry,
     ) -> Self {
         let release = cleared.release().clone();
-        let builds = || builds(&policy.images, &release);
+        let builds = |images: &[Image]| builds(images, &release);
         let by_tag = goes_by_tag(policy, environment);
         let (chosen, back) = match cleared.because() {
-            Because::NoGates | Because::GatesOpen(_) if by_tag && !ordered => (builds(), Vec::new()),
-            Because::Rollback { .. } => (Vec::new(), builds()),
+            Because::NoGates | Because::GatesOpen(_) if by_tag && !ordered => {
+                (builds(policy.images_before(environment)), Vec::new())
+            }
+            Because::Rollback { .. } => (Vec::new(), builds(&environment.images)),
             Because::NoGates | Because::GatesOpen(_) | Because::Forced { .. } => Default::default(),
         };
         Self { registry: registry.clone(), release, chosen, back }

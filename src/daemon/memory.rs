@@ -11,6 +11,7 @@ use crate::relay::select;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use tokio_util::sync::DropGuard;
 
 /// Everything that is known at this moment.
 #[derive(Default)]
@@ -59,6 +60,10 @@ pub(super) struct Standing {
     pub(super) unfit: BTreeMap<ReleaseId, Why>,
     /// The effect that is being made.
     pub(super) busy: Option<&'static str>,
+    /// The release whose builds were seen in the environment's repositories, after a copy.
+    pub(super) copied: Option<ReleaseId>,
+    /// The release that is being copied there; the copy is given up with the guard.
+    pub(super) copying: Option<(Release, DropGuard)>,
     /// Effects that failed.
     pub(super) blocks: Vec<Block>,
     /// The tip that was last written on: what failed there is tried again at once on another.
@@ -86,6 +91,8 @@ impl Standing {
             chosen: Err(unread("the registry")),
             unfit: BTreeMap::new(),
             busy: None,
+            copied: None,
+            copying: None,
             blocks: Vec::new(),
             tried_at: None,
             n_failures: 0,
@@ -187,9 +194,11 @@ impl Memory {
             chosen,
             stops: self.stops(known, index),
             unfit: &standing.unfit,
-            moved: self.moved(policy, environment, &standing.ledger),
+            moved: self.moved(environment, &standing.ledger),
             checking: &standing.checking,
             followed_since: moment.since,
+            copied: standing.copied.as_ref(),
+            copying: standing.copying.as_ref().map(|(release, _)| release),
             blocks: &standing.blocks,
         })
     }
@@ -197,13 +206,18 @@ impl Memory {
     /// What of an environment's outside could not be read the last time: it is judged by the reading before, and says so.
     pub(super) fn unheard(&self, known: &Known, index: usize, now: Timestamp) -> Vec<Why> {
         let mut errors: Vec<(String, String)> = Vec::new();
-        for image in &known.policy.images {
-            let Some(shelf) = self.repositories.get(&image.repository) else { continue };
+        let environment = known.policy.environments.get(index);
+        let images = environment.map(|environment| {
+            let own = environment.images.iter();
+            own.chain(known.policy.selected_images(environment)).map(|image| &image.repository).collect::<BTreeSet<_>>()
+        });
+        for repository in images.unwrap_or_default() {
+            let Some(shelf) = self.repositories.get(repository) else { continue };
             let failed = shelf.failed.values().filter(|(until, _)| now < *until).map(|(_, error)| error);
             let error = shelf.error.iter().chain(failed).next();
-            errors.extend(error.map(|error| (image.repository.to_string(), error.clone())));
+            errors.extend(error.map(|error| (repository.to_string(), error.clone())));
         }
-        if let Some(deliver) = known.policy.environments.get(index).map(|environment| &environment.deliver) {
+        if let Some(deliver) = environment.map(|environment| &environment.deliver) {
             let branch = self.branches.get(&(deliver.repository.clone(), deliver.branch.clone()));
             let error = branch.and_then(|branch| branch.error.clone());
             errors.extend(error.map(|error| (format!("branch {} of {}", deliver.branch, deliver.repository), error)));
@@ -212,8 +226,8 @@ impl Memory {
     }
 
     /// Whether the tag that alone pins the rollout in flight names another digest by now.
-    fn moved(&self, policy: &Policy, environment: &Environment, ledger: &Ledger) -> Option<Why> {
-        policy.images.iter().find_map(|image| {
+    fn moved(&self, environment: &Environment, ledger: &Ledger) -> Option<Why> {
+        environment.images.iter().find_map(|image| {
             let build = pinned_by_tag(environment, ledger)?.builds().get(&image.name)?;
             let now = self.repositories.get(&image.repository)?.followed.get(&build.tag)?.clone()?;
             let (image, tag, was) = (image.name.clone(), build.tag.clone(), build.digest.clone());

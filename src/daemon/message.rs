@@ -3,7 +3,9 @@
 use super::handle::{Reply, Request, Target};
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
-use crate::model::{Build, CommitId, Digest, Pin, PinReading, Release, Repository, Scope, Sequence, Tag, Why};
+use crate::model::{
+    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, Why,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,6 +73,8 @@ pub(super) struct HoldFile {
 
 /// What became of an effect.
 pub(super) enum Done {
+    /// A copy: done, or why not.
+    Copy { release: ReleaseId, result: Result<(), String> },
     /// A retag: done, or why not.
     Retag { intent: Sequence, tag: Tag, result: Result<(), String> },
     /// A write.

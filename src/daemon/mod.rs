@@ -11,6 +11,7 @@
 //! it alone writes the journal's entries. Effects run beside it, one for an environment at a time.
 
 mod apply;
+mod carry;
 mod choose;
 pub mod clock;
 mod command;
@@ -236,7 +237,7 @@ impl Daemon {
 
     async fn pass_until_rest(&mut self, quiet: Duration) {
         let mut tick = tokio::time::interval(TICK);
-        while self.active.elapsed() < quiet || self.is_busy() || self.is_reading() {
+        while self.active.elapsed() < quiet || self.is_busy() || self.is_copying() || self.is_reading() {
             let message = tokio::select! {
                 message = self.inbox.recv() => message,
                 _ = tick.tick() => Some(Message::Tick),
@@ -314,6 +315,11 @@ impl Daemon {
         self.senders.close();
         self.senders.wait().await;
         self.journal.close().await;
+    }
+
+    /// Whether a release is being copied: worth waiting for, but not when the daemon stops, for the next start goes on.
+    fn is_copying(&self) -> bool {
+        self.memory.policies.values().flat_map(|known| &known.standings).any(|standing| standing.copying.is_some())
     }
 
     fn is_busy(&self) -> bool {

@@ -8,7 +8,8 @@ use crate::model::event::Effect;
 use crate::model::pin::Trailers;
 use crate::model::policy::CheckMethod;
 use crate::model::{
-    CommitId, Environment, Event, OurCommit, Pin, PinReading, Policy, PolicyName, Release, Scope, Sequence, Tag, Why,
+    CommitId, Environment, Event, Image, OurCommit, Pin, PinReading, Policy, PolicyName, Release, Scope, Sequence, Tag,
+    Why,
 };
 use crate::relay::edit::template::{Template, TemplateError};
 use crate::relay::edit::words::{Vocabulary, Words};
@@ -39,6 +40,7 @@ impl Daemon {
         self.metrics.decided(name_of(&step), "");
         match step {
             Step::Rest(_) | Step::Record(_) => {}
+            Step::Copy(cleared) => self.copy(&policy, environment, &scope, cleared),
             Step::Retag(cleared, tag) => self.retag(&policy, environment, &scope, cleared, tag).await,
             Step::Write(cleared) => self.write(&policy, index, &scope, cleared).await,
             Step::Check { rollout, check } => self.check(&policy, environment, &scope, rollout, &check),
@@ -49,6 +51,7 @@ impl Daemon {
     fn would(&mut self, scope: &Scope, step: &Step) {
         let effect = match step {
             Step::Rest(_) | Step::Record(_) => return,
+            Step::Copy(cleared) => format!("copy {}", cleared.release()),
             Step::Retag(cleared, tag) => format!("push tag {tag} at {}", cleared.release()),
             Step::Write(cleared) => format!("write {}", cleared.release()),
             Step::Check { rollout: _, check } => format!("run check {check}"),
@@ -95,14 +98,14 @@ impl Daemon {
         let look = Look::of(policy, environment, &cleared, ordered, &self.clients.registry);
         let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
         self.set_busy(scope, Some("retag"));
-        let (registry, policy, scope, out) =
-            (self.clients.registry.clone(), policy.clone(), scope.clone(), self.out.clone());
+        let (registry, images, scope, out) =
+            (self.clients.registry.clone(), environment.images.clone(), scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
             let moved = async {
                 if let Some(why) = look.again().await? {
                     return Ok(Some(why));
                 }
-                for image in &policy.images {
+                for image in &images {
                     let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
                     moved.map_err(|error| error.to_string())?;
                 }
@@ -203,6 +206,7 @@ impl Daemon {
                     }
                 }
             }
+            Done::Copy { release, result } => self.copied(scope, release, result),
             Done::Retag { intent, tag, result } => {
                 self.set_busy(scope, None);
                 match result {
@@ -327,8 +331,7 @@ impl Daemon {
     fn tags_moved(&mut self, scope: &Scope, intent: Sequence, tag: &Tag) {
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         let Some(release) = standing.ledger.intents.get(&intent).map(|intent| intent.release.clone()) else { return };
-        let Some(known) = scope.policy.as_ref().and_then(|policy| self.memory.policies.get(policy)) else { return };
-        for image in known.policy.images.clone() {
+        for image in self.images_of(scope) {
             let Some(build) = release.builds().get(&image.name) else { continue };
             let shelf = self.memory.repositories.entry(image.repository.clone()).or_default();
             shelf.followed.insert(tag.clone(), Some(build.digest.clone()));
@@ -337,10 +340,17 @@ impl Daemon {
         self.unblock(scope);
     }
 
+    /// The images of the environment that a scope names.
+    fn images_of(&self, scope: &Scope) -> Vec<Image> {
+        let names = scope.policy.as_ref().zip(scope.environment.as_ref());
+        let found = names.and_then(|(policy, environment)| self.memory.find(policy, environment));
+        let environment = found.and_then(|(known, index)| known.policy.environments.get(index));
+        environment.map(|environment| environment.images.clone()).unwrap_or_default()
+    }
+
     /// Forgets what a tag names, and has it read again.
     fn unread_tag(&mut self, scope: &Scope, tag: &Tag) {
-        let Some(known) = scope.policy.as_ref().and_then(|policy| self.memory.policies.get(policy)) else { return };
-        for image in known.policy.images.clone() {
+        for image in self.images_of(scope) {
             if let Some(shelf) = self.memory.repositories.get_mut(&image.repository) {
                 shelf.followed.remove(tag);
             }
@@ -349,7 +359,7 @@ impl Daemon {
     }
 
     /// An effect failed: it is stepped over until later, ever longer.
-    fn block(&mut self, scope: &Scope, effect: Blocked, why: String) {
+    pub(super) fn block(&mut self, scope: &Scope, effect: Blocked, why: String) {
         let now = self.clock.now();
         self.metrics.failed(scope.policy.as_ref());
         let Some(standing) = self.memory.standing_mut(scope) else { return };
@@ -357,6 +367,8 @@ impl Daemon {
         let pause = BLOCK_MIN.checked_mul(doubled).map_or(BLOCK_MAX, |pause| pause.min(BLOCK_MAX));
         let until = now.saturating_add(pause).unwrap_or(now);
         standing.n_failures = standing.n_failures.saturating_add(1);
+        // What was copied may be gone again: that may be why, and looking costs little.
+        standing.copied = None;
         standing.blocks.retain(|block| block.effect != effect);
         tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until:.0}: {why}");
         standing.blocks.push(Block { effect, why, until });
@@ -389,8 +401,8 @@ fn check_url(
     (pin, release, commit): (&Pin, Option<&Release>, Option<&CommitId>),
 ) -> Result<String, TemplateError> {
     let words = match release {
-        Some(release) => Words::of_change(&policy.name, &environment.name, &policy.images, (pin, None), release),
-        None => Words::of_place(&policy.name, &environment.name, &policy.images),
+        Some(release) => Words::of_change(&policy.name, &environment.name, &environment.images, (pin, None), release),
+        None => Words::of_place(&policy.name, &environment.name, &environment.images),
     };
     let words = commit.map_or_else(|| words.clone(), |commit| words.clone().with_commit(commit));
     Template::parse(url, Vocabulary::Release)?.render(&words)

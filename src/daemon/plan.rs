@@ -23,6 +23,18 @@ impl Daemon {
             Step::Rest(_) => {}
             Step::Record(events) => plan.effects.extend(events.iter().map(|event| super::show::sentence(event).1)),
             Step::Check { rollout: _, check } => plan.effects.push(format!("runs check {check}")),
+            Step::Copy(cleared) => {
+                let to: Vec<String> = environment.images.iter().map(|image| image.repository.to_string()).collect();
+                plan.effects.push(format!("copies {} to {} ({})", cleared.release(), to.join(", "), cleared.because()));
+                if let Some(tag) = environment.promote.as_ref().and_then(|promote| promote.retag.as_ref()) {
+                    plan.effects.push(format!("then moves tag {tag} to {}", cleared.release()));
+                }
+                plan.reports = reports(environment);
+                if !environment.is_tag_only() {
+                    plan.effects.push(format!("then writes {}", cleared.release()));
+                    self.diffs(known, index, &cleared, &mut plan).await;
+                }
+            }
             Step::Retag(cleared, tag) => {
                 plan.effects.push(format!("moves tag {tag} to {} ({})", cleared.release(), cleared.because()));
                 if environment.is_tag_only() {
@@ -51,7 +63,7 @@ impl Daemon {
             Ok(files) => files,
             Err(error) => return plan.effects.push(format!("but its files could not be read: {error}")),
         };
-        let planned = edit::plan(&environment.write, &known.policy.images, environment.pin, cleared, &files);
+        let planned = edit::plan(&environment.write, &environment.images, environment.pin, cleared, &files);
         match planned.and_then(|planned| edit::apply(&planned, &files)) {
             Ok(changed) => plan.diffs.extend(changed.into_iter().map(|(path, after)| {
                 let before = files.get(&path).cloned().unwrap_or_default();

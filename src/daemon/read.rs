@@ -180,7 +180,7 @@ impl Reader {
         files: &Files,
     ) -> Result<Result<PinReading, Why>, String> {
         let environment = &policy.environments[index];
-        let pin = match edit::read(&environment.write, &policy.images, files) {
+        let pin = match edit::read(&environment.write, &environment.images, files) {
             Ok(pin) => pin,
             Err(error) => {
                 let what = format!("the pin of {}/{}", policy.name, environment.name);

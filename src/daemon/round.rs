@@ -125,7 +125,7 @@ impl Daemon {
         });
         let tag = match environment.followed_tag() {
             None => Ok(None),
-            Some(tag) => choose::tagged(&self.memory, &known.policy, tag).and_then(|(builds, wanted)| {
+            Some(tag) => choose::tagged(&self.memory, environment, tag).and_then(|(builds, wanted)| {
                 let what = format!("the build under tag {tag}");
                 let missing = !wanted.is_empty();
                 lacks.extend(wanted);
@@ -144,7 +144,8 @@ impl Daemon {
     /// How many environments are being changed at this moment.
     fn n_changing(&self) -> usize {
         let standings = self.memory.policies.values().flat_map(|known| &known.standings);
-        standings.filter(|standing| matches!(standing.busy, Some("retag" | "write"))).count()
+        let changes = |s: &&Standing| s.copying.is_some() || matches!(s.busy, Some("retag" | "write"));
+        standings.filter(changes).count()
     }
 
     /// Whether a person let this release come past the limit, or ordered the change.
@@ -166,7 +167,7 @@ impl Daemon {
 /// The change that a step makes, if it makes one.
 fn changed(step: &Step) -> Option<&Cleared> {
     match step {
-        Step::Retag(cleared, _) | Step::Write(cleared) => Some(cleared),
+        Step::Copy(cleared) | Step::Retag(cleared, _) | Step::Write(cleared) => Some(cleared),
         Step::Rest(_) | Step::Record(_) | Step::Check { .. } => None,
     }
 }

@@ -206,7 +206,8 @@ impl Daemon {
                     let fresh = Standing::new(crate::model::Ledger::default());
                     standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
                 });
-                let kept = kept.map(|standing| Standing { blocks: Vec::new(), ..standing });
+                let kept =
+                    kept.map(|standing| Standing { blocks: Vec::new(), copied: None, copying: None, ..standing });
                 let remembered = || Standing::new(self.past.take(&Scope::of(&name, &environment.name)));
                 standings.push(kept.unwrap_or_else(remembered));
             }

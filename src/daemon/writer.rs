@@ -207,7 +207,7 @@ impl Planned {
 /// Plans one order on these files; what it changes, the next order sees.
 fn plan(order: &WriteOrder, files: &mut Files, commits: &mut Vec<NewCommit>) -> Planned {
     let environment = order.environment();
-    let images = &order.policy.images;
+    let images = &environment.images;
     let read = edit::read(&environment.write, images, files);
     match read {
         Ok(pin) if pin == order.judged.1 => {}
@@ -247,7 +247,7 @@ pub(super) fn message(
 ) -> Result<String, TemplateError> {
     let template = environment.deliver.message.as_deref();
     let template = template.map(|source| Template::parse(source, Vocabulary::Release)).transpose()?;
-    let words = Words::of_change(&policy.name, &environment.name, &policy.images, (old, None), cleared.release());
+    let words = Words::of_change(&policy.name, &environment.name, &environment.images, (old, None), cleared.release());
     let trailers = Trailers::lines(journal, intent, &policy.name, &environment.name, cleared.release());
     edit::message::message(template.as_ref(), &words, cleared.because(), &trailers)
 }

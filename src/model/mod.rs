@@ -25,6 +25,6 @@ pub use observation::{Build, BuildFacts, Platform};
 pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
 pub use place::{HelmKeys, PinForm, Place, Target};
 pub use policy::{Environment, Image, Policy};
-pub use reference::{Digest, Repository, Tag};
+pub use reference::{Digest, Digesting, Repository, Tag};
 pub use release::{Release, ReleaseId};
 pub use why::Why;

@@ -36,6 +36,31 @@ impl Policy {
         self.environments.iter().find(|e| e.name == *name)
     }
 
+    /// The images of the environment that releases come from, in the repositories where they are found there.
+    #[must_use]
+    pub fn images_before(&self, environment: &Environment) -> &[Image] {
+        let from = environment.promote.as_ref().and_then(|promote| self.environment(&promote.from));
+        from.map_or(&self.images, |from| &from.images)
+    }
+
+    /// The images in the repositories among whose tags an environment selects. A followed tag moves in the environment's
+    /// own; any other strategy picks from where releases come from, for they are copied only once they were picked.
+    #[must_use]
+    pub fn selected_images<'a>(&'a self, environment: &'a Environment) -> &'a [Image] {
+        match &environment.select {
+            Some(select) if environment.is_copied_to() && !matches!(select.strategy, Strategy::Follow(_)) => {
+                self.images_before(environment)
+            }
+            Some(_) | None => &environment.images,
+        }
+    }
+
+    /// Every repository that some environment of this policy reads, and those where its builds are pushed.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        let own = self.environments.iter().flat_map(|environment| &environment.images);
+        self.images.iter().chain(own).map(|image| &image.repository)
+    }
+
     /// What makes several builds one release in an environment of this policy: where a tag is followed, every image has
     /// that tag, so that the revision tells them apart.
     #[must_use]
@@ -76,8 +101,11 @@ impl fmt::Display for PolicyOrigin {
 pub struct Image {
     /// Its name in the policy.
     pub name: ImageName,
-    /// Where its builds are pushed.
+    /// Where its builds are: in a policy where they are pushed, in an environment where it reads and pins them.
     pub repository: Repository,
+    /// Where they were before they were copied there, nearest first: a place that still names one of these is moved
+    /// over. Empty but in environments that releases are copied to.
+    pub before: Vec<Repository>,
     /// The platforms that a build must hold; none asks for none.
     pub platforms: Vec<Platform>,
     /// The GitLab project that it is built from (`group/shop`).
@@ -104,6 +132,8 @@ pub struct Environment {
     pub select: Option<Select>,
     /// Where releases come from.
     pub promote: Option<Promote>,
+    /// The policy's images, in the repositories that this environment reads, follows and pins.
+    pub images: Vec<Image>,
     /// In which form the pin is written.
     pub pin: PinForm,
     /// Where the pin stands; empty where the tag itself is the pin.
@@ -145,6 +175,18 @@ impl Environment {
             | Strategy::Pinned => None,
         });
         self.promote.as_ref().and_then(|promote| promote.retag.as_ref()).or(selected)
+    }
+
+    /// The image of that name, as this environment reads and pins it.
+    #[must_use]
+    pub fn image(&self, name: &ImageName) -> Option<&Image> {
+        self.images.iter().find(|i| i.name == *name)
+    }
+
+    /// Whether releases are copied into repositories of its own before anything else here moves.
+    #[must_use]
+    pub fn is_copied_to(&self) -> bool {
+        self.promote.as_ref().is_some_and(|promote| promote.copies)
     }
 
     /// Whether the tag itself is the pin.
@@ -242,6 +284,8 @@ pub struct Promote {
     pub from: EnvironmentName,
     /// The tag that is pushed at the release's digests.
     pub retag: Option<Tag>,
+    /// Whether a release is copied into the environment's repositories first (`to`).
+    pub copies: bool,
     /// Whether only the newest verified release is a candidate (`prefer: newest`).
     pub only_newest: bool,
     /// Whether a stranger's push of the tag stands for `verified`.

@@ -78,6 +78,8 @@ pub enum Why {
     Superseded { release: String, by: String },
     /// No signal came within the deadline; a person decides.
     SignalLost { detail: String },
+    /// A release is being copied into the environment's repositories.
+    Copying { release: String },
     /// The mode is `observe`: this would have been done.
     Observing { effect: String },
 }
@@ -122,6 +124,7 @@ impl Why {
             Self::Blocked { .. } => "Blocked",
             Self::Superseded { .. } => "Superseded",
             Self::SignalLost { .. } => "SignalLost",
+            Self::Copying { .. } => "Copying",
             Self::Observing { .. } => "Observing",
         }
     }
@@ -197,6 +200,7 @@ impl fmt::Display for Why {
                 write!(f, "{release} was passed over by {by}: it comes only when a person promotes it")
             }
             Self::SignalLost { detail } => write!(f, "no verdict came in time ({detail}): a person decides"),
+            Self::Copying { release } => write!(f, "{release} is being copied into the repositories of this environment"),
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }
     }

@@ -42,6 +42,10 @@ pub struct Facts<'a> {
     pub checking: &'a BTreeSet<String>,
     /// Since when this process could hear signals: a deadline counts from here at the earliest.
     pub followed_since: Timestamp,
+    /// The release whose builds this process saw in the environment's repositories, where they are copied there.
+    pub copied: Option<&'a ReleaseId>,
+    /// The release that is being copied there.
+    pub copying: Option<&'a Release>,
     /// Effects that failed and are not tried again before a moment: they are stepped over.
     pub blocks: &'a [Block],
 }
@@ -60,6 +64,8 @@ pub struct Block {
 /// The kinds of effects that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
+    /// Copying a release.
+    Copy,
     /// Moving tags.
     Retag,
     /// Writing the pin.
@@ -80,6 +86,7 @@ impl Facts<'_> {
     #[must_use]
     pub fn blocked(&self, step: &Step) -> Option<Why> {
         let (effect, words) = match step {
+            Step::Copy(cleared) => (Blocked::Copy, format!("copying {}", cleared.release())),
             Step::Retag(_, tag) => (Blocked::Retag, format!("pushing tag {tag}")),
             Step::Write(_) => (Blocked::Write, "writing the pin".to_owned()),
             Step::Rest(_) | Step::Record(_) | Step::Check { .. } => return None,

@@ -28,6 +28,8 @@ pub enum Step {
     Rest(Vec<Why>),
     /// These facts are kept, in one journal transaction.
     Record(Vec<Event>),
+    /// The release's builds are copied into the environment's repositories.
+    Copy(Cleared),
     /// This tag moves to the release's digest in every image's repository.
     Retag(Cleared, Tag),
     /// The release is written into the environment's places.

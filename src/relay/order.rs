@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::{Step, Turn, gate};
 use crate::model::event::{Effect, Event};
 use crate::model::ledger::Intent;
-use crate::model::{Release, Tag};
+use crate::model::{Because, Release, Tag, Why};
 
 /// Completes a begun retag, then carries out a standing order that passes the gates.
 pub(super) fn turn(facts: &Facts<'_>) -> Turn {
@@ -61,8 +61,26 @@ fn order(facts: &Facts<'_>) -> Turn {
     }
 }
 
-/// The effect that brings a cleared release nearer: first the tag, then the pin.
+/// A copy is under way or begins. It is no intent in the journal: it moves no tag and no pin, it is made at the digests
+/// themselves, and made again it finds what is there; so whoever does not know its fate simply copies.
+///
+/// It takes minutes where other effects take a moment, so the stages before this one go on meanwhile. A newer release
+/// waits for its end, or releases that come faster than copies would never arrive; what a person orders does not wait.
+fn copy(facts: &Facts<'_>, cleared: gate::Cleared) -> Turn {
+    let ordered = matches!(cleared.because(), Because::Forced { .. } | Because::Rollback { .. });
+    match facts.copying {
+        Some(release) if release == cleared.release() || !ordered => {
+            Turn::Pass(vec![Why::Copying { release: release.to_string() }])
+        }
+        Some(_) | None => Turn::Act(Step::Copy(cleared)),
+    }
+}
+
+/// The effect that brings a cleared release nearer: first its builds, where they are copied, then the tag, then the pin.
 pub(super) fn step(facts: &Facts<'_>, cleared: gate::Cleared) -> Turn {
+    if facts.environment.is_copied_to() && facts.copied != Some(cleared.release().id()) {
+        return copy(facts, cleared);
+    }
     let retag = facts.environment.promote.as_ref().and_then(|promote| promote.retag.as_ref());
     let names_it = |release: &Release| facts.tagged().as_ref() == Some(release);
     match retag {

@@ -217,6 +217,7 @@ mod tests {
             name: EnvironmentName::parse("prod").expect("a name"),
             select: None,
             promote: None,
+            images: Vec::new(),
             pin: PinForm::Tag,
             write: Vec::new(),
             deliver: Deliver {

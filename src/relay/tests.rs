@@ -35,11 +35,22 @@ fn release(n: u8) -> Release {
     Release::new([(ImageName::parse("shop").unwrap(), build(n))].into())
 }
 
+fn images() -> Vec<Image> {
+    vec![Image {
+        name: ImageName::parse("shop").unwrap(),
+        repository: Repository::parse("reg.example.com/shop").unwrap(),
+        before: Vec::new(),
+        platforms: Vec::new(),
+        source: None,
+    }]
+}
+
 fn environment(name: &str) -> Environment {
     Environment {
         name: EnvironmentName::parse(name).unwrap(),
         select: None,
         promote: None,
+        images: images(),
         pin: PinForm::TagAtDigest,
         write: vec![Place { target: Target::Kustomize { path: name.to_owned() }, missing: place::Missing::Error }],
         deliver: Deliver { repository: "default".into(), branch: "main".into(), base: "main".into(), message: None },
@@ -71,7 +82,7 @@ fn follows(tag: &str) -> Select {
 
 fn promotes(from: &str, retag: Option<&str>) -> Promote {
     let from = EnvironmentName::parse(from).unwrap();
-    Promote { from, retag: retag.map(|t| Tag::parse(t).unwrap()), only_newest: false, trust_tag: false }
+    Promote { from, retag: retag.map(|t| Tag::parse(t).unwrap()), copies: false, only_newest: false, trust_tag: false }
 }
 
 impl World {
@@ -90,12 +101,7 @@ impl World {
         let prod = Environment { promote: Some(promotes("staging", None)), gates, ..environment("prod") };
         let policy = Policy {
             name: PolicyName::parse("shop").unwrap(),
-            images: vec![Image {
-                name: ImageName::parse("shop").unwrap(),
-                repository: Repository::parse("reg.example.com/shop").unwrap(),
-                platforms: Vec::new(),
-                source: None,
-            }],
+            images: images(),
             together: Together::SameRevision,
             settle: Span::ZERO,
             poll: Poll::Every(Span::minutes(1)),
@@ -175,6 +181,8 @@ impl World {
             moved: self.moved.clone(),
             checking: &BTreeSet::new(),
             followed_since: Timestamp::UNIX_EPOCH,
+            copied: self.copied.as_ref(),
+            copying: None,
             blocks: &[],
         };
         look(&facts)

@@ -292,7 +292,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// A pass came to this step (`rest`, `record`, `retag`, `write`, `check`) for this reason (`Why::code`; empty where
+    /// A pass came to this step (`rest`, `record`, `copy`, `retag`, `write`, `check`) for this reason (`Why::code`; empty where
     /// the step has none).
     pub fn decided(&self, step: &'static str, code: &'static str) {
         self.decisions.get_or_create(&ByDecision { step, code }).inc();

@@ -33,7 +33,7 @@ fn after(before: &str, mut changed: BTreeMap<String, String>) -> Result<String, 
 fn image(repository: &str) -> Image {
     let name = ImageName::parse("shop").expect("name");
     let repository = Repository::parse(repository).expect("repository");
-    Image { name, repository, platforms: Vec::new(), source: None }
+    Image { name, repository, before: Vec::new(), platforms: Vec::new(), source: None }
 }
 
 /// `v1`, `v1@sha256:..` or `@sha256:..`.

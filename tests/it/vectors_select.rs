@@ -140,6 +140,7 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
     let image = Image {
         name: ImageName::parse("shop").expect("name"),
         repository: Repository::parse("localhost/shop").expect("repository"),
+        before: Vec::new(),
         platforms: Vec::new(),
         source: None,
     };

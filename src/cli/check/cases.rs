@@ -55,9 +55,10 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
     let select = environment.select.as_ref().ok_or("none")?;
     // Branch, labels and age are facts that a case cannot name, so they are satisfied.
     let select = Select { branch: None, labels: Vec::new(), min_age: Span::ZERO, ..select.clone() };
+    let images = policy.selected_images(environment);
     let known: Vec<(BTreeMap<Tag, Known>, HashSet<Tag>)> =
-        policy.images.iter().map(|image| (known(image, case), reserved(policies, image))).collect();
-    let images = policy.images.iter().zip(&known);
+        images.iter().map(|image| (known(image, case), reserved(policies, image))).collect();
+    let images = images.iter().zip(&known);
     let images: Vec<Tags<'_>> =
         images.map(|(image, (known, reserved))| Tags { image, tags: tags_of(image, case), known, reserved }).collect();
     let request = Request {
@@ -81,8 +82,8 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
 
 /// Tags of an image's repository that some policy follows or retags: candidates of no other strategy.
 fn reserved(policies: &[Policy], image: &Image) -> HashSet<Tag> {
-    let shares = |policy: &&Policy| policy.images.iter().any(|other| other.repository == image.repository);
-    let environments = policies.iter().filter(shares).flat_map(|policy| &policy.environments);
+    let shares = |environment: &&Environment| environment.images.iter().any(|o| o.repository == image.repository);
+    let environments = policies.iter().flat_map(|policy| &policy.environments).filter(shares);
     environments.filter_map(Environment::followed_tag).cloned().collect()
 }
 
@@ -138,6 +139,8 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         moved: None,
         checking: &checking,
         followed_since: Timestamp::UNIX_EPOCH,
+        copied: None,
+        copying: None,
         blocks: &[],
     };
     let shut = gate::standings(&facts, &release).into_iter().filter_map(|standing| match standing {

@@ -95,7 +95,8 @@ impl Session<'_> {
             Access::Push => "pull,push",
         };
         let repository = self.repository.path().to_owned();
-        token::Key { realm: realm.to_string(), service, login: login.id(), repository, actions }
+        let mounts = self.mounts.map(|repository| repository.path().to_owned());
+        token::Key { realm: realm.to_string(), service, login: login.id(), repository, actions, mounts }
     }
 
     async fn fetch_token(&self, mut realm: Url, key: &token::Key, login: &Login) -> Result<Token, RegistryError> {
@@ -110,6 +111,9 @@ impl Session<'_> {
             realm.query_pairs_mut().append_pair("service", service);
         }
         realm.query_pairs_mut().append_pair("scope", &key.scope());
+        if let Some(mounts) = &key.mounts {
+            realm.query_pairs_mut().append_pair("scope", &format!("repository:{mounts}:pull"));
+        }
         let asked_at = Instant::now();
         let request = login.show(host.client.get(realm.clone())).build();
         let request = request.map_err(|error| http::failure(&Method::GET, &realm, &error))?;

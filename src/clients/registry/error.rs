@@ -36,6 +36,21 @@ pub enum RegistryError {
     Immutable(String),
 }
 
+impl RegistryError {
+    /// The same, said of what it came in the way of.
+    pub(super) fn during(self, what: &str) -> Self {
+        let told = |text: String| format!("{what}: {text}");
+        match self {
+            Self::Unreachable(text) => Self::Unreachable(told(text)),
+            Self::Busy { message, retry_after } => Self::Busy { message: told(message), retry_after },
+            Self::Refused(text) => Self::Refused(told(text)),
+            Self::Absent(text) => Self::Absent(told(text)),
+            Self::Invalid(text) => Self::Invalid(told(text)),
+            Self::Immutable(text) => Self::Immutable(told(text)),
+        }
+    }
+}
+
 impl From<HttpError> for RegistryError {
     fn from(error: HttpError) -> Self {
         match error {

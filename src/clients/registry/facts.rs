@@ -76,7 +76,7 @@ async fn config(session: &Session<'_>, manifest: &Manifest) -> Result<Config, Re
     let here = session.url(&format!("manifests/{}", Digest::of(&manifest.bytes)));
     let digest = Digest::parse(&descriptor.digest).map_err(|error| nonsense(&here, &error.to_string()))?;
     let url = session.url(&format!("blobs/{digest}"));
-    let call = Call { method: Method::GET, url: url.clone(), accept: "*/*", content: None };
+    let call = Call { method: Method::GET, url: url.clone(), accept: "*/*", content: None, special: None };
     let response = session.ask(&call).await?.accepted()?;
     let bytes = http::body(response, CONFIG_BYTES_MAX, "config").await?;
     if Digest::of(&bytes) != digest {

@@ -38,6 +38,7 @@ pub(super) struct Parts {
     media_type: Option<String>,
     pub(super) config: Option<Descriptor>,
     pub(super) manifests: Option<Vec<Descriptor>>,
+    pub(super) layers: Option<Vec<Descriptor>>,
 }
 
 /// A pointer at a manifest or a blob.
@@ -47,6 +48,9 @@ pub(super) struct Descriptor {
     #[serde(default)]
     pub(super) media_type: String,
     pub(super) digest: String,
+    /// In bytes.
+    #[serde(default)]
+    pub(super) size: u64,
     pub(super) platform: Option<WirePlatform>,
     #[serde(default)]
     pub(super) annotations: Option<BTreeMap<String, String>>,
@@ -64,8 +68,13 @@ pub(super) struct WirePlatform {
 
 /// The digest that a tag names; none where there is no such tag.
 pub(super) async fn digest(session: &Session<'_>, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
-    let url = session.url(&format!("manifests/{tag}"));
-    let call = Call { method: Method::HEAD, url, accept: ACCEPT, content: None };
+    named(session, tag.as_str()).await
+}
+
+/// The digest of what a tag or digest names; none where there is no such manifest.
+pub(super) async fn named(session: &Session<'_>, reference: &str) -> Result<Option<Digest>, RegistryError> {
+    let url = session.url(&format!("manifests/{reference}"));
+    let call = Call { method: Method::HEAD, url, accept: ACCEPT, content: None, special: None };
     match session.ask(&call).await? {
         Answer::Yes(response) => {
             if let Some(digest) = digest_header(response.headers()) {
@@ -78,7 +87,7 @@ pub(super) async fn digest(session: &Session<'_>, tag: &Tag) -> Result<Option<Di
             if matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) => {}
         Answer::No(refusal) => return Err(refusal.into_error()),
     }
-    Ok(get(session, tag.as_str()).await?.map(|manifest| Digest::of(&manifest.bytes)))
+    Ok(get(session, reference).await?.map(|manifest| Digest::of(&manifest.bytes)))
 }
 
 /// What the registry says is the digest, where it says one that we know the form of.
@@ -101,7 +110,7 @@ pub(super) async fn by_digest(session: &Session<'_>, digest: &Digest) -> Result<
 
 async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>, RegistryError> {
     let url = session.url(&format!("manifests/{reference}"));
-    let call = Call { method: Method::GET, url: url.clone(), accept: ACCEPT, content: None };
+    let call = Call { method: Method::GET, url: url.clone(), accept: ACCEPT, content: None, special: None };
     let response = match session.ask(&call).await? {
         Answer::No(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(None),
         answer => answer.accepted()?,

@@ -1,10 +1,11 @@
 //! OCI registries: which tags and builds there are, the facts of a build, and moving a tag.
 //!
-//! It speaks distribution-spec 1.1 with token authentication and one host's quirks at a time. It retries nothing, keeps
-//! no facts, pulls no layers and decides nothing; what a cloud's own API tells better has a client of its own.
+//! It speaks distribution-spec 1.1 with token authentication and one host's quirks at a time. It retries nothing but the
+//! pieces of a copy, keeps no facts, unpacks no layers and decides nothing; what a cloud's own API tells better has a client of its own.
 
 mod authorization;
 mod challenge;
+mod copy;
 mod credentials;
 mod error;
 mod facts;
@@ -16,6 +17,7 @@ mod session;
 mod tags;
 mod token;
 
+pub use copy::{Carriage, Copied};
 pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
 pub use host::ServerClock;
@@ -104,14 +106,30 @@ impl Registry {
         self.tag(repository, &build.digest, tag).await
     }
 
+    /// Copies the build of an image in the release that was cleared, with its signatures and attestations: whatever the
+    /// destination has already is left as it is, so that what was broken off goes on where it stood.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says, with what was copied from where to where. What was copied until then stays.
+    pub async fn copy(&self, cleared: &Cleared, carriage: &Carriage) -> Result<Copied, RegistryError> {
+        let Carriage { image, from, to, tag } = carriage;
+        let release = cleared.release();
+        let build = release
+            .builds()
+            .get(image)
+            .ok_or_else(|| RegistryError::Invalid(format!("{to}: release {} has no image {image}", release.id())))?;
+        let ((source, reading), (target, writing)) = (self.host(from)?, self.host(to)?);
+        let push = writing.push.as_ref().ok_or_else(|| nobody_may_push(&to.to_string(), to.host()))?;
+        let source = session(&source, &reading.pull, from, Access::Pull);
+        let mounts = (from.host() == to.host()).then_some(from);
+        let target = Session { mounts, ..session(&target, push, to, Access::Push) };
+        copy::copy(&source, &target, &build.digest, tag.as_ref()).await
+    }
+
     async fn tag(&self, repository: &Repository, digest: &Digest, tag: &Tag) -> Result<Retagged, RegistryError> {
         let (host, settings) = self.host(repository)?;
-        let push = settings.push.as_ref().ok_or_else(|| {
-            let host = repository.host();
-            RegistryError::Refused(format!(
-                "{repository}:{tag}: nobody may push; set `push` for {host} under `registries`"
-            ))
-        })?;
+        let push = settings.push.as_ref();
+        let push = push.ok_or_else(|| nobody_may_push(&format!("{repository}:{tag}"), repository.host()))?;
         retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
     }
 
@@ -140,11 +158,15 @@ impl fmt::Debug for Registry {
     }
 }
 
+fn nobody_may_push(what: &str, host: &str) -> RegistryError {
+    RegistryError::Refused(format!("{what}: nobody may push; set `push` for {host} under `registries`"))
+}
+
 fn session<'a>(
     host: &'a Host,
     credentials: &'a Credentials,
     repository: &'a Repository,
     access: Access,
 ) -> Session<'a> {
-    Session { host, credentials, repository, access }
+    Session { host, credentials, repository, access, mounts: None }
 }

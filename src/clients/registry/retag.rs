@@ -25,7 +25,7 @@ pub(super) async fn retag(session: &Session<'_>, digest: &Digest, tag: &Tag) -> 
     let manifest = manifest::by_digest(session, digest).await?;
     let url = session.url(&format!("manifests/{tag}"));
     let content = Some((manifest.media_type.as_str(), manifest.bytes.as_slice()));
-    let call = Call { method: Method::PUT, url: url.clone(), accept: "*/*", content };
+    let call = Call { method: Method::PUT, url: url.clone(), accept: "*/*", content, special: None };
     match session.ask(&call).await? {
         Answer::Yes(_) => (),
         Answer::No(refusal) if refusal.says_immutable() => {

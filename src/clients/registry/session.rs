@@ -10,9 +10,10 @@ use super::host::Host;
 use super::origin;
 use crate::clients::http::{self, HttpError};
 use crate::model::Repository;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// How many redirects are followed: a storage service behind a regional host makes two.
 const REDIRECTS_MAX: usize = 3;
@@ -30,6 +31,8 @@ pub(super) struct Session<'a> {
     pub(super) credentials: &'a Credentials,
     pub(super) repository: &'a Repository,
     pub(super) access: Access,
+    /// The repository of the same host that blobs are mounted from: its scope is asked for too.
+    pub(super) mounts: Option<&'a Repository>,
 }
 
 /// One request, but for what it shows.
@@ -40,6 +43,17 @@ pub(super) struct Call<'a> {
     pub(super) accept: &'static str,
     /// Media type and bytes of what is sent.
     pub(super) content: Option<(&'a str, &'a [u8])>,
+    /// What only few requests say.
+    pub(super) special: Option<&'a Special>,
+}
+
+/// What only few requests say.
+#[derive(Default)]
+pub(super) struct Special {
+    /// More headers.
+    pub(super) headers: HeaderMap,
+    /// How long the request may take, where that is not the usual time.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// What came back.
@@ -152,7 +166,13 @@ impl Session<'_> {
         if let Some((media_type, bytes)) = call.content {
             request = request.header(CONTENT_TYPE, media_type).body(bytes.to_vec());
         }
-        let request = shown.on(request, login);
+        let mut request = shown.on(request, login);
+        if let Some(special) = call.special {
+            request = request.headers(special.headers.clone());
+            if let Some(timeout) = special.timeout {
+                request = request.timeout(timeout);
+            }
+        }
         request.build().map_err(|error| http::failure(&call.method, url, &error))
     }
 }

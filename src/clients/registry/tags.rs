@@ -46,7 +46,8 @@ pub(super) async fn list(session: &Session<'_>) -> Result<Vec<Tag>, RegistryErro
         if !seen.insert(url.clone()) {
             return Err(nonsense(&first, "its list of tags goes round in a circle"));
         }
-        let call = Call { method: Method::GET, url: url.clone(), accept: "application/json", content: None };
+        let call =
+            Call { method: Method::GET, url: url.clone(), accept: "application/json", content: None, special: None };
         let response = session.ask(&call).await?.accepted()?;
         let next = next_page(response.headers(), &url)?;
         for name in names(&http::body(response, PAGE_BYTES_MAX, "page of tags").await?, &url)? {

@@ -26,6 +26,8 @@ pub(super) struct Key {
     pub(super) login: [u8; 32],
     pub(super) repository: String,
     pub(super) actions: &'static str,
+    /// The repository that may be read besides.
+    pub(super) mounts: Option<String>,
 }
 
 impl Key {
@@ -158,6 +160,7 @@ mod tests {
             login: [0; 32],
             repository: repository.to_owned(),
             actions: "pull",
+            mounts: None,
         };
         let get = async |scope: &str, second: u64| {
             let now = start + Duration::from_secs(second);

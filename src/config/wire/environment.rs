@@ -8,7 +8,7 @@ use crate::config::scalar::{Alphabetical, Numeric};
 use crate::config::tree::{Kind, Node};
 use crate::model::place::Missing;
 use crate::model::policy::{HoldNewUntil, Newest, OnFailure, ReportSha};
-use crate::model::{EnvironmentName, ImageName, PinForm, Span, Tag};
+use crate::model::{EnvironmentName, ImageName, PinForm, Repository, Span, Tag};
 use serde_json::{Value, json};
 
 form! {
@@ -92,6 +92,9 @@ form! {
         "from" from: EnvironmentName, Required;
         /// The tag that is pushed at the release's digests; this environment follows it.
         "retag" retag: Tag, Optional;
+        /// The repository that releases are copied to first, or `{ image: repository }` where there are several images: this
+        /// environment reads, follows and pins there. Default: where `from` has them.
+        "to" to: Destination, Optional;
         /// `newest`: only the newest verified release is a candidate; `ready`: the newest whose gates are open.
         "prefer" prefer: Prefer, Default("ready");
         /// Whether a push of the tag by somebody else stands for `verified`; never for approval.
@@ -260,6 +263,28 @@ impl Read for Signals {
 
     fn schema() -> Value {
         json!({ "anyOf": [SignalForm::schema(), Vec::<SignalForm>::schema()] })
+    }
+}
+
+/// Where releases are copied to: one repository, or one for each image.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Destination {
+    /// The repository of the only image.
+    One(At<Repository>),
+    /// By the image's name.
+    Each(Vec<(At<String>, At<Repository>)>),
+}
+
+impl Read for Destination {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => Entries::read(node, problems).map(|entries| Self::Each(entries.0)),
+            Kind::Null | Kind::Scalar { .. } | Kind::List(_) => At::read(node, problems).map(Self::One),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [Repository::schema(), Entries::<At<Repository>>::schema()] })
     }
 }
 

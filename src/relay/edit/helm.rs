@@ -100,14 +100,18 @@ pub(super) fn write_whole(
     let slot = Slot::at(tree, path, document)?;
     let old = slot.get()?.unwrap_or_default();
     whole_pinned(tree, path, &old, image)?;
-    let spelled = ImageText::split(&old).repository;
+    let spelled = Some(ImageText::split(&old).repository).filter(|spelled| names(spelled, &image.repository));
     let whole = image.repository.to_string();
-    slot.set(&image_text(if spelled.is_empty() { &whole } else { spelled }, pinned), missing)
+    slot.set(&image_text(spelled.unwrap_or(&whole), pinned), missing)
 }
 
 /// What a whole reference pins; one of another image is a place that the policy has wrong.
 fn whole_pinned(tree: &Tree<'_>, path: &str, text: &str, image: &Image) -> Result<Pinned, EditError> {
     let split = ImageText::split(text);
+    if image.before.iter().any(|before| names(split.repository, before)) {
+        // It was copied from there: the place is moved over, and what it pins there is no pin here.
+        return Ok(Pinned::default());
+    }
     if !split.repository.is_empty() && !names(split.repository, &image.repository) {
         let (found, name) = (shown(text), &image.name);
         let why =

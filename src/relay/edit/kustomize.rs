@@ -1,6 +1,7 @@
 //! The `images:` entries of a kustomization: found by `newName`, else `name`; their `newTag` and `digest` are the pin.
 //!
-//! `newName` and `tagSuffix` stay as they are. How kustomize applies an entry: sigs.k8s.io/kustomize, `imagetag`
+//! `newName` stays as it is, but where the entry still names a repository that the image was copied from; `tagSuffix`
+//! stays always. How kustomize applies an entry: sigs.k8s.io/kustomize, `imagetag`
 //! updater: with both, `name:tag@digest`; a digest alone drops the tag.
 
 use super::change::Change;
@@ -12,7 +13,7 @@ use super::tree::{Kind, Tree};
 use super::{EditError, Files};
 use crate::model::place::Missing;
 use crate::model::text::shown;
-use crate::model::{Pinned, Repository};
+use crate::model::{Image, Pinned, Repository};
 
 /// The names that kustomize looks for in a directory (kustomize `konfig.RecognizedKustomizationFileNames`).
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -55,10 +56,26 @@ struct Entry {
     image: String,
 }
 
-/// What each entry of this repository pins, with its place.
-pub(super) fn read(tree: &Tree<'_>, repository: &Repository) -> Result<Vec<(String, Pinned)>, EditError> {
+/// The entries of an image; where there are none, those that still name a repository it was copied from.
+fn of_image(entries: Vec<Entry>, image: &Image) -> (Vec<Entry>, bool) {
+    let (here, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| names(&e.image, &image.repository));
+    if !here.is_empty() {
+        return (here, false);
+    }
+    let was = |entry: &Entry| image.before.iter().any(|before| names(&entry.image, before));
+    (others.into_iter().filter(was).collect(), true)
+}
+
+/// What each entry of this image pins, with its place. What is pinned in a repository before is no pin here.
+pub(super) fn read(tree: &Tree<'_>, image: &Image) -> Result<Vec<(String, Pinned)>, EditError> {
     let mut found = Vec::new();
-    for entry in entries(tree)?.iter().filter(|entry| names(&entry.image, repository)) {
+    let (entries, elsewhere) = of_image(entries(tree)?, image);
+    for entry in entries {
+        if elsewhere {
+            let at = format!("{} {}", tree.file, YamlPath::of(entry_steps(&entry.name)));
+            found.push((at, Pinned::default()));
+            continue;
+        }
         let tag = slot(tree, &entry.name, "newTag").get()?.unwrap_or_default();
         let digest = slot(tree, &entry.name, "digest").get()?.unwrap_or_default();
         let pinned = tag_and_digest(&tag, &digest);
@@ -67,22 +84,26 @@ pub(super) fn read(tree: &Tree<'_>, repository: &Repository) -> Result<Vec<(Stri
     Ok(found)
 }
 
-/// The changes after which every entry of this repository pins this; with `Missing::Add` at least one does.
+/// The changes after which every entry of this image pins this, in its repository; with `Missing::Add` at least one does.
 pub(super) fn write(
     tree: &Tree<'_>,
-    repository: &Repository,
+    image: &Image,
     pinned: &Pinned,
     missing: Missing,
 ) -> Result<Option<Vec<Change>>, EditError> {
-    let mut of_image: Vec<String> =
-        entries(tree)?.into_iter().filter(|entry| names(&entry.image, repository)).map(|entry| entry.name).collect();
+    let (entries, elsewhere) = of_image(entries(tree)?, image);
+    let mut of_image: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+    let repository = familiar(&image.repository);
     match (of_image.is_empty(), missing) {
         (true, Missing::Error) => return Ok(None),
-        (true, Missing::Add) => of_image.push(familiar(repository)),
+        (true, Missing::Add) => of_image.push(repository.clone()),
         (false, _) => {}
     }
     let mut changes = Vec::new();
     for name in &of_image {
+        if elsewhere && *name != repository {
+            changes.extend(slot(tree, name, "newName").set(&repository, Missing::Add)?);
+        }
         let values = [
             ("newTag", pinned.tag.as_ref().map(ToString::to_string)),
             ("digest", pinned.digest.as_ref().map(ToString::to_string)),

@@ -100,6 +100,7 @@ mod tests {
         let image = Image {
             name: name.clone(),
             repository: Repository::parse("reg.io/shop").expect("repository"),
+            before: Vec::new(),
             platforms: Vec::new(),
             source: None,
         };

@@ -158,7 +158,7 @@ fn read_place<'i>(
         let at = |path: &str| format!("{} {path}", tree.file);
         match &place.target {
             Target::Kustomize { .. } => {
-                let found = kustomize::read(tree, &image.repository)?;
+                let found = kustomize::read(tree, image)?;
                 if found.is_empty() && place.missing == Missing::Add {
                     pins.push((image, at("images"), Pinned::default()));
                 }
@@ -186,7 +186,7 @@ fn write_place(
     tree: &Tree<'_>,
 ) -> Result<Option<Vec<Change>>, EditError> {
     match &place.target {
-        Target::Kustomize { .. } => kustomize::write(tree, &image.repository, pinned, place.missing),
+        Target::Kustomize { .. } => kustomize::write(tree, image, pinned, place.missing),
         Target::Helm { keys, .. } => {
             let holds = keys.image.is_some() || keys.digest.is_some() || (keys.tag.is_some() && pinned.tag.is_some());
             if !holds {

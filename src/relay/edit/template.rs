@@ -221,7 +221,7 @@ mod tests {
         let template = Template::parse(loops, Vocabulary::Release).expect("parses");
         let name = |text: &str| ImageName::parse(text).expect("name");
         let repository = Repository::parse("reg.io/shop").expect("repository");
-        let image = Image { name: name("shop"), repository, platforms: Vec::new(), source: None };
+        let image = Image { name: name("shop"), repository, before: Vec::new(), platforms: Vec::new(), source: None };
         let policy = PolicyName::parse(&"p".repeat(63)).expect("name");
         let environment = EnvironmentName::parse("prod").expect("name");
         let words = Words::of_place(&policy, &environment, &vec![image; 100]);

@@ -10,7 +10,7 @@ fn name(text: &str) -> ImageName {
 
 fn image(text: &str, repository: &str) -> Image {
     let repository = Repository::parse(repository).expect("repository");
-    Image { name: name(text), repository, platforms: Vec::new(), source: None }
+    Image { name: name(text), repository, before: Vec::new(), platforms: Vec::new(), source: None }
 }
 
 fn files(pairs: &[(&str, &str)]) -> Files {

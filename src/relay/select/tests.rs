@@ -74,7 +74,10 @@ impl World {
     fn new(select: Select, images: &[(&str, Vec<Known>)]) -> Self {
         let images = images.iter().map(|(image, truth)| {
             let repository = Repository::parse(&format!("localhost/{image}")).expect("repository");
-            (Image { name: name(image), repository, platforms: Vec::new(), source: None }, truth.clone())
+            (
+                Image { name: name(image), repository, before: Vec::new(), platforms: Vec::new(), source: None },
+                truth.clone(),
+            )
         });
         Self {
             select,

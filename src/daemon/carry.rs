@@ -1,0 +1,78 @@
+//! The copy of a release into an environment's own repositories: begun beside the loop, and what became of it.
+//!
+//! What is copied, and in which order, the registry client knows; that it may be copied, `Cleared` says.
+
+use super::Daemon;
+use super::message::{Done, Message};
+use crate::clients::registry::{Carriage, Registry};
+use crate::model::{Environment, PinForm, Policy, ReleaseId, Scope, Tag};
+use crate::relay::Cleared;
+use crate::relay::facts::Blocked;
+
+impl Daemon {
+    /// Begins to copy a release; another that is being copied here is given up.
+    pub(super) fn copy(&mut self, policy: &Policy, environment: &Environment, scope: &Scope, cleared: Cleared) {
+        let stop = self.stop.child_token();
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        standing.copying = Some((cleared.release().clone(), stop.clone().drop_guard()));
+        standing.why = vec![crate::model::Why::Copying { release: cleared.release().to_string() }];
+        let (carriages, is_by_tag) = (carriages(policy, environment, &cleared), environment.pin == PinForm::Tag);
+        let (registry, scope, out) = (self.clients.registry.clone(), scope.clone(), self.out.clone());
+        tracing::info!(environment.scope = %scope, "{scope}: {} is copied", cleared.release());
+        self.tasks.spawn(async move {
+            let release = cleared.release().id().clone();
+            let result = tokio::select! {
+                result = carry(&registry, &cleared, &carriages, is_by_tag) => result,
+                // The next one finds what is there already, and goes on from that.
+                () = stop.cancelled() => return,
+            };
+            let _sent = out.send(Message::Done { scope, done: Done::Copy { release, result } }).await;
+        });
+    }
+
+    /// Takes in what became of a copy, unless it was given up meanwhile.
+    pub(super) fn copied(&mut self, scope: &Scope, release: ReleaseId, result: Result<(), String>) {
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        if standing.copying.as_ref().is_none_or(|(copying, _)| *copying.id() != release) {
+            return;
+        }
+        standing.copying = None;
+        match result {
+            Ok(()) => {
+                standing.blocks.retain(|block| block.effect != Blocked::Copy);
+                standing.copied = Some(release);
+            }
+            Err(why) => self.block(scope, Blocked::Copy, why),
+        }
+    }
+}
+
+/// What goes where, image by image, and under which tag: the one that it was chosen by, unless that tag is meant to move.
+fn carriages(policy: &Policy, environment: &Environment, cleared: &Cleared) -> Vec<Carriage> {
+    let moving: Vec<&Tag> = policy.environments.iter().filter_map(Environment::followed_tag).collect();
+    let from = policy.images_before(environment);
+    let of = |(from, to): (&crate::model::policy::Image, &crate::model::policy::Image)| {
+        let tag = cleared.release().builds().get(&to.name).map(|build| &build.tag);
+        Carriage {
+            image: to.name.clone(),
+            from: from.repository.clone(),
+            to: to.repository.clone(),
+            tag: tag.filter(|tag| !moving.contains(tag)).cloned(),
+        }
+    };
+    from.iter().zip(&environment.images).map(of).collect()
+}
+
+async fn carry(registry: &Registry, cleared: &Cleared, carriages: &[Carriage], is_by_tag: bool) -> Result<(), String> {
+    for carriage in carriages {
+        let copied = registry.copy(cleared, carriage).await.map_err(|error| error.to_string())?;
+        let (Carriage { to, tag: Some(tag), .. }, Some(other), true) = (carriage, &copied.tag_names, is_by_tag) else {
+            continue;
+        };
+        return Err(format!(
+            "{to}:{tag} names {} there, and `pin: tag` would run that: remove the tag, or pin tag@digest",
+            other.short()
+        ));
+    }
+    Ok(())
+}
