@@ -24,6 +24,9 @@ struct World {
     journal: &'static str,
     /// What came of the tag that alone pins the rollout in flight.
     moved: Option<Why>,
+    /// The release that was copied into repositories of an environment's own.
+    copied: Option<ReleaseId>,
+    n_copies: usize,
 }
 
 fn build(n: u8) -> Build {
@@ -112,7 +115,18 @@ impl World {
         };
         let (tags, pins, entries) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let now = "2026-01-05T10:00:00Z".parse().unwrap();
-        let mut world = Self { policy, entries, now, tags, pins, commits: 0, journal: JOURNAL, moved: None };
+        let mut world = Self {
+            policy,
+            entries,
+            now,
+            tags,
+            pins,
+            commits: 0,
+            journal: JOURNAL,
+            moved: None,
+            copied: None,
+            n_copies: 0,
+        };
         for name in ["dev", "staging", "prod"] {
             world.person_pins(name, 0);
         }
@@ -196,6 +210,10 @@ impl World {
     fn perform(&mut self, index: usize, step: Step, dies: bool) {
         match step {
             Step::Rest(_) => {}
+            Step::Copy(cleared) => {
+                self.copied = (!dies).then(|| cleared.release().id().clone());
+                self.n_copies += 1;
+            }
             Step::Record(events) => self.record(index, events),
             Step::Retag(cleared, tag) => {
                 let is_pin = self.policy.environments[index].is_tag_only();
@@ -508,4 +526,32 @@ fn what_is_passed_over_is_superseded() {
     settle(&mut world);
     assert_eq!(world.ledger(1).current().unwrap().release, Some(release(2)));
     assert_eq!(world.why(1), ["NothingVerified", "Superseded"]);
+}
+
+#[test]
+fn a_release_is_copied_before_its_tag_and_its_pin_move() {
+    let mut world = World::new();
+    world.settle();
+    let promote = world.policy.environments[1].promote.as_mut().unwrap();
+    promote.copies = true;
+    world.push("dev", 1);
+    world.settle();
+    world.signal(0, Verdict::Healthy);
+    while let step @ (Step::Record(_) | Step::Check { .. }) = world.step(0) {
+        world.perform(0, step, false);
+    }
+    let Step::Copy(cleared) = world.step(1) else { panic!("{:?}", world.step(1)) };
+    world.perform(1, Step::Copy(cleared.clone()), true);
+    assert_eq!(world.step(1), Step::Copy(cleared.clone()), "a copy whose fate is not known is made again");
+    let copying = world.with_facts(1, |facts| {
+        let facts = Facts { copying: Some(cleared.release()), ..facts.clone() };
+        next_step(&facts)
+    });
+    let Step::Rest(why) = copying else { panic!("{copying:?}") };
+    assert!(why.contains(&Why::Copying { release: cleared.release().to_string() }), "{why:?}");
+    world.perform(1, Step::Copy(cleared), false);
+    assert!(matches!(world.step(1), Step::Retag(..)), "{:?}", world.step(1));
+    world.settle();
+    assert_eq!(world.ledger(1).current().unwrap().release, Some(release(1)));
+    assert_eq!(world.n_copies, 2);
 }

@@ -1,6 +1,6 @@
 //! Blobs and their uploads over HTTP: whole in one POST, POST then PUT, in chunks, or mounted from another repository.
 //!
-//! Ranges of blobs are not served; no client of ours asks for them.
+//! Of ranges it knows `bytes=<first>-`, by which a broken stream is taken up again.
 
 use super::store::digest;
 use super::{State, refusal, refusal_with};
@@ -20,14 +20,24 @@ pub(super) fn blob(state: &State, name: &str, digest: &str, request: &Request<By
     let Some(bytes) = store.repositories.get(name).and_then(|repository| repository.blobs.get(digest)) else {
         return blob_unknown(digest);
     };
+    let range = wire::header(request.headers(), header::RANGE.as_str());
+    let first = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let first = first.filter(|first| *first < bytes.len());
+    let part = bytes.slice(first.unwrap_or(0)..);
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH.as_str(), bytes.len().to_string()),
+        (header::CONTENT_LENGTH.as_str(), part.len().to_string()),
         ("docker-content-digest", digest.to_owned()),
         (header::ETAG.as_str(), format!("\"{digest}\"")),
     ];
-    let body = if request.method() == Method::HEAD { Body::empty() } else { Body::from(bytes.clone()) };
-    (headers, body).into_response()
+    let body = if request.method() == Method::HEAD { Body::empty() } else { Body::from(part) };
+    match first {
+        None => (headers, body).into_response(),
+        Some(first) => {
+            let range = format!("bytes {first}-{}/{}", bytes.len() - 1, bytes.len());
+            (StatusCode::PARTIAL_CONTENT, headers, [(header::CONTENT_RANGE, range)], body).into_response()
+        }
+    }
 }
 
 /// `POST /v2/<name>/blobs/uploads/`.

@@ -1,6 +1,6 @@
 //! Builds images as a CI job would: config, layer, manifest and, for several platforms, an index, all real bytes.
 //!
-//! The layer is a line of text, not a file system: nobody runs these images.
+//! The layer is a line of text (and as many blanks as are asked for), not a file system: nobody runs these images.
 
 use super::store::{Manifest, Repository, Unfit};
 use axum::body::Bytes;
@@ -19,6 +19,7 @@ pub struct ImageSpec {
     platforms: Vec<String>,
     index: bool,
     docker: bool,
+    blanks: usize,
 }
 
 impl ImageSpec {
@@ -32,6 +33,7 @@ impl ImageSpec {
             platforms: vec!["linux/amd64".to_owned()],
             index: false,
             docker: false,
+            blanks: 0,
         }
     }
 
@@ -64,6 +66,13 @@ impl ImageSpec {
         self
     }
 
+    /// With a layer that is larger by so many bytes.
+    #[must_use]
+    pub fn larger_by(mut self, bytes: usize) -> Self {
+        self.blanks = bytes;
+        self
+    }
+
     fn media_type(&self, oci: &'static str, docker: &'static str) -> &'static str {
         if self.docker { docker } else { oci }
     }
@@ -90,7 +99,7 @@ impl ImageSpec {
 
     /// The manifest for one platform; its blobs are taken in.
     fn child(&self, repository: &mut Repository, platform: &str) -> Manifest {
-        let layer = Bytes::from(format!("{} for {platform}\n", self.content));
+        let layer = Bytes::from(format!("{} for {platform}{:2$}\n", self.content, "", self.blanks));
         let mut config = json!({
             "created": self.created,
             "config": { "Labels": self.labels },
@@ -145,6 +154,26 @@ fn entry(platform: &str, child: &Manifest, first: Option<&Value>) -> Value {
         });
     }
     entry
+}
+
+/// Takes in a signature of what a digest names, both ways: with a subject, and under a tag.
+pub(super) fn sign(repository: &mut Repository, digest: &str) -> Result<String, Unfit> {
+    let empty = Bytes::from_static(b"{}");
+    let layer = Bytes::from(format!("signed {digest}"));
+    let (config_size, layer_size) = (empty.len(), layer.len());
+    let (config, layer) = (repository.add_blob(empty), repository.add_blob(layer));
+    let mut manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": super::OCI_MANIFEST,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "size": config_size, "digest": config },
+        "layers": [{ "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "size": layer_size, "digest": layer }],
+    });
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    repository.add_manifest(Manifest::new(super::OCI_MANIFEST, bytes(&manifest)), Some(&tag))?;
+    let size = repository.manifests.get(digest).map(|subject| subject.bytes.len());
+    manifest["artifactType"] = "application/vnd.example.signature".into();
+    manifest["subject"] = json!({ "mediaType": super::OCI_MANIFEST, "digest": digest, "size": size });
+    repository.add_manifest(Manifest::new(super::OCI_MANIFEST, bytes(&manifest)), None)
 }
 
 fn bytes(json: &Value) -> Bytes {

@@ -94,6 +94,25 @@ impl Registry {
         })
     }
 
+    /// Signs what a digest names as cosign and notation would: a referrer of it, and a tag `sha256-<hex>.sig`; the digest
+    /// of the referrer.
+    ///
+    /// # Errors
+    /// When the repository has no such manifest.
+    pub fn sign(&self, repository: &str, digest: &str) -> Result<String, Error> {
+        let mut store = held(&self.state.store);
+        let found = store.repositories.get_mut(repository).filter(|found| found.manifests.contains_key(digest));
+        let found = found.ok_or_else(|| Error::unknown("manifest", &format!("{repository}@{digest}")))?;
+        image::sign(found, digest).map_err(|_| Error::unknown("manifest", digest))
+    }
+
+    /// The digests of all manifests of a repository.
+    #[must_use]
+    pub fn manifests(&self, repository: &str) -> Vec<String> {
+        let store = held(&self.state.store);
+        store.repositories.get(repository).map(|found| found.manifests.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// Moves a tag to a digest that the repository has, as a person would.
     ///
     /// # Errors

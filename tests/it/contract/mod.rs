@@ -8,6 +8,7 @@ mod git_world;
 mod gitlab;
 mod gitlab_openapi;
 mod registry;
+mod registry_copy;
 mod registry_faults;
 mod webhooks;
 

@@ -101,7 +101,7 @@ pub(super) fn cleared(digest: &Digest) -> (Cleared, ImageName) {
     (gate::of_intent(&Scope::default(), &intent), name)
 }
 
-fn config(architecture: &str) -> serde_json::Value {
+pub(super) fn config(architecture: &str) -> serde_json::Value {
     json!({
         "created": "2026-11-01T10:00:00Z",
         "os": "linux",

@@ -12,6 +12,7 @@ mod bad_policy;
 mod bad_registry;
 mod by_hand;
 mod calendar;
+mod carry;
 mod commands;
 mod failure;
 mod git_tag;

@@ -1,0 +1,212 @@
+//! What a copy from repository to repository owes both: the same digests, on the sandbox and on real registries
+//! (`TAGRELAY_REAL_REGISTRY`, and `TAGRELAY_REAL_REGISTRY_2` for another host), whatever breaks on the way.
+
+use super::real;
+use super::registry::{Place, basic, cleared, client, config, repository, sandbox, tag};
+use reqwest::{Method, Url};
+use tagrelay::clients::http::{Transport, uncounted};
+use tagrelay::clients::registry::{Carriage, Copied, Credentials, HostSettings, Registry, RegistryError};
+use tagrelay::model::{Digest, ImageName, Repository};
+use tagrelay::sandbox::fault::{Fault, Moment, Rule};
+use tagrelay::sandbox::registry::{self as stand_in, Auth, Bearer, ImageSpec};
+
+fn carriage(from: &Repository, to: &Repository, named: Option<&str>) -> Carriage {
+    let image = ImageName::parse("shop").expect("a name");
+    Carriage { image, from: from.clone(), to: to.clone(), tag: named.map(tag) }
+}
+
+async fn copy(ours: &Registry, digest: &Digest, from: &Repository, to: &Repository) -> Result<Copied, RegistryError> {
+    ours.copy(&cleared(digest).0, &carriage(from, to, Some("1.0"))).await
+}
+
+/// A client that knows several hosts, each by its own user.
+fn knowing(places: &[&Place]) -> Registry {
+    let users: Vec<(String, Option<(String, String)>)> =
+        places.iter().map(|place| (place.host.clone(), place.user.clone())).collect();
+    let settings = move |host: &str| {
+        let user = users.iter().find(|(known, _)| known == host).and_then(|(_, user)| user.clone());
+        let credentials = user.map_or(Credentials::Anonymous, |(user, password)| basic(&user, &password));
+        let transport = Transport { plain_http: true, ..Transport::default() };
+        HostSettings { transport, pull: credentials.clone(), push: Some(credentials) }
+    };
+    Registry::new(settings, uncounted())
+}
+
+/// Copies what another client pushed, twice.
+async fn arrives(from: &Place, to: &Place, mounts: bool) {
+    let ours = knowing(&[from, to]);
+    let (source, target) = (from.repository("copied"), to.repository("prod"));
+    let digest = from.push(&source, "1.0", config("amd64")).await;
+    let copied = copy(&ours, &digest, &source, &target).await.expect("copied");
+    assert_eq!(copied.mounted > 0, mounts, "{copied:?}");
+    assert_eq!(ours.digest(&target, &tag("1.0")).await, Ok(Some(digest.clone())));
+    assert_eq!(ours.facts(&target, &digest).await, ours.facts(&source, &digest).await);
+    let again = copy(&ours, &digest, &source, &target).await;
+    assert_eq!(again, Ok(Copied::default()), "nothing is sent again");
+}
+
+#[tokio::test]
+async fn a_build_arrives_in_another_repository_of_the_sandbox() {
+    for auth in [Auth::None, Auth::Basic, Auth::Bearer(Bearer::default())] {
+        let (_registry, place) = sandbox(auth).await;
+        arrives(&place, &place, true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_build_arrives_at_another_host_of_the_sandbox() {
+    let (_from, from) = sandbox(Auth::None).await;
+    for auth in [Auth::Basic, Auth::Bearer(Bearer::default())] {
+        let (_to, to) = sandbox(auth).await;
+        arrives(&from, &to, false).await;
+    }
+}
+
+fn place(url: &str) -> Place {
+    let url = Url::parse(url).expect("a URL");
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let user = url.password().map(|password| (url.username().to_owned(), password.to_owned()));
+    Place { host: format!("{}{port}", url.host_str().expect("a host")), user }
+}
+
+#[tokio::test]
+async fn a_build_arrives_in_another_repository_of_a_real_registry() {
+    let test = "a_build_arrives_in_another_repository_of_a_real_registry";
+    let Some(url) = real(test, "TAGRELAY_REAL_REGISTRY") else { return };
+    arrives(&place(&url), &place(&url), true).await;
+}
+
+#[tokio::test]
+async fn a_build_arrives_at_another_real_registry() {
+    let test = "a_build_arrives_at_another_real_registry";
+    let (Some(one), Some(other)) = (real(test, "TAGRELAY_REAL_REGISTRY"), real(test, "TAGRELAY_REAL_REGISTRY_2"))
+    else {
+        return;
+    };
+    arrives(&place(&one), &place(&other), false).await;
+    arrives(&place(&other), &place(&one), false).await;
+}
+
+/// Two registries of the sandbox, a large image in the first, and where it goes in the second.
+struct Pair {
+    from: stand_in::Registry,
+    to: stand_in::Registry,
+    ours: Registry,
+    source: Repository,
+    target: Repository,
+    digest: Digest,
+}
+
+/// How large its layer is: three pieces.
+const LARGE: usize = 20 << 20;
+
+impl Pair {
+    async fn of(spec: ImageSpec) -> Self {
+        let ((from, one), (to, other)) = (sandbox(Auth::None).await, sandbox(Auth::Basic).await);
+        let digest = from.push_image("shop", "1.0", &spec).expect("pushed");
+        let (source, target) = (repository(&one.host, "shop"), repository(&other.host, "prod/shop"));
+        let ours = knowing(&[&one, &other]);
+        Self { from, to, ours, source, target, digest: Digest::parse(&digest).expect("a digest") }
+    }
+
+    async fn large() -> Self {
+        Self::of(ImageSpec::new("large", "2026-11-01T10:00:00Z").larger_by(LARGE)).await
+    }
+
+    async fn copy(&self) -> Result<Copied, RegistryError> {
+        copy(&self.ours, &self.digest, &self.source, &self.target).await
+    }
+}
+
+#[tokio::test]
+async fn an_index_comes_with_its_children_and_what_is_attached_to_it() {
+    let spec = ImageSpec::new("many", "2026-11-01T10:00:00Z");
+    let pair = Pair::of(spec.platforms(&["linux/amd64", "linux/arm64", "unknown/unknown"])).await;
+    let referrer = pair.from.sign("shop", pair.digest.as_str()).expect("signed");
+    pair.copy().await.expect("copied");
+    let there = pair.to.manifests("prod/shop");
+    assert_eq!(there, pair.from.manifests("shop"), "index, three children, two signatures");
+    assert_eq!(there.len(), 6);
+    assert!(there.contains(&referrer));
+    let signature = format!("{}.sig", pair.digest.as_str().replace(':', "-"));
+    assert_eq!(pair.to.tags("prod/shop"), ["1.0", signature.as_str()]);
+}
+
+#[tokio::test]
+async fn what_breaks_on_the_way_is_taken_up_again() {
+    let blob = || Rule::once(Fault::CutBody).method(Method::GET).path("/v2/shop/blobs/");
+    let patch = |fault: Fault| Rule::once(fault).method(Method::PATCH);
+    for (at_source, rule) in [
+        (true, blob()),
+        (true, Rule::once(Fault::answer(502)).method(Method::GET).path("/v2/shop/blobs/")),
+        (false, patch(Fault::answer(500))),
+        (false, patch(Fault::Drop(Moment::Before))),
+        (false, patch(Fault::Drop(Moment::After))),
+        (false, Rule::once(Fault::answer(500)).method(Method::PUT).path("/v2/prod/shop/blobs/")),
+    ] {
+        let pair = Pair::large().await;
+        let said = format!("{rule:?}");
+        if at_source { &pair.from } else { &pair.to }.face.faults.add(rule);
+        pair.copy().await.unwrap_or_else(|error| panic!("{said}: {error}"));
+        assert_eq!(pair.to.digest_of("prod/shop", "1.0").as_deref(), Some(pair.digest.as_str()), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_begin_in_the_middle_is_read_past() {
+    let pair = Pair::large().await;
+    for fault in [Fault::CutBody, Fault::CutBody, Fault::Header(reqwest::header::RANGE, None)] {
+        pair.from.face.faults.add(Rule::once(fault).method(Method::GET).path("/v2/shop/blobs/"));
+    }
+    pair.copy().await.expect("copied");
+}
+
+#[tokio::test]
+async fn bytes_that_have_another_digest_are_not_handed_on() {
+    let pair = Pair::large().await;
+    let wrong = Fault::answer(200).body("application/octet-stream", vec![b'x'; 100]);
+    pair.from.face.faults.add(Rule::every(wrong).method(Method::GET).path("/v2/shop/blobs/"));
+    let error = pair.copy().await.expect_err("wrong bytes");
+    assert!(pair.to.manifests("prod/shop").is_empty());
+    let text = error.to_string();
+    assert!(text.starts_with("copying ") && text.contains("blob "), "{text}");
+}
+
+#[tokio::test]
+async fn a_refusal_names_blob_host_and_status() {
+    let pair = Pair::large().await;
+    let refused = stand_in::refusing(403, "DENIED", "requested access to the resource is denied");
+    pair.to.face.faults.add(Rule::every(refused).method(Method::POST));
+    let error = pair.copy().await.expect_err("refused");
+    assert!(matches!(error, RegistryError::Refused(_)), "{error}");
+    let text = error.to_string();
+    for part in ["copying ", "blob ", &pair.to.host(), "403", "check these credentials under `registries`"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let nobody = client(Credentials::Anonymous, None);
+    let error = copy(&nobody, &pair.digest, &pair.source, &pair.target).await.expect_err("refused");
+    assert!(error.to_string().contains("set `push` for"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_at_another_host_gets_no_credentials() {
+    let pair = Pair::large().await;
+    let (trap, _) = sandbox(Auth::None).await;
+    let elsewhere = format!("http://{}/v2/prod/shop/blobs/uploads/upload-1", trap.host());
+    pair.to.face.faults.add(Rule::every(Fault::header("location", Some(&elsewhere))).method(Method::POST));
+    pair.copy().await.expect_err("the other host knows no such upload");
+    let asked = trap.face.requests();
+    assert!(!asked.is_empty());
+    assert!(asked.iter().all(|asked| !asked.headers.contains_key("authorization")));
+}
+
+#[tokio::test]
+async fn a_tag_of_the_destination_is_never_moved() {
+    let pair = Pair::of(ImageSpec::new("new", "2026-11-01T10:00:00Z")).await;
+    let other = ImageSpec::new("other", "2026-11-01T10:00:00Z");
+    let other = pair.to.push_image("prod/shop", "1.0", &other).expect("pushed");
+    let copied = pair.copy().await.expect("copied");
+    assert_eq!(copied.tag_names.as_ref().map(Digest::as_str), Some(other.as_str()));
+    assert_eq!(pair.to.digest_of("prod/shop", "1.0"), Some(other));
+    assert!(pair.to.manifests("prod/shop").contains(&pair.digest.as_str().to_owned()));
+}
