@@ -54,7 +54,9 @@ fn each<'t>(
     problems: &mut Problems,
 ) -> Option<Vec<&'t At<Repository>>> {
     let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
-    for (key, _) in entries.iter().filter(|(key, _)| !names.contains(&key.value.as_str())) {
+    let unknown: Vec<&At<String>> =
+        entries.iter().map(|(key, _)| key).filter(|key| !names.contains(&key.value.as_str())).collect();
+    for key in &unknown {
         let help = match nearest(&key.value, names.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the images are {}", listed(&names)),
@@ -65,6 +67,9 @@ fn each<'t>(
     let of = |name: &ImageName| entries.iter().find(|(key, _)| key.value == name.as_str()).map(|(_, to)| to);
     let missing: Vec<&str> =
         images.iter().filter(|image| of(&image.name).is_none()).map(|image| image.name.as_str()).collect();
+    if !unknown.is_empty() {
+        return None;
+    }
     if !missing.is_empty() {
         problems.add(at, format!("`to` names no repository for {}", listed(&missing)));
         return None;

@@ -193,6 +193,17 @@ environments:
         format!("7 [prod] {may} push `reg.io/worker:prod` (`may.retag` in the configuration) | allowed: `*/shop:staging`"),
         format!("7 [g/other] {may} name `g/other` (`may.projects` in the configuration) | allowed: `g/shop`"),
     ]);
+    let copied = "apiVersion: tagrelay/v1\nname: shop\nimages: [reg.io/shop]\nenvironments:\n  - { name: dev, select: { newest: seen }, write: [{ kustomize: deployment/dev }], evidence: none }\n  \
+        - { name: prod, promote: { from: dev, to: prod.io/x }, write: [{ kustomize: deployment/prod }] }\n";
+    assert_eq!(
+        errors_under(BOUNDED, copied),
+        [
+            format!("6 [prod.io/x] {may} name `prod.io/x` (`may.images` in the configuration) | allowed: `*/shop`"),
+            format!(
+                "6 [prod.io/x] {may} push `prod.io/x:*` (`may.retag` in the configuration) | allowed: `*/shop:staging`"
+            ),
+        ]
+    );
     let nothing = BOUNDED.replace(r#"write: ["deployment/**"]"#, "write: []");
     let said = errors_under(&nothing, &format!("{HEAD}{}", DEV.replace("kustomize: dev", "kustomize: deployment/dev")));
     assert_eq!(said.len(), 1, "{said:?}");

@@ -228,3 +228,50 @@ fn a_broken_file_stops_itself_alone() {
     let dev = EnvironmentName::parse("dev").expect("name");
     assert_eq!(loaded.policies[0].environment(&dev).map(|e| e.pin), Some(PinForm::Tag));
 }
+
+#[test]
+fn where_releases_are_copied_to() {
+    let check = |images: &str, to: &str, expected: &[&str]| {
+        let prod = format!("name: prod, promote: {{ from: dev, to: {to} }}, rollout: {{ webhook: {{}} }}");
+        let dev = "name: dev, select: { newest: seen }, evidence: none";
+        assert_eq!(errors(&with(images, "", &[dev, &prod])), expected, "{to}");
+    };
+    let (one, two) = ("[reg.io/shop]", "[reg.io/shop, reg.io/worker]");
+    check(one, "prod.io/shop", &[]);
+    check(one, "{ shop: prod.io/shop }", &[]);
+    check(two, "{ shop: prod.io/shop, worker: prod.io/worker }", &[]);
+    check(
+        one,
+        "reg.io/shop",
+        &["6 [reg.io/shop] `reg.io/shop` is where `shop` is already | leave `to` out where nothing is copied"],
+    );
+    check(
+        two,
+        "prod.io/shop",
+        &["6 [prod.io/shop] one repository cannot hold several images | write `to: { shop: ..., worker: ... }`"],
+    );
+    check(
+        two,
+        "{ shop: prod.io/a, wroker: prod.io/b }",
+        &["6 [wroker] no image is named `wroker` | did you mean `worker`?"],
+    );
+    check(two, "{ shop: prod.io/a }", &["6 [{] `to` names no repository for `worker`"]);
+    check(
+        two,
+        "{ shop: prod.io/a, worker: prod.io/a }",
+        &["6 [prod.io/a] `shop` and `worker` would be copied to one repository"],
+    );
+}
+
+#[test]
+fn an_environment_finds_its_images_where_the_one_before_has_them() {
+    let text = of(&[
+        "name: dev, select: { newest: seen }, evidence: none",
+        "name: staging, promote: { from: dev, to: prod.io/shop }, evidence: none",
+        "name: prod, promote: { from: staging, retag: prod }",
+    ]);
+    let policy = sound(&text);
+    let found: Vec<_> = policy.environments.iter().map(|e| e.images[0].repository.to_string()).collect();
+    assert_eq!(found, ["reg.io/shop", "prod.io/shop", "prod.io/shop"]);
+    assert_eq!(policy.environments.iter().map(|e| e.is_copied_to()).collect::<Vec<_>>(), [false, true, false]);
+}

@@ -99,7 +99,8 @@ impl ImageSpec {
 
     /// The manifest for one platform; its blobs are taken in.
     fn child(&self, repository: &mut Repository, platform: &str) -> Manifest {
-        let layer = Bytes::from(format!("{} for {platform}{:2$}\n", self.content, "", self.blanks));
+        let blanks = " ".repeat(self.blanks);
+        let layer = Bytes::from(format!("{} for {platform}{blanks}\n", self.content));
         let mut config = json!({
             "created": self.created,
             "config": { "Labels": self.labels },
