@@ -67,7 +67,7 @@ async fn a_release_is_pinned_in_the_registry_that_it_was_copied_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_was_stopped_goes_on_after_the_next_start() {
     let (mut story, prod, _) = with_two_registries().await;
-    let large = ImageSpec::new("large", "2026-01-01T00:01:00Z").larger_by(20 << 20);
+    let large = ImageSpec::new("large", "2026-01-01T00:01:00Z").larger_by(9 << 20);
     let slow = Fault::Delay(Moment::Before, std::time::Duration::from_secs(600));
     prod.registry.face.faults.add(Rule::every(slow).method(Method::PATCH));
     let digest = story.world.registry.push_image("shop", "1.0.0", &large).expect("pushed");
