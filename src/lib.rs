@@ -7,6 +7,7 @@
 //! observe  e  clients::registry     tags, digests, facts of builds   -> Observation
 //! select   p  relay::select         which build is best              -> Chosen
 //! judge    p  relay::gate           may it go on                     -> Verdict::{Cleared, Wait}
+//! carry    e  clients::registry     copy(Cleared)                    -> the same digest in a repository of its own
 //! promote  e  clients::registry     retag(Cleared)                   -> the same digest under the next tag
 //! plan     p  relay::edit           which bytes change               -> ChangePlan
 //! write    e  clients::git          push on the tip that was judged  -> Commit | Raced (back to the pass)

@@ -387,6 +387,7 @@ fn name_of(step: &Step) -> &'static str {
     match step {
         Step::Rest(_) => "rest",
         Step::Record(_) => "record",
+        Step::Copy(_) => "copy",
         Step::Retag(..) => "retag",
         Step::Write(_) => "write",
         Step::Check { .. } => "check",
