@@ -196,7 +196,7 @@ async fn an_adopted_pin_is_verified_by_a_persons_word_where_nothing_watches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_that_is_not_of_the_rollout_in_flight_is_refused() {
-    let (mut story, first, _) = second_in_flight("").await;
+    let (mut story, first, second) = second_in_flight("").await;
     let old = story.told("group/deploys", "prod").len();
     assert!(old <= 2);
     let mut signal = super::people::signal(&story, "prod", None, Verdict::Failed).await;
@@ -208,6 +208,7 @@ async fn a_signal_that_is_not_of_the_rollout_in_flight_is_refused() {
     let refused = story.handle().signal(signal).await;
     assert!(matches!(&refused, Err(Refusal::Conflict(why)) if why.contains("in flight")), "{refused:?}");
     story.signal("prod", Verdict::Healthy).await;
+    story.until_at("prod", &second, "verified").await;
     let again = post(&story, "prod", None, Verdict::Failed).await;
     assert!(matches!(again, Err(Refusal::Conflict(_))), "{again:?}");
     story.stop().await;
