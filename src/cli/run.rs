@@ -3,6 +3,7 @@
 //! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the policies again.
 
 use crate::clients::http::{Counter, Transport};
+use crate::clients::kind::kind;
 use crate::config::{self, Config};
 use crate::daemon::{Clients, Clock, Daemon, Handle, journal_path};
 use crate::journal::Journal;
@@ -66,7 +67,8 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
     tracing::info!("listening on http://{}", listener.local_addr()?);
     let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
     let (counted, requested) = (metrics.clone(), metrics.clone());
-    let counter: Counter = Arc::new(move |host, status| requested.requested(host, (status > 0).then_some(status)));
+    let counter: Counter =
+        Arc::new(move |url, status| requested.requested(url.host_str().unwrap_or_default(), kind(url), status));
     let google = Google::published(Transport::default(), counter, Clock::System);
     let delivered = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));

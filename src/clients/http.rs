@@ -13,6 +13,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,7 +37,12 @@ pub struct Transport {
     pub connect_timeout: Duration,
     /// How long one request may take, from its beginning to the last byte of the body.
     pub timeout: Duration,
+    /// How many requests are sent in a second at the most, by a client that paces itself: the registry's.
+    pub requests_per_second: NonZeroU32,
 }
+
+/// As many as a small registry bears: a thousand repositories are read in twenty seconds.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
 impl Default for Transport {
     fn default() -> Self {
@@ -45,6 +51,7 @@ impl Default for Transport {
             plain_http: false,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
+            requests_per_second: REQUESTS_PER_SECOND,
         }
     }
 }
@@ -98,8 +105,8 @@ pub enum HttpError {
     Setting(String),
 }
 
-/// Told of every request made, by host and status; 0 where no answer came.
-pub type Counter = Arc<dyn Fn(&str, u16) + Send + Sync>;
+/// Told of every request made, by its URL and the answer's status; none where no answer came.
+pub type Counter = Arc<dyn Fn(&Url, Option<u16>) + Send + Sync>;
 
 /// A counter that counts nothing.
 #[must_use]
@@ -164,7 +171,7 @@ pub fn blocking_client(transport: &Transport) -> Result<reqwest::blocking::Clien
 pub async fn send(client: &reqwest::Client, request: Request, counter: &Counter) -> Result<Response, HttpError> {
     let (method, url) = (request.method().clone(), request.url().clone());
     let sent = client.execute(request).await;
-    counter(url.host_str().unwrap_or_default(), sent.as_ref().map_or(0, |response| response.status().as_u16()));
+    counter(&url, sent.as_ref().ok().map(|response| response.status().as_u16()));
     sent.map_err(|error| failure(&method, &url, &error))
 }
 

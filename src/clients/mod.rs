@@ -3,6 +3,7 @@
 //! Clients translate; they never decide, and never open the journal. Wire types stay in the folder that speaks them.
 
 pub mod http;
+pub mod kind;
 
 pub mod checks;
 pub mod git;

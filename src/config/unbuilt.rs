@@ -25,7 +25,6 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("may", "namespaces"),
     ("registry", "provider"),
     ("registry", "assume_role"),
-    ("registry", "requests_per_second"),
     ("configuration", "clusters"),
     ("configuration", "secrets"),
     ("configuration", "checks"),

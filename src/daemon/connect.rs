@@ -8,6 +8,7 @@ use crate::clients::checks::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
 use crate::clients::http::{Counter, Transport};
+use crate::clients::kind::kind;
 use crate::clients::registry::{Credentials, HostSettings, Registry, docker_config};
 use crate::config::{Config, Login, RegistrySettings, Secret};
 use crate::model::event::CheckResult;
@@ -59,7 +60,8 @@ impl Clients {
     /// When a URL, a certificate or a mirror cannot be used.
     pub fn new(config: &Arc<Config>, metrics: &Metrics, journal: &Path) -> Result<Self, StartError> {
         let counted = metrics.clone();
-        let counter: Counter = Arc::new(move |host, status| counted.requested(host, (status > 0).then_some(status)));
+        let counter: Counter =
+            Arc::new(move |url, status| counted.requested(url.host_str().unwrap_or_default(), kind(url), status));
         let directory = journal.parent().unwrap_or(Path::new(".")).join(MIRRORS);
         let (mut mirrors, mut authors) = (BTreeMap::new(), BTreeMap::new());
         for (name, settings) in &config.repositories {
@@ -128,7 +130,7 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
     let docker = docker_config(|name| std::env::var_os(name));
     move |host| {
         let settings = config.registries.of(host).cloned().unwrap_or_default();
-        let RegistrySettings { plain_http, pull, push, ca } = settings;
+        let RegistrySettings { plain_http, pull, push, ca, requests_per_second } = settings;
         let ca = match certificates(ca.as_ref()) {
             Ok(ca) => ca,
             Err(error) => {
@@ -146,7 +148,10 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
         };
         let pull = pull.as_ref().map_or_else(from_docker, login);
         let push = push.as_ref().map_or_else(|| pull.clone(), login);
-        HostSettings { transport: Transport { ca, plain_http, ..Transport::default() }, pull, push: Some(push) }
+        let usual = Transport::default();
+        let requests_per_second = requests_per_second.unwrap_or(usual.requests_per_second);
+        let transport = Transport { ca, plain_http, requests_per_second, ..usual };
+        HostSettings { transport, pull, push: Some(push) }
     }
 }
 

@@ -4,9 +4,10 @@ use super::Daemon;
 use super::handle::{Refusal, Target};
 use super::memory::{Known, Moment};
 use super::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HistoryView, HoldView, PolicyView, ProjectView,
-    RefusalView, ReleaseView, RepositoryView, Status,
+    ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HistoryView, HoldView, HostView, PolicyView,
+    ProjectView, RefusalView, ReleaseView, RepositoryView, Status,
 };
+use crate::clients::registry::HostState;
 use crate::config::Mode;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::{Arrival, Origin, Outcome, Release, ReleaseId, Scope, Why, text};
@@ -31,6 +32,7 @@ impl Daemon {
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
             broken: self.memory.unreadable.values().chain(&self.memory.broken).cloned().collect(),
             repositories: self.repositories(),
+            hosts: self.hosts(),
             branches: self.branches(),
             projects: self.projects().await,
         }
@@ -92,6 +94,16 @@ impl Daemon {
             error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|(_, error)| error.clone())),
         };
         shelves.map(view).collect()
+    }
+
+    fn hosts(&self) -> Vec<HostView> {
+        let view = |state: HostState| HostView {
+            host: state.host,
+            n_requests: state.requests,
+            at_once: state.at_once,
+            error: state.shut,
+        };
+        self.clients.registry.hosts().into_iter().map(view).collect()
     }
 
     fn branches(&self) -> Vec<BranchView> {

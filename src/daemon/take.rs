@@ -15,6 +15,10 @@ use std::time::Duration;
 impl Daemon {
     /// Takes one message in.
     pub(super) async fn take(&mut self, message: Message) {
+        if matches!(message, Message::Observed { .. }) {
+            let hosts = self.clients.registry.hosts();
+            self.metrics.hosts(hosts.iter().map(|host| (host.host.as_str(), host.shut.is_some())));
+        }
         match message {
             Message::Tick => self.tick(),
             // The last reading of a repository that no policy names any more comes after it was forgotten.

@@ -22,6 +22,8 @@ pub struct Status {
     pub broken: Vec<String>,
     /// The repositories that are polled.
     pub repositories: Vec<RepositoryView>,
+    /// The registry hosts that were asked, and how they are spoken to.
+    pub hosts: Vec<HostView>,
     /// The branches of GitOps repositories that are read.
     pub branches: Vec<BranchView>,
     /// The GitLab projects that are told.
@@ -133,6 +135,19 @@ pub struct RefusalView {
     pub who: String,
     /// Why.
     pub why: String,
+}
+
+/// A registry host.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    /// The host, as repositories name it.
+    pub host: String,
+    /// How many requests were sent to it.
+    pub n_requests: u64,
+    /// How many requests may be under way at once.
+    pub at_once: u32,
+    /// Why it is left alone, where it is.
+    pub error: Option<String>,
 }
 
 /// A repository that is polled.

@@ -206,6 +206,9 @@ fn outside(status: &Status) -> Markup {
         section.outside {
             div {
                 h2 { "Registries" }
+                @for view in status.hosts.iter().filter(|view| view.error.is_some()) {
+                    (reading(&view.host, "left alone", view.error.as_deref(), &[]))
+                }
                 @for view in &status.repositories {
                     (reading(&view.repository, &read(view.read_at, status.now), view.error.as_deref(), &[]))
                 }

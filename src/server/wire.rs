@@ -11,6 +11,9 @@ pub(super) fn status(status: &Status) -> Value {
     let repositories = status.repositories.iter().map(|view| {
         json!({ "repository": view.repository, "read_at": view.read_at.map(|at| at.to_string()), "tags": view.n_tags, "error": view.error })
     });
+    let hosts = status.hosts.iter().map(
+        |view| json!({ "host": view.host, "requests": view.n_requests, "at_once": view.at_once, "error": view.error }),
+    );
     let branches = status.branches.iter().map(|view| {
         json!({ "repository": view.repository, "branch": view.branch, "tip": view.tip,
                 "read_at": view.read_at.map(|at| at.to_string()), "error": view.error })
@@ -26,6 +29,7 @@ pub(super) fn status(status: &Status) -> Value {
         "policies": status.policies.iter().map(policy).collect::<Vec<_>>(),
         "broken": status.broken,
         "repositories": repositories.collect::<Vec<_>>(),
+        "hosts": hosts.collect::<Vec<_>>(),
         "branches": branches.collect::<Vec<_>>(),
         "projects": projects.collect::<Vec<_>>(),
     })

@@ -127,7 +127,13 @@ struct BySender {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByHost {
     host: String,
+    kind: &'static str,
     status: Status,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfHost {
+    host: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -203,6 +209,7 @@ pub struct Metrics {
     policies: Arc<Bounded>,
     polls: Family<ByResult, Counter>,
     requests: Family<ByHost, Counter>,
+    hosts_shut: Family<OfHost, Gauge>,
     decisions: Family<ByDecision, Counter>,
     waiting: Family<ByCode, Gauge>,
     pushes: Family<ByResult, Counter>,
@@ -232,6 +239,7 @@ impl Metrics {
             policies: Arc::new(Bounded::new(POLICIES_MAX)),
             polls: Family::default(),
             requests: Family::default(),
+            hosts_shut: Family::default(),
             decisions: Family::default(),
             waiting: Family::default(),
             pushes: Family::default(),
@@ -254,7 +262,9 @@ impl Metrics {
         let mut names = Registry::with_prefix("tagrelay");
         names.register("build", "The version that runs", Info::new(vec![("version", version.to_owned())]));
         names.register("polls", "Readings of registries, by what they brought", self.polls.clone());
-        names.register("requests", "HTTP requests by host and status; none = no answer", self.requests.clone());
+        names.register("requests", "HTTP requests by host, kind and status; none = no answer", self.requests.clone());
+        let help = "Registry hosts: 1 = left alone, since they are dead, busy or asked for it";
+        names.register("hosts_shut", help, self.hosts_shut.clone());
         names.register("decisions", "Steps that passes came to, by the reason's code", self.decisions.clone());
         names.register("waiting", "Environments that rest now, by the reason's code", self.waiting.clone());
         names.register("pushes", "Pushes to GitOps repositories, by how they ended", self.pushes.clone());
@@ -286,10 +296,17 @@ impl Metrics {
         self.poll_time.observe(took.as_secs_f64());
     }
 
-    /// A request was answered with this status, or not at all.
-    pub fn requested(&self, host: &str, status: Option<u16>) {
-        let labels = ByHost { host: self.hosts.label(host), status: Status(status) };
+    /// A request of this kind was answered by the host with this status, or not at all.
+    pub fn requested(&self, host: &str, kind: &'static str, status: Option<u16>) {
+        let labels = ByHost { host: self.hosts.label(host), kind, status: Status(status) };
         self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Whether each registry host is left alone now.
+    pub fn hosts<'a>(&self, hosts: impl IntoIterator<Item = (&'a str, bool)>) {
+        for (host, shut) in hosts {
+            self.hosts_shut.get_or_create(&OfHost { host: self.hosts.label(host) }).set(i64::from(shut));
+        }
     }
 
     /// A pass came to this step (`rest`, `record`, `copy`, `retag`, `write`, `check`) for this reason (`Why::code`; empty where
@@ -374,8 +391,10 @@ mod tests {
         let clone = metrics.clone();
         let took = Duration::from_millis(30);
         clone.polled(Polled::Unchanged, took);
-        clone.requested("reg.example.com", Some(200));
-        clone.requested("reg.example.com", None);
+        clone.requested("reg.example.com", "tags", Some(200));
+        clone.requested("reg.example.com", "token", None);
+        clone.hosts([("reg.example.com", true), ("reg.io", true)]);
+        clone.hosts([("reg.io", false)]);
         clone.decided("rest", "StillSoaking");
         clone.waiting(&BTreeMap::from([("Held", 2)]));
         clone.waiting(&BTreeMap::from([("StillSoaking", 1)]));
@@ -393,8 +412,10 @@ mod tests {
             "tagrelay_build_info{version=\"1.2.3\"} 1",
             "# HELP tagrelay_polls Readings of registries, by what they brought.",
             "tagrelay_polls_total{result=\"unchanged\"} 1",
-            "tagrelay_requests_total{host=\"reg.example.com\",status=\"200\"} 1",
-            "tagrelay_requests_total{host=\"reg.example.com\",status=\"none\"} 1",
+            "tagrelay_requests_total{host=\"reg.example.com\",kind=\"tags\",status=\"200\"} 1",
+            "tagrelay_requests_total{host=\"reg.example.com\",kind=\"token\",status=\"none\"} 1",
+            "tagrelay_hosts_shut{host=\"reg.example.com\"} 1",
+            "tagrelay_hosts_shut{host=\"reg.io\"} 0",
             "tagrelay_decisions_total{step=\"rest\",code=\"StillSoaking\"} 1",
             "tagrelay_waiting{code=\"StillSoaking\"} 1",
             "tagrelay_pushes_total{result=\"raced\"} 1",
@@ -421,11 +442,11 @@ mod tests {
     fn hosts_from_outside_make_no_endless_page() {
         let metrics = Metrics::new("1.2.3");
         for host in 0..HOSTS_MAX + 50 {
-            metrics.requested(&format!("cdn-{host}.example.com"), Some(200));
+            metrics.requested(&format!("cdn-{host}.example.com"), "blob", Some(200));
         }
-        metrics.requested("cdn-1.example.com", Some(200));
+        metrics.requested("cdn-1.example.com", "blob", Some(200));
         let page = metrics.encode();
         assert_eq!(page.matches("tagrelay_requests_total{").count(), HOSTS_MAX + 1);
-        assert!(page.contains("tagrelay_requests_total{host=\"other\",status=\"200\"} 50"), "{page}");
+        assert!(page.contains("tagrelay_requests_total{host=\"other\",kind=\"blob\",status=\"200\"} 50"), "{page}");
     }
 }

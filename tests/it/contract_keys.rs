@@ -194,7 +194,7 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             ),
             (NotBuiltYet, "registries: { '*.dkr.ecr.*.amazonaws.com': { provider: ecr } }"),
             (NotBuiltYet, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: null } }"),
-            (NotBuiltYet, "registries: { '*.dkr.ecr.*.amazonaws.com': { requests_per_second: 20 } }"),
+            (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { requests_per_second: 20 } }"),
             (
                 Built,
                 "gitlab: { url: 'https://gitlab.example.com', token: { file: /t }, projects: { 'team-b/**': { token: { env: B } } } }",

@@ -95,9 +95,12 @@ fn complain(status: &Value) {
     for policy in list(status, "policies").iter().filter(|policy| !policy["broken"].is_null()) {
         warn(&format!("policy {}: {}", text(policy, "name"), text(policy, "broken")));
     }
-    for (key, names) in
-        [("repositories", ["repository", ""]), ("branches", ["repository", "branch"]), ("projects", ["project", ""])]
-    {
+    for (key, names) in [
+        ("hosts", ["host", ""]),
+        ("repositories", ["repository", ""]),
+        ("branches", ["repository", "branch"]),
+        ("projects", ["project", ""]),
+    ] {
         for view in list(status, key) {
             let name = names.map(|name| text(view, name)).join(" ");
             let name = name.trim();

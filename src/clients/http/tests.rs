@@ -87,14 +87,16 @@ async fn no_answer_is_counted_and_told_without_secrets() {
     drop(listener);
     let counted = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&counted);
-    let counter: Counter = Arc::new(move |host, status| seen.lock().expect("a lock").push((host.to_owned(), status)));
+    let counter: Counter = Arc::new(move |url: &Url, status| {
+        seen.lock().expect("a lock").push((url.host_str().map(str::to_owned), status));
+    });
     let request = Request::new(Method::GET, Url::parse(&url).expect("a URL"));
     let client = client(&Transport::default()).expect("a client");
     let error = send(&client, request, &counter).await.expect_err("nobody listens");
     let text = error.to_string();
     assert!(matches!(error, HttpError::Unreachable { .. }), "{text}");
     assert!(text.contains("refused") && !text.contains("hunter2") && !text.contains("secret"), "{text}");
-    assert_eq!(*counted.lock().expect("a lock"), [("127.0.0.1".to_owned(), 0)]);
+    assert_eq!(*counted.lock().expect("a lock"), [(Some("127.0.0.1".to_owned()), None)]);
 }
 
 /// Answers one TLS connection as `localhost`, whose certificate is of an authority that nobody knows.

@@ -117,7 +117,7 @@ impl Session<'_> {
         let asked_at = Instant::now();
         let request = login.show(host.client.get(realm.clone())).build();
         let request = request.map_err(|error| http::failure(&Method::GET, &realm, &error))?;
-        let response = http::send(&host.client, request, &host.counter).await?;
+        let response = host.send(request, true).await?;
         if !response.status().is_success() {
             return Err(host.refusal(&Method::GET, response, login).await.into_error());
         }

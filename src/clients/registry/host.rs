@@ -5,10 +5,12 @@
 use super::challenge::Challenge;
 use super::credentials::{Login, Logins};
 use super::error::{Refusal, RegistryError};
+use super::pace::{Heard, Pace, Shut};
+use super::patience::patience;
 use super::token::Tokens;
 use crate::clients::http::{self, Counter, HttpError, Transport};
 use jiff::Timestamp;
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -37,7 +39,7 @@ pub(super) struct Host {
     /// Whether a token for one repository may be good for another: so it is until the host says otherwise.
     pub(super) lends: AtomicBool,
     pub(super) logins: Logins,
-    busy_until: Mutex<Option<Instant>>,
+    pub(super) pace: Pace,
     clock: Mutex<Option<ServerClock>>,
 }
 
@@ -50,13 +52,13 @@ impl Host {
         Ok(Self {
             base,
             client: http::client(&transport)?,
+            pace: Pace::new(transport.requests_per_second.get()),
             transport,
             counter,
             challenge: Mutex::default(),
             tokens: Tokens::default(),
             lends: AtomicBool::new(true),
             logins: Logins::default(),
-            busy_until: Mutex::default(),
             clock: Mutex::default(),
         })
     }
@@ -65,16 +67,20 @@ impl Host {
         *held(&self.clock)
     }
 
-    /// Whether the host was asked to be left alone, and for how long still.
+    /// Whether the host is to be left alone, and for how long still.
     pub(super) fn busy(&self, request: impl FnOnce() -> String) -> Result<(), RegistryError> {
-        let wait = held(&self.busy_until).map(|until| until.saturating_duration_since(Instant::now()));
-        match wait.filter(|wait| !wait.is_zero()) {
-            Some(wait) => Err(RegistryError::Busy {
-                message: format!("{}: not sent, for the host asked to be left alone", request()),
-                retry_after: Some(wait),
-            }),
-            None => Ok(()),
+        self.pace.shut().map_or(Ok(()), |shut| Err(not_sent(&request(), shut)))
+    }
+
+    /// Sends a request in its turn. What is heard counts for this host, unless another was asked that it led us to.
+    pub(super) async fn send(&self, request: Request, counts: bool) -> Result<Response, RegistryError> {
+        let shown = || http::shown_request(request.method(), request.url());
+        let turn = self.pace.turn().await.map_err(|shut| not_sent(&shown(), shut))?;
+        let sent = http::send(&self.client, request, &self.counter).await;
+        if counts {
+            turn.end(heard(&sent));
         }
+        Ok(sent?)
     }
 
     /// Keeps what its clock says.
@@ -84,22 +90,40 @@ impl Host {
         }
     }
 
-    /// Reads a refusal; one that asks for patience closes the host for everybody.
+    /// Reads a refusal.
     pub(super) async fn refusal(&self, method: &Method, response: Response, login: &Login) -> Refusal {
-        // An HTTP date is held against the server's own clock, which ours need not agree with.
-        let now = http::date(response.headers()).unwrap_or(Timestamp::MAX);
         let (status, url) = (response.status(), response.url().clone());
-        let mut retry_after = http::retry_after(response.headers(), now);
-        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            retry_after = None;
-        }
-        if let Some(wait) = retry_after {
-            *held(&self.busy_until) = Some(Instant::now() + wait);
-        }
+        let retry_after = is_busy(status).then(|| patience(response.headers())).flatten();
         // The status says enough where the body cannot be read.
         let body = http::body(response, REFUSAL_BYTES_MAX, "error").await.unwrap_or_default();
         let (request, body) = (http::shown_request(method, &url), String::from_utf8_lossy(&body).into_owned());
         Refusal { request, status, body, login: login.shown.clone(), retry_after }
+    }
+}
+
+/// Whether a status says that the host has too much to do.
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// What an answer says of the host. A 500 is about one request; a gateway that finds no registry is about all.
+fn heard(sent: &Result<Response, HttpError>) -> Heard {
+    match sent {
+        Err(HttpError::Setting(_)) => Heard::Answer(None),
+        Err(error) => Heard::Nothing(error.to_string()),
+        Ok(response) => match response.status() {
+            status if is_busy(status) => Heard::Busy(patience(response.headers())),
+            status @ (StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => Heard::Nothing(status.to_string()),
+            _ => Heard::Answer(patience(response.headers())),
+        },
+    }
+}
+
+fn not_sent(request: &str, Shut { why, wait }: Shut) -> RegistryError {
+    RegistryError::Busy {
+        // Without the time that is left, so that a text that stays the same is logged once.
+        message: format!("{request}: not sent, for {why}"),
+        retry_after: Some(wait),
     }
 }
 

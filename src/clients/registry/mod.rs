@@ -12,6 +12,8 @@ mod facts;
 mod host;
 mod manifest;
 mod origin;
+mod pace;
+mod patience;
 mod retag;
 mod session;
 mod tags;
@@ -21,6 +23,7 @@ pub use copy::{Carriage, Copied};
 pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
 pub use host::ServerClock;
+pub use pace::HostState;
 pub use retag::Retagged;
 
 use self::host::Host;
@@ -137,6 +140,15 @@ impl Registry {
     #[must_use]
     pub fn clock(&self, host: &str) -> Option<ServerClock> {
         self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clock()
+    }
+
+    /// How every host that was asked is spoken to just now, by name.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostState> {
+        let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states: Vec<HostState> = hosts.iter().map(|(name, host)| host.pace.state(name)).collect();
+        states.sort_by(|a, b| a.host.cmp(&b.host));
+        states
     }
 
     fn host(&self, repository: &Repository) -> Result<(Arc<Host>, HostSettings), RegistryError> {

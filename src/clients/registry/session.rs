@@ -143,7 +143,7 @@ impl Session<'_> {
         for _ in 0..=REDIRECTS_MAX {
             let own = origin::same(&url, &host.base);
             let request = self.request(call, &url, login, if own { shown } else { &Shown::Nothing })?;
-            let response = http::send(&host.client, request, &host.counter).await?;
+            let response = host.send(request, own).await?;
             if own {
                 host.hear(&response);
             }

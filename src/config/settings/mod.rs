@@ -9,6 +9,7 @@ use super::require::Floor;
 use super::secrets::Secret;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 pub(crate) use read::read;
@@ -106,6 +107,8 @@ pub struct RegistrySettings {
     pub push: Option<Login>,
     /// Certificates of the authorities that are trusted besides the system's, as PEM.
     pub ca: Option<Secret>,
+    /// How many requests it gets in a second at the most; none leaves it to the client.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// A user of a registry.

@@ -15,6 +15,7 @@ use crate::config::wire::config::{
 };
 use crate::model::Repository;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Senders whose deliveries name no host.
 const NAMELESS: [&str; 2] = ["jfrog", "nexus"];
@@ -145,10 +146,20 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
             pull: form.pull.take().and_then(login),
             push: form.push.take().and_then(login),
             ca: form.ca.take(),
+            requests_per_second: requests_per_second(&form.requests_per_second, problems),
         };
         read.extend(glob.map(|glob| (glob, settings)));
     }
     Some(Registries(read))
+}
+
+fn requests_per_second(field: &Field<u32>, problems: &mut Problems) -> Option<NonZeroU32> {
+    let at = field.get()?;
+    let number = NonZeroU32::new(at.value);
+    if number.is_none() {
+        problems.add(&at.at, "expected one request in a second or more");
+    }
+    number
 }
 
 fn login(form: LoginForm) -> Option<Login> {

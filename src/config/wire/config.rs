@@ -135,6 +135,8 @@ form! {
         "push" push: LoginForm, Optional;
         /// Certificates of the authorities that are trusted besides the system's, as PEM.
         "ca" ca: Secret, Optional;
+        /// How many requests it gets in a second at the most. Default 50.
+        "requests_per_second" requests_per_second: u32, Optional;
     }
 }
 

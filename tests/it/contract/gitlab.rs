@@ -267,7 +267,10 @@ async fn requests_are_counted_by_host_and_status() {
         url: world.gitlab.face.url(),
         tokens: Arc::new(|_| Ok(SecretString::from("dev"))),
         transport: Transport { plain_http: true, ..Transport::default() },
-        counter: Arc::new(move |host, status| seen.lock().expect("a lock").push(format!("{host} {status}"))),
+        counter: Arc::new(move |url, status| {
+            let (host, status) = (url.host_str().expect("a host"), status.unwrap_or_default());
+            seen.lock().expect("a lock").push(format!("{host} {status}"));
+        }),
     })
     .expect("settings");
     gitlab.default_branch(PROJECT).await.expect("a branch");

@@ -4,6 +4,7 @@ use super::registry::{basic, cleared, client, repository, sandbox, tag};
 use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use reqwest::Url;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -235,6 +236,39 @@ async fn a_busy_host_is_left_alone() {
 }
 
 #[tokio::test]
+async fn an_allowance_that_is_used_up_is_waited_for() {
+    let (registry, repository, digest) = shop(Auth::None).await;
+    registry.face.faults.add(Rule::once(Fault::header("ratelimit-remaining", Some("0;w=21600"))));
+    let nobody = nobody();
+    assert_eq!(nobody.digest(&repository, &tag("1.0")).await, Ok(Some(digest)), "the answer itself is good");
+    let error = nobody.tags(&repository).await.expect_err("left alone");
+    assert!(matches!(error, RegistryError::Busy { retry_after: Some(_), .. }), "{error}");
+    assert_eq!(registry.face.requests().len(), 1, "whatever is asked of the host");
+}
+
+#[tokio::test]
+async fn a_dead_host_is_asked_seldom_until_it_answers() {
+    let (registry, repository, digest) = shop(Auth::None).await;
+    registry.face.faults.add(Rule::every(Fault::Drop(Moment::Before)));
+    let nobody = nobody();
+    let ask = async || nobody.digest(&repository, &tag("1.0")).await;
+    for _ in 0..3 {
+        assert!(matches!(ask().await, Err(RegistryError::Unreachable(_))));
+    }
+    let sent = registry.face.requests().len();
+    let error = ask().await.expect_err("left alone");
+    let RegistryError::Busy { retry_after: Some(wait), message } = error else { panic!("{error}") };
+    assert!(message.contains("not sent") && wait <= Duration::from_secs(2), "{message}: {wait:?}");
+    assert!(nobody.hosts().iter().all(|host| host.shut.is_some()));
+    registry.face.faults.clear();
+    tokio::time::sleep(wait).await;
+    let (first, second) = tokio::join!(ask(), ask());
+    assert_eq!((first, second), (Ok(Some(digest.clone())), Ok(Some(digest))), "one waits for the other's probe");
+    assert_eq!(registry.face.requests().len(), sent + 2);
+    assert!(nobody.hosts().iter().all(|host| host.shut.is_none()));
+}
+
+#[tokio::test]
 async fn every_request_is_counted() {
     let (registry, repository, digest) = shop(bearer()).await;
     let counted = Arc::new(AtomicU32::new(0));
@@ -242,8 +276,8 @@ async fn every_request_is_counted() {
     let transport = Transport { plain_http: true, ..Transport::default() };
     let settings =
         move |_: &str| HostSettings { transport: transport.clone(), pull: basic("bot", "hunter2"), push: None };
-    let counter = Arc::new(move |host: &str, _: u16| {
-        assert_eq!(host, "127.0.0.1");
+    let counter = Arc::new(move |url: &Url, _: Option<u16>| {
+        assert_eq!(url.host_str(), Some("127.0.0.1"));
         count.fetch_add(1, Ordering::Relaxed);
     });
     Registry::new(settings, counter).facts(&repository, &digest).await.expect("facts");

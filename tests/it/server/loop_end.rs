@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use tagrelay::daemon::handle::{Request, channel};
 use tagrelay::daemon::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, FileDiff, GateView, HistoryView, HoldView, PlanView,
-    PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
+    ArrivalView, BranchView, EnvironmentView, Explanation, FileDiff, GateView, HistoryView, HoldView, HostView,
+    PlanView, PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
 };
 use tagrelay::daemon::{Command, Handle, Refusal, Signal, Target};
 use tagrelay::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
@@ -248,6 +248,7 @@ pub(super) fn status() -> Status {
         parked: vec![evil("rollout 4")],
         error: Some(evil("404")),
     };
+    let hosts = vec![HostView { host: evil("reg.io"), n_requests: 7, at_once: 2, error: Some(evil("dead")) }];
     Status {
         now: time("2026-01-02T00:00:00Z"),
         journal: "j1".to_owned(),
@@ -256,6 +257,7 @@ pub(super) fn status() -> Status {
         policies: vec![policy],
         broken: vec![evil("broken.yaml:3: unknown key")],
         repositories: vec![repository],
+        hosts,
         branches: vec![branch],
         projects: vec![project],
     }

@@ -64,3 +64,25 @@ async fn a_tag_that_is_a_command_is_dropped() {
     assert!(log.iter().all(|commit| !commit.message.contains("rm -rf") && !commit.message.contains("forged")));
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_registry_is_tried_by_few_said_in_the_status_and_taken_up_again() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    story.world.registry.face.faults.add(Rule::every(Fault::Drop(Moment::Before)));
+    let left_alone = || async {
+        let hosts = story.handle().status().await.expect("a status").hosts;
+        hosts.into_iter().find_map(|view| Some((view.host, view.error?)))
+    };
+    story.until("the host is left alone", || async { left_alone().await.is_some() }).await;
+    let (host, why) = left_alone().await.expect("left alone");
+    assert_eq!(host, story.world.registry.host());
+    assert!(why.contains("does not answer"), "{why}");
+    let second = story.push("dev", 2);
+    story.world.registry.face.faults.clear();
+    story.until_at("prod", &second, "verified").await;
+    assert_eq!(left_alone().await, None);
+    story.stop().await;
+}

@@ -1,0 +1,119 @@
+//! The pace by the clock: what is sent when, after what was heard.
+
+use super::*;
+
+fn after(start: Instant, millis: u64) -> Instant {
+    start + Duration::from_millis(millis)
+}
+
+fn dead() -> Option<Heard> {
+    Some(Heard::Nothing("connection refused".to_owned()))
+}
+
+/// One request from beginning to end, at one moment.
+fn ask(state: &mut State, now: Instant, heard: Option<Heard>) {
+    let Entry::Go { probe, .. } = state.enter(now) else { panic!("not sent: {state:?}") };
+    state.ended(heard, now, probe, now);
+}
+
+#[test]
+fn requests_come_at_the_rate_after_one_burst() {
+    let start = Instant::now();
+    let mut state = State::new(10, start);
+    state.at_once = AT_ONCE_MAX;
+    let mut at = |millis| {
+        let now = after(start, millis);
+        let Entry::Go { at, probe } = state.enter(now) else { panic!("not sent: {state:?}") };
+        state.ended(Some(Heard::Answer(None)), now, probe, now);
+        (at - now).as_millis()
+    };
+    assert!((0..10).all(|_| at(0) == 0), "a second's worth at once");
+    assert_eq!([at(0), at(0), at(0)], [100, 200, 300]);
+    assert!((0..10).all(|_| at(10_000) == 0), "and after a rest");
+    assert_eq!(at(10_000), 100);
+    assert_eq!(at(10_050), 150);
+}
+
+#[test]
+fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
+    let start = Instant::now();
+    let mut state = State::new(1000, start);
+    assert!(matches!(state.enter(start), Entry::Go { .. }));
+    assert!(matches!(state.enter(start), Entry::Go { .. }));
+    assert_eq!(state.enter(start), Entry::Full, "two at first");
+    state.ended(Some(Heard::Answer(None)), start, false, start);
+    state.ended(Some(Heard::Answer(None)), start, false, start);
+    (0..500).for_each(|_| ask(&mut state, start, Some(Heard::Answer(None))));
+    assert!((state.at_once - AT_ONCE_MAX).abs() < f64::EPSILON);
+    let later = after(start, 1);
+    for _ in 0..2 {
+        state.enter(start);
+    }
+    for _ in 0..2 {
+        state.ended(Some(Heard::Busy(None)), start, false, later);
+    }
+    assert!((state.at_once - 8.0).abs() < f64::EPSILON, "two that were under way together are one lesson");
+    ask(&mut state, later, Some(Heard::Answer(None)));
+    ask(&mut state, later, dead());
+    assert!((state.at_once - 4.0).abs() < 0.1);
+}
+
+#[test]
+fn a_host_that_asks_for_patience_has_it() {
+    let start = Instant::now();
+    for heard in [Heard::Busy(Some(Duration::from_secs(30))), Heard::Answer(Some(Duration::from_secs(30)))] {
+        let mut state = State::new(10, start);
+        ask(&mut state, start, Some(heard));
+        ask_shut(&mut state, after(start, 1_000), 29);
+        assert!(matches!(state.enter(after(start, 30_000)), Entry::Go { .. }));
+    }
+}
+
+fn ask_shut(state: &mut State, now: Instant, seconds: u64) {
+    let Entry::Shut(Shut { wait, .. }) = state.enter(now) else { panic!("sent: {state:?}") };
+    assert_eq!(wait.as_secs(), seconds, "{state:?}");
+}
+
+#[test]
+fn a_dead_host_is_probed_ever_more_seldom_and_alone() {
+    let start = Instant::now();
+    let mut state = State::new(1000, start);
+    (0..FAILURES_MAX).for_each(|_| ask(&mut state, start, dead()));
+    ask_shut(&mut state, start, 2);
+    let mut now = start;
+    for pause in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+        ask_shut(&mut state, now, pause);
+        now += Duration::from_secs(pause);
+        let Entry::Go { probe: true, .. } = state.enter(now) else { panic!("no probe: {state:?}") };
+        assert_eq!(state.enter(now), Entry::Full, "one probe alone");
+        state.ended(dead(), start, false, now);
+        assert_eq!(state.enter(now), Entry::Full, "an older request that fails late says nothing new");
+        state.under_way += 1;
+        state.ended(dead(), now, true, now);
+    }
+    now += PAUSE_MAX;
+    ask(&mut state, now, None);
+    assert!(matches!(state.enter(now), Entry::Go { probe: true, .. }), "a probe given up is made again");
+    state.ended(Some(Heard::Answer(None)), now, true, now);
+    assert_eq!(state.circuit, Circuit::Closed);
+    ask(&mut state, now, dead());
+    assert!(matches!(state.enter(now), Entry::Go { probe: false, .. }), "one failure is none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_goes_on_in_turn_or_learns_why_not() {
+    let pace = Pace::new(1000);
+    let first = pace.turn().await.expect("a turn");
+    let second = pace.turn().await.expect("a turn");
+    let wait = async || tokio::time::timeout(Duration::from_secs(1), pace.turn()).await;
+    assert!(wait().await.is_err(), "both places are taken");
+    let (third, fourth, ()) = tokio::join!(wait(), wait(), async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        drop(first);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        second.end(Heard::Busy(Some(Duration::from_secs(60))));
+    });
+    drop(third.expect("in time").expect("a turn"));
+    assert!(fourth.expect("in time").is_err(), "the host asked to be left alone meanwhile");
+    assert!(pace.state("reg.io").shut.is_some_and(|why| why.contains("left alone")));
+}
