@@ -3,9 +3,10 @@
 use super::memory::{Known, Memory, Shelf, pinned_by_tag};
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Release, ReleaseId, Repository, Tag, Why};
+use crate::model::{Build, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 /// How many candidates a choice holds: the best may be refused or wait for a gate, and the next one goes on.
@@ -35,8 +36,8 @@ pub(super) fn reserved(memory: &Memory) -> BTreeMap<&Repository, HashSet<Tag>> {
 }
 
 /// What is known of the tags of one image, for one environment.
-struct Shown {
-    known: BTreeMap<Tag, select::Known>,
+struct Shown<'m> {
+    known: Cow<'m, BTreeMap<Tag, select::Known>>,
     reserved: HashSet<Tag>,
 }
 
@@ -56,9 +57,9 @@ fn with_request<R>(
     let mut shown = Vec::with_capacity(images.len());
     for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
-        let mut known = shelf.known.clone();
+        let mut known = Cow::Borrowed(&shelf.known);
         if let (Some(branch), Some(project)) = (&select.branch, &image.source) {
-            for entry in known.values_mut() {
+            for entry in known.to_mut().values_mut() {
                 let revision = entry.build.as_ref().and_then(select::revision);
                 entry.on_branch = match revision {
                     None if entry.facts_read => Some(false),
@@ -70,10 +71,10 @@ fn with_request<R>(
         let reserved = all_reserved.get(&image.repository).cloned().unwrap_or_default();
         shown.push(Shown { known, reserved });
     }
-    let nothing: &[Tag] = &[];
+    let nothing = TagList::default();
     let tags = images.iter().zip(&shown).map(|(image, shown)| {
         let listed = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_deref());
-        Tags { image, tags: listed.unwrap_or(nothing), known: &shown.known, reserved: &shown.reserved }
+        Tags { image, tags: listed.unwrap_or(&nothing), known: &shown.known, reserved: &shown.reserved }
     });
     let tags: Vec<Tags<'_>> = tags.collect();
     let known_releases = known_releases(known);
@@ -201,7 +202,9 @@ pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<R
             let lists = |select: &Select| !matches!(select.strategy, Strategy::Follow(_) | Strategy::Pinned);
             if environment.select.as_ref().is_some_and(lists) {
                 let images = policy.selected_images(environment);
-                images.iter().for_each(|image| need(&image.repository, &|need| need.tags = true));
+                let times = environment.select.as_ref().is_some_and(compares_times);
+                let add = |need: &mut super::poll::Need| (need.tags, need.times) = (true, need.times | times);
+                images.iter().for_each(|image| need(&image.repository, &add));
             }
             let pinned = pinned_by_tag(environment, &standing.ledger);
             for image in &environment.images {
@@ -214,6 +217,11 @@ pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<R
         }
     }
     needs
+}
+
+/// Whether a selection compares when something was pushed or first seen.
+pub(super) fn compares_times(select: &Select) -> bool {
+    matches!(select.strategy, Strategy::Newest(_)) || !select.min_age.get().is_zero()
 }
 
 /// The releases of a choice, or why there is none.

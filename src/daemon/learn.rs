@@ -1,11 +1,14 @@
 //! Readings that a choice lacks: builds under tags, and whether a revision is on a branch.
 
 use super::Daemon;
-use super::choose::Lack;
+use super::choose::{Lack, compares_times};
 use super::message::{Message, Observation};
+use crate::clients::registry::Told;
+use crate::journal::Extent;
 use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// How long a tag that could not be read is left alone.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
@@ -25,10 +28,9 @@ impl Daemon {
         if shelf.failed.get(&tag).is_some_and(|(until, _)| now < *until) || !shelf.learning.insert(tag.clone()) {
             return;
         }
-        let known =
-            shelf.followed.get(&tag).cloned().flatten().or_else(|| {
-                shelf.known.get(&tag).and_then(|known| known.build.as_ref()).map(|build| build.digest.clone())
-            });
+        let told = shelf.known.get(&tag).and_then(|known| known.build.as_ref());
+        let pushed = told.and_then(|build| build.facts.pushed);
+        let known = shelf.followed.get(&tag).cloned().flatten().or_else(|| told.map(|build| build.digest.clone()));
         let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
         let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
         let journal = self.journal.clone();
@@ -48,6 +50,7 @@ impl Daemon {
                         Ok(None) | Err(_) => registry.facts(&repository, &digest).await?,
                     },
                 };
+                let facts = BuildFacts { pushed: pushed.or(facts.pushed), ..facts };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
             };
             let result = read.await.map_err(|error: crate::clients::registry::RegistryError| error.to_string());
@@ -92,8 +95,7 @@ impl Daemon {
             }
         };
         let digest = build.as_ref().map(|build| build.digest.clone());
-        let sighted =
-            self.journal.sight(&repository, crate::journal::Extent::Tags, &[(tag.clone(), digest)], now).await;
+        let sighted = self.journal.sight(&repository, Extent::Tags, &[(tag.clone(), digest)], now).await;
         let sighting = match sighted {
             Ok(mut sighted) => sighted.remove(&tag),
             Err(error) => {
@@ -152,41 +154,31 @@ impl Daemon {
 
     /// Takes in what a registry said of a repository.
     pub(super) async fn observed(&mut self, repository: Repository, now: Timestamp, observation: Observation) {
-        if let Some(tags) = &observation.tags
-            && self.times_matter(&repository)
-        {
-            let listed: Vec<(Tag, Option<Digest>)> = tags.iter().map(|tag| (tag.clone(), None)).collect();
-            match self.journal.sight(&repository, crate::journal::Extent::List, &listed, now).await {
-                Ok(sighted) => {
-                    let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-                    shelf.seen = sighted.into_iter().map(|(tag, sighting)| (tag, sighting.first_seen)).collect();
-                }
-                Err(error) => tracing::error!(error = %error, "the tags of {repository} were not kept"),
-            }
-        }
+        let Observation { tags, told, followed } = observation;
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        let changed = shelf.read_at.is_none()
-            || shelf.error.is_some()
-            || observation.tags.is_some() && shelf.tags != observation.tags
-            || shelf.followed != observation.followed;
+        let listed = tags.is_some() && shelf.tags != tags;
+        let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || shelf.followed != followed;
         shelf.error = None;
         shelf.read_at = Some(now);
-        if !changed {
-            return;
-        }
-        if let Some(tags) = observation.tags {
-            let present: std::collections::HashSet<&Tag> = tags.iter().collect();
-            shelf.known.retain(|tag, _| present.contains(tag) || observation.followed.contains_key(tag));
+        shelf.sighted &= !listed;
+        if let Some(tags) = tags.filter(|_| listed) {
+            shelf.known.retain(|tag, _| tags.contains(tag.by_ref()) || followed.contains_key(tag));
             shelf.tags = Some(tags);
         }
-        for (tag, digest) in &observation.followed {
+        self.sight_list(&repository, now).await;
+        let told_more = !told.is_empty() && self.told(&repository, told).await;
+        if !changed && !told_more {
+            return;
+        }
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        for (tag, digest) in &followed {
             let known = shelf.known.get(tag).and_then(|known| known.build.as_ref()).map(|build| &build.digest);
             if known != digest.as_ref() {
                 shelf.known.remove(tag);
                 shelf.failed.remove(tag);
             }
         }
-        shelf.followed = observation.followed;
+        shelf.followed = followed;
         let builds = shelf.known.values().filter_map(|known| known.build.as_ref()).map(|build| &build.digest);
         let used: std::collections::HashSet<Digest> =
             builds.chain(shelf.followed.values().flatten()).cloned().collect();
@@ -194,13 +186,54 @@ impl Daemon {
         self.mark_users(&repository);
     }
 
-    /// Whether any environment that selects here compares times that only a sighting tells.
+    /// Keeps when the tags of a new list were first seen, where anything compares that.
+    async fn sight_list(&mut self, repository: &Repository, now: Timestamp) {
+        let Some(shelf) = self.memory.repositories.get(repository).filter(|shelf| !shelf.sighted) else { return };
+        let Some(tags) = shelf.tags.clone().filter(|_| self.times_matter(repository)) else { return };
+        let tags: Vec<(Tag, Option<Digest>)> = tags.iter().map(|tag| (tag.to_tag(), None)).collect();
+        match self.journal.sight(repository, Extent::List, &tags, now).await {
+            Ok(_) => self.memory.repositories.entry(repository.clone()).or_default().sighted = true,
+            Err(error) => tracing::error!(error = %error, "the tags of {repository} were not kept"),
+        }
+    }
+
+    /// Takes in what a list told of its tags; whether any of it is new. Where no time is compared, only what is known of
+    /// other builds matters: a tag is asked for its digest when it is a candidate.
+    async fn told(&mut self, repository: &Repository, told: Vec<Told>) -> bool {
+        let times = self.times_matter(repository);
+        let seen = match times {
+            true => self.journal.sightings(repository).await.unwrap_or_default(),
+            false => BTreeMap::new(),
+        };
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        let mut news = false;
+        for Told { tag, digest, pushed } in told {
+            let known = shelf.known.get(&tag);
+            let build = known.and_then(|known| known.build.as_ref());
+            let same = build.is_some_and(|build| build.digest == digest && build.facts.pushed == pushed);
+            if same || (known.is_none() && !times) {
+                continue;
+            }
+            news = true;
+            shelf.failed.remove(&tag);
+            if !times {
+                shelf.known.remove(&tag);
+                continue;
+            }
+            let seen = seen.get(&tag).map(|sighting| sighting.first_seen);
+            let facts = BuildFacts { pushed, seen, ..BuildFacts::default() };
+            let build = Some(Build { tag: tag.clone(), digest, facts });
+            shelf.known.insert(tag, select::Known { build, ..select::Known::default() });
+        }
+        news
+    }
+
+    /// Whether any environment that selects here compares times that only a sighting or the registry tells.
     fn times_matter(&self, repository: &Repository) -> bool {
-        use crate::model::policy::Strategy;
         let users =
             self.memory.policies.values().filter(|known| known.policy.repositories().any(|used| used == repository));
         let mut selects = users.flat_map(|known| &known.policy.environments).filter_map(|e| e.select.as_ref());
-        selects.any(|select| matches!(select.strategy, Strategy::Newest(_)) || !select.min_age.get().is_zero())
+        selects.any(compares_times)
     }
 
     /// Marks the policies that use a repository.

@@ -4,7 +4,7 @@ use super::message::HoldFile;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
     Build, BuildFacts, CommitId, Digest, Environment, EnvironmentName, ImageName, Ledger, PinForm, PinReading, Policy,
-    PolicyName, Release, ReleaseId, Repository, Scope, Tag, Why,
+    PolicyName, Release, ReleaseId, Repository, Scope, Tag, TagList, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -108,15 +108,15 @@ impl Standing {
 #[derive(Default)]
 pub(super) struct Shelf {
     /// Its tags.
-    pub(super) tags: Option<Arc<[Tag]>>,
+    pub(super) tags: Option<Arc<TagList>>,
     /// The digests under followed tags.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
     /// What is known of tags and their builds.
     pub(super) known: BTreeMap<Tag, select::Known>,
     /// What is known of digests.
     pub(super) facts: BTreeMap<Digest, BuildFacts>,
-    /// When each tag was first seen.
-    pub(super) seen: BTreeMap<Tag, Timestamp>,
+    /// Whether the journal knows that these tags were seen.
+    pub(super) sighted: bool,
     /// Tags that are being read.
     pub(super) learning: BTreeSet<Tag>,
     /// Tags that could not be read, and when they may be tried again.

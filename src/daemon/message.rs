@@ -1,10 +1,11 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
 use super::handle::{Reply, Request, Target};
+use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{
-    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, Why,
+    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -35,8 +36,10 @@ pub(super) enum Message {
 /// What a registry said of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observation {
-    /// Its tags, where anything selects among them.
-    pub(super) tags: Option<Arc<[Tag]>>,
+    /// Its tags, where anything selects among them; shared with the reading before where nothing changed.
+    pub(super) tags: Option<Arc<TagList>>,
+    /// What it told of tags when it listed them; empty where the list is that of the reading before.
+    pub(super) told: Vec<Told>,
     /// The digests under the tags that are followed or retagged.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
 }

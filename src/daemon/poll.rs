@@ -2,9 +2,9 @@
 
 use super::clock::Clock;
 use super::message::{Message, Observation};
-use crate::clients::registry::{Registry, RegistryError};
+use crate::clients::registry::{Listing, Mark, Registry, RegistryError, Told};
 use crate::model::schedule::Poll;
-use crate::model::{Repository, Tag};
+use crate::model::{Repository, Tag, TagList};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ const WOKEN_MIN: Duration = Duration::from_millis(250);
 pub(super) struct Need {
     /// Whether anything selects among its tags.
     pub(super) tags: bool,
+    /// Whether anything compares when they were pushed.
+    pub(super) times: bool,
     /// The tags that are followed or retagged there.
     pub(super) followed: BTreeSet<Tag>,
     /// How old a reading may be: the shortest counts.
@@ -51,6 +53,14 @@ impl Need {
     }
 }
 
+/// The list of tags as it was last read.
+struct Listed {
+    tags: Arc<TagList>,
+    mark: Mark,
+    /// Whether push times were asked for.
+    times: bool,
+}
+
 /// Polls one repository.
 pub(super) struct Poller {
     pub(super) repository: Repository,
@@ -65,20 +75,21 @@ pub(super) struct Poller {
 impl Poller {
     /// Polls until nobody needs the repository any more.
     pub(super) async fn run(self, mut need: watch::Receiver<Need>) {
-        let (mut failures, mut last) = (0_u32, None);
+        let (mut failures, mut last): (u32, Option<Observation>) = (0, None);
+        let mut listed: Option<Listed> = None;
         loop {
             let wanted = need.borrow_and_update().clone();
             let at = self.clock.now();
             let begun = tokio::time::Instant::now();
             let result = tokio::select! {
-                result = self.observe(&wanted) => result,
+                result = self.observe(&wanted, &mut listed) => result,
                 // A reading changes nothing outside: the next start makes it again.
                 () = self.stop.cancelled() => return,
             };
             let polled = match &result {
                 Ok(now) if last.as_ref() == Some(now) => Polled::Unchanged,
                 Ok(now) => {
-                    last = Some(now.clone());
+                    last = Some(Observation { told: Vec::new(), ..now.clone() });
                     Polled::Changed
                 }
                 Err(_) => Polled::Failed,
@@ -131,16 +142,29 @@ impl Poller {
         }
     }
 
-    async fn observe(&self, need: &Need) -> Result<Observation, RegistryError> {
-        let tags = match need.tags {
-            true => Some(self.registry.tags(&self.repository).await?.into()),
-            false => None,
-        };
+    /// Reads what is needed. The list comes last: what it tells comes once, and no failure may lose it.
+    async fn observe(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Observation, RegistryError> {
         let mut followed = BTreeMap::new();
         for tag in &need.followed {
             followed.insert(tag.clone(), self.registry.digest(&self.repository, tag).await?);
         }
-        Ok(Observation { tags, followed })
+        let told = if need.tags { self.list(need, listed).await? } else { Vec::new() };
+        let tags = listed.as_ref().filter(|_| need.tags).map(|listed| Arc::clone(&listed.tags));
+        Ok(Observation { tags, told, followed })
+    }
+
+    /// Reads the list, unless it is as it was; what it tells of its tags.
+    async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, RegistryError> {
+        let last = listed.as_ref().filter(|listed| listed.times || !need.times).map(|listed| &listed.mark);
+        let Some(Listing { tags, told, mark }) = self.registry.list(&self.repository, need.times, last).await? else {
+            return Ok(Vec::new());
+        };
+        let tags = match listed.take() {
+            Some(listed) if *listed.tags == tags => listed.tags,
+            Some(_) | None => Arc::new(tags),
+        };
+        *listed = Some(Listed { tags, mark, times: need.times });
+        Ok(told)
     }
 }
 

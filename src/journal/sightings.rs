@@ -152,7 +152,7 @@ impl<'a> News<'a> {
             let add = "INSERT INTO sightings (repository, tag, first_seen_ms, at_first_reading) ";
             let mut add = QueryBuilder::<Sqlite>::new(add);
             add.push_values(tags, |mut row, tag| {
-                let at_first_reading = self.known.get(tag).is_some_and(|sighting| sighting.at_first_reading);
+                let at_first_reading = self.known.get::<Tag>(tag).is_some_and(|sighting| sighting.at_first_reading);
                 row.push_bind(&repository).push_bind(tag.as_str()).push_bind(now).push_bind(at_first_reading);
             });
             add.build().execute(&mut *on).await?;

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod reference;
 pub mod release;
 pub mod schedule;
+pub mod tags;
 pub mod text;
 pub mod why;
 
@@ -25,6 +26,7 @@ pub use observation::{Build, BuildFacts, Platform};
 pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
 pub use place::{HelmKeys, PinForm, Place, Target};
 pub use policy::{Environment, Image, Policy};
-pub use reference::{Digest, Digesting, Repository, Tag};
+pub use reference::{Digest, Digesting, Repository, Tag, TagRef};
 pub use release::{Release, ReleaseId};
+pub use tags::TagList;
 pub use why::Why;

@@ -2,6 +2,7 @@
 //!
 //! Grammar: OCI distribution-spec 1.1, "Pulling manifests" (`<name>`, `<reference>`), and the descriptor's `digest`.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 /// The longest tag that a registry takes (OCI distribution-spec 1.1; ECR's API says 300, its registry keeps to 128).
@@ -105,20 +106,65 @@ impl Tag {
     /// # Errors
     /// When the text is not `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
-        let bytes = text.as_bytes();
-        let first = bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        let rest = bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b));
-        if first && rest && bytes.len() <= TAG_BYTES_MAX {
-            Ok(Self(text.into()))
-        } else {
-            Err(ReferenceError::Tag(super::text::shown(text)))
-        }
+        let tag = TagRef::parse(text).ok_or_else(|| ReferenceError::Tag(super::text::shown(text)))?;
+        Ok(tag.to_tag())
     }
 
     /// The tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The tag, borrowed.
+    #[must_use]
+    pub fn by_ref(&self) -> TagRef<'_> {
+        TagRef(&self.0)
+    }
+}
+
+/// So that a map by tags can be asked with a [`TagRef`]'s text.
+impl Borrow<str> for Tag {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A tag that somebody else keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagRef<'t>(&'t str);
+
+impl<'t> TagRef<'t> {
+    /// Parses a tag; none where the text is not `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+    #[must_use]
+    pub fn parse(text: &'t str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let first = bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let rest = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        (first && rest && bytes.len() <= TAG_BYTES_MAX).then_some(Self(text))
+    }
+
+    /// A tag out of a list in which it was parsed.
+    pub(super) fn listed(text: &'t str) -> Self {
+        Self(text)
+    }
+
+    /// The tag as text.
+    #[must_use]
+    pub fn as_str(self) -> &'t str {
+        self.0
+    }
+
+    /// The tag on its own.
+    #[must_use]
+    pub fn to_tag(self) -> Tag {
+        Tag(self.0.into())
+    }
+}
+
+impl fmt::Display for TagRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
 }
 

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use tagrelay::model::policy::{Extreme, Image, Newest, Pattern, Select, Strategy, Together};
-use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform, Repository, Span, Tag};
+use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform, Repository, Span, Tag, TagList};
 use tagrelay::relay::select::range::Range;
 use tagrelay::relay::select::version::Version;
 use tagrelay::relay::select::{Known, Need, Request, Tags, check, choose, compared, filter, newer};
@@ -144,7 +144,7 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
         platforms: Vec::new(),
         source: None,
     };
-    let tags: Vec<Tag> = builds.iter().map(|build| build.tag.clone()).collect();
+    let tags: TagList = builds.iter().map(|build| &build.tag).collect();
     let (mut known, none) = (BTreeMap::new(), HashSet::new());
     loop {
         let tags = [Tags { image: &image, tags: &tags, known: &known, reserved: &none }];
@@ -234,7 +234,7 @@ fn filters() {
         let mut select = select(Strategy::Alphabetical(Extreme::Largest));
         select.ignore = texts(&vector["input"]["exclusionList"]).into_iter().filter_map(pattern).collect();
         let tag = |text: &&str| Tag::parse(text).expect("tag");
-        let kept = |text: &&str| filter::by_name(&select, &HashSet::new(), &tag(text)).is_ok();
+        let kept = |text: &&str| filter::by_name(&select, &HashSet::new(), tag(text).by_ref()).is_ok();
         let tags: Vec<&str> = texts(&vector["input"]["tags"]).into_iter().filter(kept).collect();
         (serde_json::json!(tags), vector["expect"]["tags"].clone())
     });

@@ -7,7 +7,8 @@ use crate::model::event::{Event, Order};
 use crate::model::ledger::Vote;
 use crate::model::policy::{Ballot, Environment, Policy, Select, Strategy};
 use crate::model::{
-    Build, BuildFacts, Digest, Entry, Image, Ledger, Outcome, Pin, PinForm, Release, Scope, Sequence, Span, Tag, Why,
+    Build, BuildFacts, Digest, Entry, Image, Ledger, Outcome, Pin, PinForm, Release, Scope, Sequence, Span, Tag,
+    TagList, Why,
 };
 use crate::relay::facts::{Facts, From};
 use crate::relay::gate::{self, Standing};
@@ -58,9 +59,10 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
     let images = policy.selected_images(environment);
     let known: Vec<(BTreeMap<Tag, Known>, HashSet<Tag>)> =
         images.iter().map(|image| (known(image, case), reserved(policies, image))).collect();
-    let images = images.iter().zip(&known);
+    let lists: Vec<TagList> = images.iter().map(|image| tags_of(image, case).iter().collect()).collect();
+    let images = images.iter().zip(&lists).zip(&known);
     let images: Vec<Tags<'_>> =
-        images.map(|(image, (known, reserved))| Tags { image, tags: tags_of(image, case), known, reserved }).collect();
+        images.map(|((image, tags), (known, reserved))| Tags { image, tags, known, reserved }).collect();
     let request = Request {
         select: &select,
         images: &images,

@@ -25,6 +25,7 @@ pub use error::RegistryError;
 pub use host::ServerClock;
 pub use pace::HostState;
 pub use retag::Retagged;
+pub use tags::{Listing, Mark, Told};
 
 use self::host::Host;
 use self::session::{Access, Session};
@@ -63,13 +64,19 @@ impl Registry {
         Self(Arc::new(Shared { settings: Box::new(settings), counter, hosts: Mutex::default() }))
     }
 
-    /// All tags of a repository, sorted by name. Names that no tag can have are left out.
+    /// What a repository holds; none where that is as it was at `last`. Names that no tag can have are left out. Where
+    /// `times` are wanted, more requests may be made for them.
     ///
     /// # Errors
     /// As [`RegistryError`] says; a repository that does not exist is `Absent`.
-    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+    pub async fn list(
+        &self,
+        repository: &Repository,
+        times: bool,
+        last: Option<&Mark>,
+    ) -> Result<Option<Listing>, RegistryError> {
         let (host, settings) = self.host(repository)?;
-        tags::list(&session(&host, &settings.pull, repository, Access::Pull)).await
+        tags::list(&session(&host, &settings.pull, repository, Access::Pull), times, last).await
     }
 
     /// The digest that a tag names: the index, where there is one. None where there is no such tag or repository.

@@ -1,44 +1,116 @@
 //! The tags of a repository, page after page.
 //!
-//! The order that a registry gives means nothing (distribution-spec 1.1), so they come sorted by name.
+//! The order that a registry gives means nothing (distribution-spec 1.1), so they come sorted by name. A list that is
+//! as it was is recognised by its bytes, before it is parsed.
 
 use super::error::{RegistryError, nonsense};
 use super::origin;
-use super::session::{Call, Session};
+use super::session::{Answer, Call, Session, Special};
 use crate::clients::http;
-use crate::model::Tag;
-use reqwest::header::{HeaderMap, LINK};
-use reqwest::{Method, Url};
+use crate::model::{Digest, Digesting, Tag, TagList};
+use jiff::Timestamp;
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
+use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 /// How many tags are asked for at once: ECR refuses more, and others give fewer as they please.
 const PAGE_TAGS: &str = "1000";
 /// The largest page: one answer with every tag of a registry that knows no pages (GAR) has some ten megabytes.
 const PAGE_BYTES_MAX: usize = 64 << 20;
-/// How many pages are read: at Quay's fifty tags a page this is still fifty thousand tags.
-const PAGES_MAX: usize = 1000;
-/// How many tags a repository may have; more is a repository that nobody cleans, and tens of megabytes here.
-const TAGS_MAX: usize = 500_000;
+/// The longest list, all its pages together.
+const LIST_BYTES_MAX: usize = 128 << 20;
+/// How many pages are read: at Quay's fifty tags a page this is still half a million tags.
+const PAGES_MAX: usize = 10_000;
 
-#[derive(Deserialize)]
-struct Page {
-    name: Option<serde::de::IgnoredAny>,
-    #[serde(default, deserialize_with = "present")]
-    tags: Option<Vec<String>>,
+/// What a registry lists of a repository.
+#[derive(Debug)]
+pub struct Listing {
+    /// The tags.
+    pub tags: TagList,
+    /// What the registry tells of tags beside their names; many tell nothing.
+    pub told: Vec<Told>,
+    /// By which the same list is recognised.
+    pub mark: Mark,
 }
 
+/// What a registry tells of a tag when it lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The tag.
+    pub tag: Tag,
+    /// What it names.
+    pub digest: Digest,
+    /// When that was pushed.
+    pub pushed: Option<Timestamp>,
+}
+
+/// What a list looked like on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    bytes: Digest,
+    /// What the registry itself calls this state of the list; only for a list of one page.
+    etag: Option<HeaderValue>,
+}
+
+impl Mark {
+    /// The mark of these pages.
+    pub(super) fn of(pages: &[Vec<u8>], etag: Option<HeaderValue>) -> Self {
+        let mut bytes = Digesting::default();
+        pages.iter().for_each(|page| bytes.update(page));
+        Self { bytes: bytes.finish(), etag }
+    }
+
+    /// Whether the list is as it was.
+    pub(super) fn is_as(&self, last: Option<&Self>) -> bool {
+        last.is_some_and(|last| last.bytes == self.bytes)
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<'p> {
+    name: Option<serde::de::IgnoredAny>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    tags: Option<Vec<Name<'p>>>,
+}
+
+/// A name, in the bytes of the page where it can be.
+#[derive(Deserialize)]
+struct Name<'p>(#[serde(borrow)] Cow<'p, str>);
+
 /// `tags: null` is an empty list; no `tags` at all is none.
-fn present<'de, D: serde::Deserializer<'de>>(tags: D) -> Result<Option<Vec<String>>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>>(tags: D) -> Result<Option<Vec<Name<'de>>>, D::Error> {
     Ok(Some(Option::deserialize(tags)?.unwrap_or_default()))
 }
 
-/// Reads all tags.
-pub(super) async fn list(session: &Session<'_>) -> Result<Vec<Tag>, RegistryError> {
-    let mut url = session.url("tags/list");
-    url.query_pairs_mut().append_pair("n", PAGE_TAGS);
-    let first = url.clone();
-    let (mut tags, mut seen, mut dropped) = (Vec::new(), HashSet::new(), 0_usize);
+/// What Google's registries list beside the names: the tags and the push time of each manifest.
+#[derive(Deserialize)]
+struct Manifests {
+    #[serde(default)]
+    manifest: BTreeMap<String, Uploaded>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Uploaded {
+    #[serde(default)]
+    tag: Vec<String>,
+    time_uploaded_ms: Option<String>,
+}
+
+/// Reads all tags, and what is told of them where `times` are wanted; none where the list is as it was at `last`.
+pub(super) async fn list(
+    session: &Session<'_>,
+    times: bool,
+    last: Option<&Mark>,
+) -> Result<Option<Listing>, RegistryError> {
+    let mut first = session.url("tags/list");
+    first.query_pairs_mut().append_pair("n", PAGE_TAGS);
+    let mut known = Special::default();
+    known.headers.extend(last.and_then(|last| Some((IF_NONE_MATCH, last.etag.clone()?))));
+    let (mut url, mut special) = (first.clone(), Some(&known));
+    let (mut pages, mut seen, mut n_bytes, mut etag) = (Vec::new(), HashSet::new(), 0, None);
     loop {
         if seen.len() >= PAGES_MAX {
             return Err(nonsense(&first, &format!("its list of tags has more than {PAGES_MAX} pages")));
@@ -46,39 +118,64 @@ pub(super) async fn list(session: &Session<'_>) -> Result<Vec<Tag>, RegistryErro
         if !seen.insert(url.clone()) {
             return Err(nonsense(&first, "its list of tags goes round in a circle"));
         }
-        let call =
-            Call { method: Method::GET, url: url.clone(), accept: "application/json", content: None, special: None };
-        let response = session.ask(&call).await?.accepted()?;
+        let call = Call { method: Method::GET, url: url.clone(), accept: "application/json", content: None, special };
+        let response = match session.ask(&call).await? {
+            Answer::Yes(response) => response,
+            Answer::No(refusal) if refusal.status == StatusCode::NOT_MODIFIED && special.is_some() => return Ok(None),
+            Answer::No(refusal) => return Err(refusal.into_error()),
+        };
         let next = next_page(response.headers(), &url)?;
-        for name in names(&http::body(response, PAGE_BYTES_MAX, "page of tags").await?, &url)? {
-            match Tag::parse(&name) {
-                Ok(tag) => tags.push(tag),
-                Err(_) => dropped += 1,
-            }
+        etag = (seen.len() == 1 && next.is_none()).then(|| response.headers().get(ETAG).cloned()).flatten().or(etag);
+        let page = http::body(response, PAGE_BYTES_MAX, "page of tags").await?;
+        n_bytes += page.len();
+        if n_bytes > LIST_BYTES_MAX {
+            let megabytes = LIST_BYTES_MAX >> 20;
+            return Err(nonsense(&first, &format!("its list of tags has more than {megabytes} MB; remove old ones")));
         }
-        if tags.len() > TAGS_MAX {
-            return Err(nonsense(&first, &format!("it has more than {TAGS_MAX} tags; remove old ones")));
-        }
-        match next {
-            Some(next) => url = next,
+        pages.push(page);
+        (url, special) = match next {
+            Some(next) => (next, None),
             None => break,
-        }
+        };
     }
+    let mark = Mark::of(&pages, etag);
+    if mark.is_as(last) {
+        return Ok(None);
+    }
+    let (tags, dropped) = parse(&pages, &first)?;
     if dropped > 0 {
         tracing::warn!(repository = %session.repository, dropped, "the registry lists names that no tag can have");
     }
-    tags.sort_unstable();
-    tags.dedup();
-    Ok(tags)
+    let told = if times { pages.iter().flat_map(|page| told(page)).collect() } else { Vec::new() };
+    Ok(Some(Listing { tags, told, mark }))
 }
 
-fn names(page: &[u8], url: &Url) -> Result<Vec<String>, RegistryError> {
-    let page: Page = serde_json::from_slice(page).map_err(|_| nonsense(url, "the answer is no list of tags"))?;
-    match page {
-        Page { tags: Some(tags), .. } => Ok(tags),
-        Page { name: Some(_), tags: None } => Ok(Vec::new()),
-        Page { name: None, tags: None } => Err(nonsense(url, "the answer is no list of tags")),
+/// The tags of all pages, and how many names no tag can have.
+fn parse(pages: &[Vec<u8>], url: &Url) -> Result<(TagList, usize), RegistryError> {
+    let mut names = Vec::new();
+    for page in pages {
+        let page: Page<'_> =
+            serde_json::from_slice(page).map_err(|_| nonsense(url, "the answer is no list of tags"))?;
+        match page {
+            Page { tags: Some(tags), .. } => names.extend(tags),
+            Page { name: Some(_), tags: None } => {}
+            Page { name: None, tags: None } => return Err(nonsense(url, "the answer is no list of tags")),
+        }
     }
+    Ok(TagList::of(names.iter().map(|Name(name)| &**name)))
+}
+
+/// What a page tells of its tags; nothing on most registries.
+fn told(page: &[u8]) -> Vec<Told> {
+    let Ok(Manifests { manifest }) = serde_json::from_slice(page) else { return Vec::new() };
+    let mut told = Vec::new();
+    for (digest, Uploaded { tag, time_uploaded_ms }) in manifest {
+        let Ok(digest) = Digest::parse(&digest) else { continue };
+        let pushed = time_uploaded_ms.and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
+        let tags = tag.iter().filter_map(|tag| Tag::parse(tag).ok());
+        told.extend(tags.map(|tag| Told { tag, digest: digest.clone(), pushed }));
+    }
+    told
 }
 
 /// The next page: the `Link` with `rel="next"` (RFC 8288), relative or absolute, on this same host.
@@ -110,7 +207,21 @@ fn is_next(parameters: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
+    use crate::model::TagRef;
+
+    #[test]
+    fn googles_lists_tell_digests_and_push_times() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let page = format!(
+            r#"{{"child":[],"name":"p/shop","tags":["1.0","x"],"manifest":{{"{digest}":{{"imageSizeBytes":"1",
+            "mediaType":"m","tag":["1.0","x"],"timeCreatedMs":"0","timeUploadedMs":"1700000000123"}},"odd":{{"tag":["y"]}}}}}}"#
+        );
+        let pushed = Timestamp::from_millisecond(1_700_000_000_123).ok();
+        let of =
+            |tag| Told { tag: Tag::parse(tag).expect("a tag"), digest: Digest::parse(&digest).expect("one"), pushed };
+        assert_eq!(told(page.as_bytes()), [of("1.0"), of("x")]);
+        assert_eq!(told(br#"{"name":"shop","tags":["1.0"]}"#), []);
+    }
 
     #[test]
     fn next_pages() {
@@ -139,8 +250,8 @@ mod tests {
     fn pages() {
         let url = Url::parse("https://reg.io/v2/a/tags/list").expect("a URL");
         let check = |page: &str, expected: Option<&[&str]>| {
-            let names = names(page.as_bytes(), &url).ok();
-            let names = names.as_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+            let list = parse(&[page.as_bytes().to_vec()], &url).ok().map(|(list, _)| list);
+            let names = list.as_ref().map(|list| list.iter().map(TagRef::as_str).collect::<Vec<_>>());
             assert_eq!(names.as_deref(), expected, "{page}");
         };
         check(r#"{"name":"a","tags":["1","2"]}"#, Some(&["1", "2"]));

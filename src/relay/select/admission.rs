@@ -5,7 +5,7 @@
 
 use super::{Known, Need, Request, Tags};
 use crate::model::policy::Select;
-use crate::model::{Build, Tag, Why, text};
+use crate::model::{Build, TagRef, Why, text};
 use jiff::Timestamp;
 
 /// What became of a tag.
@@ -23,20 +23,20 @@ pub(super) enum Admission<'a> {
 pub(super) fn judge<'a>(
     request: &Request<'a>,
     tags: &Tags<'a>,
-    tag: &Tag,
+    tag: TagRef<'_>,
     facts_wanted: bool,
     may_move: bool,
 ) -> Admission<'a> {
     let facts_wanted = facts_wanted || needs_facts(request, tags);
     let first = if facts_wanted { Need::Facts } else { Need::Digest };
-    let Some(known) = tags.known.get(tag) else { return Admission::Missing(first) };
+    let Some(known) = tags.known.get(tag.as_str()) else { return Admission::Missing(first) };
     let Some(build) = &known.build else {
         let detail = format!("`{}` has no image under tag {tag}", tags.image.name);
         return Admission::Failed(Why::SetIncomplete { detail });
     };
     if let Some(was) = known.was.as_ref().filter(|was| !may_move && **was != build.digest) {
         let (image, now) = (tags.image.name.clone(), build.digest.clone());
-        return Admission::Failed(Why::TagMoved { image, tag: tag.clone(), was: was.clone(), now });
+        return Admission::Failed(Why::TagMoved { image, tag: tag.to_tag(), was: was.clone(), now });
     }
     if let Some(until) = too_young_until(request.select, build, request.now) {
         return Admission::Failed(Why::TooYoung { until });

@@ -6,7 +6,7 @@ use super::filter::{self, Dropped};
 use super::order::{Order, Unranked};
 use super::{Chosen, Request, Tags, choose};
 use crate::model::policy::{Strategy, Together};
-use crate::model::{ImageName, Tag, Why};
+use crate::model::{ImageName, Tag, TagRef, Why};
 use std::fmt;
 
 /// What became of a tag.
@@ -46,7 +46,7 @@ impl fmt::Display for Fate {
 }
 
 /// Every tag of every image with its fate, in the order of the lists.
-pub fn explain<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a ImageName, &'a Tag, Fate)> {
+pub fn explain<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a ImageName, TagRef<'a>, Fate)> {
     let chosen = choose(request);
     let mut order = Order::of(request.select).ok().flatten();
     let request = *request;
@@ -57,13 +57,14 @@ pub fn explain<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a ImageName
         .map(move |(tags, tag)| (&tags.image.name, tag, fate(&request, order.as_mut(), &chosen, tags, tag)))
 }
 
-fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags: &Tags<'_>, tag: &Tag) -> Fate {
+fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags: &Tags<'_>, tag: TagRef<'_>) -> Fate {
     let image = &tags.image.name;
     let shared = request.together == Together::SameTag;
-    let is = |(of, other, _): &&(ImageName, Tag, Why)| (shared || of == image) && other == tag;
-    let place = chosen.releases.iter().position(|r| r.builds().get(image).is_some_and(|build| build.tag == *tag));
+    let is = |(of, other, _): &&(ImageName, Tag, Why)| (shared || of == image) && other.by_ref() == tag;
+    let place =
+        chosen.releases.iter().position(|r| r.builds().get(image).is_some_and(|build| build.tag.by_ref() == tag));
     if let Strategy::Follow(followed) = &request.select.strategy
-        && followed != tag
+        && followed.by_ref() != tag
     {
         return Fate::NotFollowed;
     }
@@ -71,7 +72,7 @@ fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags:
         if let Err(dropped) = filter::by_name(request.select, tags.reserved, tag) {
             return Fate::Dropped(dropped);
         }
-        if let Err(unranked) = order.key(tag, tags.known.get(tag)) {
+        if let Err(unranked) = order.key(tag, tags.known.get(tag.as_str())) {
             return Fate::Unranked(unranked);
         }
     }
@@ -80,7 +81,7 @@ fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags:
         Some(place) => Fate::Candidate(place),
         None => match chosen.passed_over.iter().find(is) {
             Some((_, _, why)) => Fate::PassedOver(why.clone()),
-            None if chosen.wanted.iter().any(|want| want.image == *image && want.tag == *tag) => Fate::Unread,
+            None if chosen.wanted.iter().any(|want| want.image == *image && want.tag.by_ref() == tag) => Fate::Unread,
             None => Fate::Behind,
         },
     }

@@ -3,7 +3,7 @@
 //! What needs a fact of the build (labels, platforms, branch, age) is judged in `admission`.
 
 use crate::model::policy::Select;
-use crate::model::{Tag, text};
+use crate::model::{Tag, TagRef, text};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -41,12 +41,12 @@ impl fmt::Display for Dropped {
 ///
 /// # Errors
 /// The reason why not.
-pub fn by_name(select: &Select, reserved: &HashSet<Tag>, tag: &Tag) -> Result<(), Dropped> {
+pub fn by_name(select: &Select, reserved: &HashSet<Tag>, tag: TagRef<'_>) -> Result<(), Dropped> {
     if is_attachment(tag.as_str()) {
         Err(Dropped::Attachment)
     } else if tag.as_str().starts_with(KEEP_PREFIX) {
         Err(Dropped::Ours)
-    } else if reserved.contains(tag) {
+    } else if reserved.contains(tag.as_str()) {
         Err(Dropped::Reserved)
     } else {
         by_patterns(select, tag.as_str())

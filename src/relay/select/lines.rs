@@ -53,12 +53,12 @@ pub fn pick<'l>(select: &Select, lines: impl IntoIterator<Item = &'l str>) -> Re
         if order.is_by_time() && time.is_none() {
             return Err(LineError::Time { line: at });
         }
-        if filter::by_name(select, &none_reserved, &tag).is_err() {
+        if filter::by_name(select, &none_reserved, tag.by_ref()).is_err() {
             continue;
         }
         let key = match order.is_by_time() {
             true => Key::Age(Age::Read(time, None)),
-            false => match order.key(&tag, None) {
+            false => match order.key(tag.by_ref(), None) {
                 Ok(key) => key.into_owned(),
                 Err(_) => continue,
             },

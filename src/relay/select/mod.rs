@@ -33,7 +33,7 @@ pub use order::{Unranked, compared};
 pub use set::is_same_revision;
 
 use crate::model::policy::{Image, Select, Strategy, Together};
-use crate::model::{Build, Digest, ImageName, Release, ReleaseId, Span, Tag, Why, text};
+use crate::model::{Build, Digest, ImageName, Release, ReleaseId, Span, Tag, TagList, Why, text};
 use jiff::Timestamp;
 use order::Order;
 use std::collections::{BTreeMap, HashSet};
@@ -78,8 +78,8 @@ impl Known {
 pub struct Tags<'a> {
     /// The image.
     pub image: &'a Image,
-    /// All tags of its repository, in any order; `follow` does not read them.
-    pub tags: &'a [Tag],
+    /// All tags of its repository; `follow` does not read them.
+    pub tags: &'a TagList,
     /// What was read of them so far.
     pub known: &'a BTreeMap<Tag, Known>,
     /// Followed or retagged by any policy: never candidates, except for `follow`.

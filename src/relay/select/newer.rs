@@ -30,8 +30,8 @@ pub fn newer(select: &Select, found: &Build, pinned: &Pinned, bound: Option<&Bui
         return age(found).zip(age(bound)).map(|(found, bound)| found.cmp(&bound));
     }
     let tag = pinned.tag.as_ref().or(bound.map(|build| &build.tag))?;
-    let current = order.key_of_current(tag)?;
-    let key = order.key_of_current(&found.tag)?;
+    let current = order.key_of_current(tag.by_ref())?;
+    let key = order.key_of_current(found.tag.by_ref())?;
     let tie = || bound.map_or(Ordering::Equal, |bound| Age::of(&found.facts).cmp(&Age::of(&bound.facts)));
     Some(key.cmp(&current).then_with(tie))
 }

@@ -23,10 +23,12 @@ pub fn objection(request: &Request<'_>, release: &Release) -> (Option<(ImageName
         if let Err(dropped) = filter::by_patterns(request.select, build.tag.as_str()) {
             return (Some((image.clone(), Fate::Dropped(dropped))), Vec::new());
         }
-        if let Some(Err(unranked)) = order.as_mut().map(|order| order.key(&build.tag, tags.known.get(&build.tag))) {
+        if let Some(Err(unranked)) =
+            order.as_mut().map(|order| order.key(build.tag.by_ref(), tags.known.get(&build.tag)))
+        {
             return (Some((image.clone(), Fate::Unranked(unranked))), Vec::new());
         }
-        match judge(request, tags, &build.tag, false, true) {
+        match judge(request, tags, build.tag.by_ref(), false, true) {
             Admission::Failed(why) => return (Some((image.clone(), Fate::PassedOver(why))), Vec::new()),
             Admission::Missing(need) => wanted.push(Want { image: image.clone(), tag: build.tag.clone(), need }),
             Admission::Passed(_) => {}

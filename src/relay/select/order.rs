@@ -9,7 +9,7 @@ use super::range::Range;
 use super::version::Version;
 use super::{Known, SelectError, alphabetical, filter, numeric, semver};
 use crate::model::policy::{Extreme, Newest, Select, Strategy};
-use crate::model::{Build, Tag};
+use crate::model::{Build, TagRef};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -126,7 +126,7 @@ impl Order {
     }
 
     /// The place of a tag; `known` is asked where the strategy compares times.
-    pub(super) fn key<'t>(&mut self, tag: &'t Tag, known: Option<&Known>) -> Result<Key<'t>, Unranked> {
+    pub(super) fn key<'t>(&mut self, tag: TagRef<'t>, known: Option<&Known>) -> Result<Key<'t>, Unranked> {
         if let By::Newest(newest) = self.by {
             return Ok(Key::Age(Age::by(newest, known)));
         }
@@ -143,7 +143,7 @@ impl Order {
     }
 
     /// The place of what runs: a version outside of the range has one too.
-    pub(super) fn key_of_current<'t>(&mut self, tag: &'t Tag) -> Option<Key<'t>> {
+    pub(super) fn key_of_current<'t>(&mut self, tag: TagRef<'t>) -> Option<Key<'t>> {
         let text = match &mut self.template {
             None => Cow::Borrowed(tag.as_str()),
             Some(template) => template.apply(tag.as_str())?,

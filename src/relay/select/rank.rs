@@ -7,16 +7,16 @@ use super::admission::{Admission, judge};
 use super::newest::Age;
 use super::order::{Key, Order};
 use super::{CANDIDATES_MAX, Need, PASSED_OVER_MAX, Request, Tags, WANTED_MAX, Want, filter};
-use crate::model::{Build, ImageName, Tag, Why};
+use crate::model::{Build, ImageName, Tag, TagRef, Why};
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::BinaryHeap;
 
 /// A tag and its place: by key, then the younger build, then the later tag in byte order; the greatest is best.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Found<'a> {
     pub(super) key: Key<'a>,
     pub(super) tie: Age,
-    pub(super) tag: &'a Tag,
+    pub(super) tag: TagRef<'a>,
 }
 
 /// A tag whose builds, one for each of the images that share it, are candidates.
@@ -106,9 +106,7 @@ pub(super) fn rank<'a>(
     let (mut best, mut passed_over) = (Best::new(CANDIDATES_MAX), Best::new(PASSED_OVER_MAX));
     let mut wanted = Vec::new();
     let Some((first, others)) = images.split_first() else { return Ranked::default() };
-    let others: Vec<(&Tags<'_>, HashSet<&Tag>)> =
-        others.iter().map(|tags| (tags, tags.tags.iter().collect())).collect();
-    for tag in first.tags {
+    for tag in first.tags.iter() {
         if images.iter().any(|tags| filter::by_name(request.select, tags.reserved, tag).is_err()) {
             continue;
         }
@@ -116,9 +114,9 @@ pub(super) fn rank<'a>(
         if best.bar().is_some_and(|least: &Found<'_>| key < least.key) {
             continue;
         }
-        let tie = images.iter().map(|tags| Age::tie(tags.known.get(tag))).max().unwrap_or(Age::Unread);
+        let tie = images.iter().map(|tags| Age::tie(tags.known.get(tag.as_str()))).max().unwrap_or(Age::Unread);
         let found = Found { key, tie, tag };
-        if let Some((lacking, _)) = others.iter().find(|(_, there)| !there.contains(tag)) {
+        if let Some(lacking) = others.iter().find(|tags| !tags.tags.contains(tag)) {
             let why = Why::SetIncomplete { detail: format!("`{}` has no tag {tag}", lacking.image.name) };
             passed_over.offer(PassedOver { found, image: &lacking.image.name, why });
             continue;
@@ -136,14 +134,14 @@ pub(super) fn rank<'a>(
     wanted.truncate(WANTED_MAX);
     let better = |passed: &PassedOver<'_>| ready.first().is_none_or(|ready| passed.found > ready.found);
     let passed_over = passed_over.best_first().filter(better);
-    let passed_over = passed_over.map(|passed| (passed.image.clone(), passed.found.tag.clone(), passed.why)).collect();
+    let passed_over = passed_over.map(|passed| (passed.image.clone(), passed.found.tag.to_tag(), passed.why)).collect();
     Ranked { ready, wanted, passed_over }
 }
 
 /// The key of a set of builds under one tag: as old as its youngest member, where times are compared.
-fn key<'a>(order: &mut Order, images: &[Tags<'a>], tag: &'a Tag) -> Option<Key<'a>> {
+fn key<'a>(order: &mut Order, images: &[Tags<'a>], tag: TagRef<'a>) -> Option<Key<'a>> {
     if order.is_by_time() {
-        images.iter().filter_map(|tags| order.key(tag, tags.known.get(tag)).ok()).max()
+        images.iter().filter_map(|tags| order.key(tag, tags.known.get(tag.as_str())).ok()).max()
     } else {
         order.key(tag, None).ok()
     }
@@ -181,19 +179,20 @@ fn walk<'a>(
     ready
 }
 
-fn want_facts(images: &[Tags<'_>], tag: &Tag, wanted: &mut Vec<Want>) {
+fn want_facts(images: &[Tags<'_>], tag: TagRef<'_>, wanted: &mut Vec<Want>) {
     if wanted.len() >= WANTED_MAX {
         return;
     }
-    let unread = images.iter().filter(|tags| tags.known.get(tag).is_none_or(|k| k.build.is_some() && !k.facts_read));
-    wanted.extend(unread.map(|tags| Want { image: tags.image.name.clone(), tag: tag.clone(), need: Need::Facts }));
+    let unread =
+        images.iter().filter(|tags| tags.known.get(tag.as_str()).is_none_or(|k| k.build.is_some() && !k.facts_read));
+    wanted.extend(unread.map(|tags| Want { image: tags.image.name.clone(), tag: tag.to_tag(), need: Need::Facts }));
 }
 
 /// The first image whose build under this tag is known to be no candidate.
 fn failure<'a>(
     request: &Request<'a>,
     images: &'a [Tags<'a>],
-    tag: &Tag,
+    tag: TagRef<'_>,
     facts_wanted: bool,
 ) -> Option<(&'a ImageName, Why)> {
     images.iter().find_map(|tags| match judge(request, tags, tag, facts_wanted, false) {
@@ -206,7 +205,7 @@ fn failure<'a>(
 fn read<'a>(
     request: &Request<'a>,
     images: &'a [Tags<'a>],
-    tag: &Tag,
+    tag: TagRef<'_>,
     facts_wanted: bool,
 ) -> (Vec<(&'a ImageName, &'a Build)>, Vec<Want>) {
     let (mut builds, mut missing) = (Vec::new(), Vec::new());
@@ -214,7 +213,7 @@ fn read<'a>(
         let image = &tags.image.name;
         match judge(request, tags, tag, facts_wanted, false) {
             Admission::Passed(build) => builds.push((image, build)),
-            Admission::Missing(need) => missing.push(Want { image: image.clone(), tag: tag.clone(), need }),
+            Admission::Missing(need) => missing.push(Want { image: image.clone(), tag: tag.to_tag(), need }),
             Admission::Failed(_) => {}
         }
     }

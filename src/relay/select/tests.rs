@@ -133,8 +133,8 @@ impl World {
 
     fn ask<T>(&self, known: &[BTreeMap<Tag, Known>], question: impl FnOnce(&Request<'_>) -> T) -> T {
         let of =
-            |truth: &[Known]| truth.iter().filter_map(|known| known.build.as_ref().map(|b| b.tag.clone())).collect();
-        let lists: Vec<Vec<Tag>> = self.images.iter().map(|(_, truth)| of(truth)).collect();
+            |truth: &[Known]| truth.iter().filter_map(|known| known.build.as_ref().map(|build| &build.tag)).collect();
+        let lists: Vec<TagList> = self.images.iter().map(|(_, truth)| of(truth)).collect();
         let images: Vec<Tags<'_>> = (self.images.iter().zip(&lists).zip(known))
             .map(|(((image, _), tags), known)| Tags { image, tags, known, reserved: &self.reserved })
             .collect();
@@ -421,14 +421,14 @@ fn every_tag_is_explained() {
     let fates: Vec<String> =
         world.ask(&[known], |request| explain(request).map(|(_, tag, fate)| format!("{tag}: {fate}")).collect());
     let starts = [
-        "1.3: passed over: tag 1.3 of `shop` was moved",
-        "1.2: chosen",
+        "1.0-debug: ignored by `-debug$`",
         "1.1: matches, behind",
+        "1.2: chosen",
+        "1.3: passed over: tag 1.3 of `shop` was moved",
+        "1.9-rc: a pre-release, and the range names none",
         "2.0: not in the range",
         "latest: no version",
         "staging: a tag that a policy follows",
-        "1.0-debug: ignored by `-debug$`",
-        "1.9-rc: a pre-release, and the range names none",
     ];
     assert_eq!(fates.len(), starts.len());
     for (fate, start) in fates.iter().zip(starts) {

@@ -12,6 +12,9 @@ mod registry_copy;
 mod registry_faults;
 mod webhooks;
 
+use tagrelay::clients::registry::{Registry, RegistryError};
+use tagrelay::model::Repository;
+
 /// The address of a real server, or none where the tests on it are skipped.
 ///
 /// A server is named by an environment variable; `TAGRELAY_REAL=required` makes a missing one a failure.
@@ -24,4 +27,10 @@ fn real(test: &str, variable: &str) -> Option<String> {
         println!("skipped: {test} ({variable} is not set)");
     }
     named
+}
+
+/// The tags that a registry lists, by name.
+async fn tags(registry: &Registry, repository: &Repository) -> Result<Vec<String>, RegistryError> {
+    let listing = registry.list(repository, false, None).await?.expect("a first list is new");
+    Ok(listing.tags.iter().map(|tag| tag.to_string()).collect())
 }

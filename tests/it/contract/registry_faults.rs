@@ -1,6 +1,7 @@
 //! Registries that are slow to trust, busy, broken, lying or hostile, as our client meets them on the sandbox.
 
 use super::registry::{basic, cleared, client, repository, sandbox, tag};
+use super::tags;
 use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tagrelay::clients::http::{Transport, uncounted};
-use tagrelay::clients::registry::{Credentials, HostSettings, Registry, RegistryError, Retagged};
+use tagrelay::clients::registry::{Credentials, HostSettings, Mark, Registry, RegistryError, Retagged};
 use tagrelay::model::{Digest, Repository};
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::{self as stand_in, Auth, Bearer, ImageSpec, refusing};
@@ -45,10 +46,30 @@ async fn tags_come_from_all_pages() {
         registry.push_image("team/shop", &format!("2.{number}"), &spec("2")).expect("pushed");
     }
     registry.cap_pages(Some(4));
-    let tags = nobody().tags(&repository).await.expect("tags");
-    assert_eq!(tags.len(), 26);
-    assert!(tags.is_sorted());
+    let listed = tags(&nobody(), &repository).await.expect("tags");
+    assert_eq!(listed.len(), 26);
+    assert!(listed.is_sorted());
     assert_eq!(registry.face.count(&Method::GET, "/tags/list"), 7);
+}
+
+#[tokio::test]
+async fn a_list_that_is_as_it_was_is_recognised() {
+    let (registry, repository, _) = shop(Auth::None).await;
+    registry.cap_pages(Some(1));
+    registry.push_image("team/shop", "2.0", &spec("2")).expect("pushed");
+    let nobody = nobody();
+    let list = async |last: Option<&Mark>| nobody.list(&repository, false, last).await.expect("a list");
+    let first = list(None).await.expect("new");
+    assert!(list(Some(&first.mark)).await.is_none(), "by the bytes of its pages");
+    registry.push_image("team/shop", "2.1", &spec("3")).expect("pushed");
+    assert_eq!(list(Some(&first.mark)).await.map(|listing| listing.tags.len()), Some(3));
+    registry.face.faults.add(Rule::once(Fault::header("etag", Some("\"v1\""))));
+    registry.cap_pages(None);
+    let named = list(None).await.expect("new");
+    registry.face.faults.add(Rule::once(Fault::answer(304)));
+    assert!(list(Some(&named.mark)).await.is_none(), "by the registry's own word");
+    let asked = registry.face.requests().pop().expect("a request");
+    assert_eq!(asked.headers.get("if-none-match").and_then(|value| value.to_str().ok()), Some("\"v1\""));
 }
 
 #[tokio::test]
@@ -67,7 +88,7 @@ async fn a_list_of_tags_that_makes_no_sense_is_invalid() {
         Fault::answer(307).with("location", "ftp://127.0.0.1/"),
     ] {
         registry.face.faults.add(Rule::every(fault.clone()));
-        let error = nobody().tags(&repository).await.expect_err("nonsense");
+        let error = tags(&nobody(), &repository).await.expect_err("nonsense");
         let cut = matches!(fault, Fault::CutBody);
         let expected = if cut {
             matches!(error, RegistryError::Unreachable(_))
@@ -79,9 +100,9 @@ async fn a_list_of_tags_that_makes_no_sense_is_invalid() {
     }
     let odd = json(r#"{"name":"team/shop","tags":["ok","no tag","../x","ok"]}"#);
     registry.face.faults.add(Rule::once(odd));
-    assert_eq!(nobody().tags(&repository).await, Ok(vec![tag("ok")]));
+    assert_eq!(tags(&nobody(), &repository).await, Ok(vec!["ok".to_owned()]));
     registry.face.faults.add(Rule::once(json(r#"{"name":"team/shop","tags":null}"#)));
-    assert_eq!(nobody().tags(&repository).await, Ok(vec![]));
+    assert_eq!(tags(&nobody(), &repository).await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -90,7 +111,7 @@ async fn one_token_serves_a_repository_until_it_ends() {
         let (registry, repository, digest) = shop(Auth::Bearer(Bearer { expired, ..Bearer::default() })).await;
         let bot = bot();
         for _ in 0..3 {
-            bot.tags(&repository).await.expect("tags");
+            tags(&bot, &repository).await.expect("tags");
             bot.digest(&repository, &tag("1.0")).await.expect("an answer");
             bot.facts(&repository, &digest).await.expect("facts");
         }
@@ -98,7 +119,7 @@ async fn one_token_serves_a_repository_until_it_ends() {
         registry.expire_tokens();
         assert_eq!(bot.digest(&repository, &tag("1.0")).await, Ok(Some(digest.clone())), "by HEAD, {expired}");
         registry.expire_tokens();
-        assert_eq!(bot.tags(&repository).await, Ok(vec![tag("1.0")]), "by GET, {expired}");
+        assert_eq!(tags(&bot, &repository).await, Ok(vec!["1.0".to_owned()]), "by GET, {expired}");
         assert_eq!(registry.token_requests(), 3);
         let (cleared, shop) = cleared(&digest);
         assert_eq!(bot.retag(&cleared, &shop, &repository, &tag("prod")).await, Ok(Retagged::Moved));
@@ -110,7 +131,7 @@ async fn one_token_serves_a_repository_until_it_ends() {
 async fn many_who_ask_at_once_share_one_token() {
     let (registry, repository, _) = shop(bearer()).await;
     let bot = bot();
-    bot.tags(&repository).await.expect("tags");
+    tags(&bot, &repository).await.expect("tags");
     registry.expire_tokens();
     let head = || async { bot.digest(&repository, &tag("1.0")).await.expect("an answer") };
     tokio::join!(head(), head(), head(), head(), head());
@@ -127,7 +148,7 @@ async fn a_host_with_a_token_for_each_repository_is_learned_once() {
     for at in
         [first.clone(), repository(first.host(), "a"), repository(first.host(), "b"), repository(first.host(), "c")]
     {
-        assert_eq!(bot.tags(&at).await, Ok(vec![tag("1.0")]));
+        assert_eq!(tags(&bot, &at).await, Ok(vec!["1.0".to_owned()]));
     }
     assert_eq!(registry.token_requests(), 4);
     let refused = registry.face.requests().iter().filter(|asked| asked.status == Some(401)).count();
@@ -159,10 +180,10 @@ async fn a_token_that_is_good_for_all_repositories_is_fetched_once() {
     drop(tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future()));
     let nobody = nobody();
     for name in ["a", "b", "c"] {
-        assert_eq!(nobody.tags(&repository(&host, name)).await, Ok(vec![tag("1.0")]));
+        assert_eq!(tags(&nobody, &repository(&host, name)).await, Ok(vec!["1.0".to_owned()]));
     }
     assert_eq!(fetched.load(Ordering::Relaxed), 1);
-    assert!(matches!(nobody.tags(&repository(&host, "gone")).await, Err(RegistryError::Absent(_))));
+    assert!(matches!(tags(&nobody, &repository(&host, "gone")).await, Err(RegistryError::Absent(_))));
     assert_eq!(fetched.load(Ordering::Relaxed), 2, "what a borrowed token does not find is sought with our own");
 }
 
@@ -209,9 +230,9 @@ async fn a_changed_password_is_used_at_once() {
         push: None,
     };
     let rotating = Registry::new(settings, uncounted());
-    assert!(matches!(rotating.tags(&repository).await, Err(RegistryError::Refused(_))));
+    assert!(matches!(tags(&rotating, &repository).await, Err(RegistryError::Refused(_))));
     *password.lock().expect("a lock") = "hunter2";
-    assert_eq!(rotating.tags(&repository).await, Ok(vec![tag("1.0")]));
+    assert_eq!(tags(&rotating, &repository).await, Ok(vec!["1.0".to_owned()]));
     assert_eq!(registry.token_requests(), 2);
 }
 
@@ -241,7 +262,7 @@ async fn an_allowance_that_is_used_up_is_waited_for() {
     registry.face.faults.add(Rule::once(Fault::header("ratelimit-remaining", Some("0;w=21600"))));
     let nobody = nobody();
     assert_eq!(nobody.digest(&repository, &tag("1.0")).await, Ok(Some(digest)), "the answer itself is good");
-    let error = nobody.tags(&repository).await.expect_err("left alone");
+    let error = tags(&nobody, &repository).await.expect_err("left alone");
     assert!(matches!(error, RegistryError::Busy { retry_after: Some(_), .. }), "{error}");
     assert_eq!(registry.face.requests().len(), 1, "whatever is asked of the host");
 }
@@ -331,7 +352,7 @@ async fn a_redirect_to_another_host_is_followed_without_credentials() {
     let (storage, _, same) = shop(Auth::None).await;
     assert_eq!(digest, same, "equal specifications give equal bytes");
     let bot = bot();
-    bot.tags(&repository).await.expect("tags");
+    tags(&bot, &repository).await.expect("tags");
     for kind in ["blobs", "manifests"] {
         storage.face.forget();
         registry.face.faults.clear();
@@ -372,12 +393,12 @@ async fn a_realm_that_gives_no_token_is_told() {
     ] {
         let (registry, repository, _) = shop(bearer()).await;
         registry.face.faults.add(Rule::every(fault).path("/token"));
-        let error = bot().tags(&repository).await.expect_err("no token").to_string();
+        let error = tags(&bot(), &repository).await.expect_err("no token").to_string();
         assert!(error.contains(expected) && error.contains("/token?…"), "{error}");
     }
     let realm = Some("ftp://127.0.0.1/token".to_owned());
     let (_registry, repository, _) = shop(Auth::Bearer(Bearer { realm, ..Bearer::default() })).await;
-    let error = bot().tags(&repository).await.expect_err("no token").to_string();
+    let error = tags(&bot(), &repository).await.expect_err("no token").to_string();
     assert!(error.contains("ftp://127.0.0.1/token is refused: it is no web address"), "{error}");
 }
 
@@ -427,11 +448,11 @@ async fn dockers_config_is_used() {
         std::fs::write(&file, config.to_string()).expect("written");
     };
     let docker = client(Credentials::Docker { file: file.clone() }, None);
-    let error = docker.tags(&repository).await.expect_err("no file").to_string();
+    let error = tags(&docker, &repository).await.expect_err("no file").to_string();
     assert!(error.contains("docker has no config.json"), "{error}");
     write(repository.host(), "wrong");
-    let error = docker.tags(&repository).await.expect_err("wrong").to_string();
+    let error = tags(&docker, &repository).await.expect_err("wrong").to_string();
     assert!(error.contains("`bot` of docker's config.json"), "{error}");
     write(&format!("{}/team", repository.host()), "hunter2");
-    assert_eq!(docker.tags(&repository).await, Ok(vec![tag("1.0")]));
+    assert_eq!(tags(&docker, &repository).await, Ok(vec!["1.0".to_owned()]));
 }
