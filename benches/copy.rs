@@ -12,7 +12,9 @@ use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Carriage, Credentials, HostSettings, Registry};
 use tagrelay::model::event::Effect;
 use tagrelay::model::ledger::{Fate, Intent};
-use tagrelay::model::{Because, Build, BuildFacts, Digest, ImageName, Release, Repository, Scope, Sequence, Tag};
+use tagrelay::model::{
+    Because, Build, BuildFacts, Digest, ImageName, Provider, Release, Repository, Scope, Sequence, Tag,
+};
 use tagrelay::relay::gate;
 
 fn main() {
@@ -63,5 +65,5 @@ fn settings(asked: &str, known: &[&Url]) -> HostSettings {
         None => Credentials::Anonymous,
     };
     let transport = Transport { plain_http: true, ..Transport::default() };
-    HostSettings { transport, pull: credentials.clone(), push: Some(credentials) }
+    HostSettings { provider: Provider::Distribution, transport, pull: credentials.clone(), push: Some(credentials) }
 }

@@ -23,8 +23,6 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("repository", "sign"),
     ("repository.url", "ssh://"),
     ("may", "namespaces"),
-    ("registry", "provider"),
-    ("registry", "assume_role"),
     ("configuration", "clusters"),
     ("configuration", "secrets"),
     ("configuration", "checks"),

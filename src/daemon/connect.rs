@@ -11,6 +11,7 @@ use crate::clients::http::{Counter, Transport};
 use crate::clients::kind::kind;
 use crate::clients::registry::{Credentials, HostSettings, Registry, docker_config};
 use crate::config::{Config, Login, RegistrySettings, Secret};
+use crate::model::Provider;
 use crate::model::event::CheckResult;
 use crate::model::policy::HttpCheck;
 use crate::model::schedule::Poll;
@@ -130,7 +131,8 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
     let docker = docker_config(|name| std::env::var_os(name));
     move |host| {
         let settings = config.registries.of(host).cloned().unwrap_or_default();
-        let RegistrySettings { plain_http, pull, push, ca, requests_per_second } = settings;
+        let RegistrySettings { plain_http, pull, push, ca, requests_per_second, provider, .. } = settings;
+        let provider = provider.unwrap_or_else(|| Provider::of_host(host));
         let ca = match certificates(ca.as_ref()) {
             Ok(ca) => ca,
             Err(error) => {
@@ -151,7 +153,7 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
         let usual = Transport::default();
         let requests_per_second = requests_per_second.unwrap_or(usual.requests_per_second);
         let transport = Transport { ca, plain_http, requests_per_second, ..usual };
-        HostSettings { transport, pull, push: Some(push) }
+        HostSettings { provider, transport, pull, push: Some(push) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! form. A value that parsed once is valid ever after.
 
 pub mod duration;
+pub mod ecr;
 pub mod event;
 pub mod ledger;
 pub mod name;
@@ -11,6 +12,7 @@ pub mod observation;
 pub mod pin;
 pub mod place;
 pub mod policy;
+pub mod provider;
 pub mod reference;
 pub mod release;
 pub mod schedule;
@@ -26,6 +28,7 @@ pub use observation::{Build, BuildFacts, Platform};
 pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
 pub use place::{HelmKeys, PinForm, Place, Target};
 pub use policy::{Environment, Image, Policy};
+pub use provider::Provider;
 pub use reference::{Digest, Digesting, Repository, Tag, TagRef};
 pub use release::{Release, ReleaseId};
 pub use tags::TagList;

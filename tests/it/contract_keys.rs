@@ -192,8 +192,10 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
                 Built,
                 "registries: { reg.io: { pull: { username: bot, password: { env: A } }, push: { username: p, password: { file: /b } }, ca: { file: /c } } }",
             ),
-            (NotBuiltYet, "registries: { '*.dkr.ecr.*.amazonaws.com': { provider: ecr } }"),
-            (NotBuiltYet, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: null } }"),
+            (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { provider: ecr } }"),
+            (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: 'arn:aws:iam::123456789012:role/r' } }"),
+            (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: null } }"),
+            (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { endpoint_url: 'https://vpce.example.com' } }"),
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { requests_per_second: 20 } }"),
             (
                 Built,

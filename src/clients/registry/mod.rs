@@ -30,7 +30,7 @@ pub use tags::{Listing, Mark, Told};
 use self::host::Host;
 use self::session::{Access, Session};
 use super::http::{Counter, Transport};
-use crate::model::{BuildFacts, Digest, ImageName, Repository, Tag};
+use crate::model::{BuildFacts, Digest, ImageName, Provider, Repository, Tag};
 use crate::relay::gate::Cleared;
 use std::collections::HashMap;
 use std::fmt;
@@ -39,6 +39,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How to speak to one host, and as whom.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
+    /// Whose registry it is.
+    pub provider: Provider,
     /// Its connection.
     pub transport: Transport,
     /// Who reads.

@@ -7,6 +7,7 @@ mod read;
 use super::glob::{Glob, most_specific};
 use super::require::Floor;
 use super::secrets::Secret;
+use crate::model::Provider;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -109,6 +110,12 @@ pub struct RegistrySettings {
     pub ca: Option<Secret>,
     /// How many requests it gets in a second at the most; none leaves it to the client.
     pub requests_per_second: Option<NonZeroU32>,
+    /// Whose registry it is, where its name does not say so.
+    pub provider: Option<Provider>,
+    /// Amazon ECR: the ARN of the role that is assumed.
+    pub assume_role: Option<String>,
+    /// Amazon ECR: where its API answers, without a slash at the end.
+    pub endpoint_url: Option<String>,
 }
 
 /// A user of a registry.

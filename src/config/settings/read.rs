@@ -141,16 +141,31 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
         if host.value.contains('/') {
             problems.add(&host.at, "expected the host of a registry, without a scheme or path");
         }
+        let plain_http = form.plain_http.take().unwrap_or_default();
         let settings = RegistrySettings {
-            plain_http: form.plain_http.take().unwrap_or_default(),
+            plain_http,
             pull: form.pull.take().and_then(login),
             push: form.push.take().and_then(login),
             ca: form.ca.take(),
             requests_per_second: requests_per_second(&form.requests_per_second, problems),
+            provider: form.provider.value().copied(),
+            assume_role: form.assume_role.get().and_then(|role| checked_role(role, problems)),
+            endpoint_url: form.endpoint_url.get().and_then(|url| checked_url(url, plain_http, &["https"], problems)),
         };
         read.extend(glob.map(|glob| (glob, settings)));
     }
     Some(Registries(read))
+}
+
+/// A role by its ARN (IAM User Guide, "IAM identifiers").
+fn checked_role(role: &At<String>, problems: &mut Problems) -> Option<String> {
+    let parts: Vec<&str> = role.value.splitn(6, ':').collect();
+    let is_role = matches!(parts.as_slice(), ["arn", _, "iam", "", account, name]
+        if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && name.starts_with("role/"));
+    if !is_role {
+        problems.add(&role.at, "expected the ARN of a role, as arn:aws:iam::123456789012:role/tagrelay");
+    }
+    is_role.then(|| role.value.clone())
 }
 
 fn requests_per_second(field: &Field<u32>, problems: &mut Problems) -> Option<NonZeroU32> {

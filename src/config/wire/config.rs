@@ -7,6 +7,7 @@ use crate::config::read::{At, Entries, form, words};
 use crate::config::secrets::Secret;
 use crate::config::settings::{Act, Mode};
 use crate::model::PinForm;
+use crate::model::Provider;
 
 form! {
     /// The configuration of tagrelay: which repositories, registries and GitLab it speaks to, and what bounds policies.
@@ -137,6 +138,12 @@ form! {
         "ca" ca: Secret, Optional;
         /// How many requests it gets in a second at the most. Default 50.
         "requests_per_second" requests_per_second: u32, Optional;
+        /// Whose registry it is, where its name does not say so.
+        "provider" provider: Provider, Optional;
+        /// Amazon ECR: the role that is assumed, by its ARN.
+        "assume_role" assume_role: String, Optional;
+        /// Amazon ECR: where its API answers, where that is not the usual place.
+        "endpoint_url" endpoint_url: String, Optional;
     }
 }
 
@@ -268,6 +275,17 @@ form! {
     }
 }
 
+words!(Provider, "provider", {
+    "distribution" => Self::Distribution,
+    "acr" => Self::Acr,
+    "dockerhub" => Self::Dockerhub,
+    "ecr" => Self::Ecr,
+    "gar" => Self::Gar,
+    "ghcr" => Self::Ghcr,
+    "gitlab" => Self::Gitlab,
+    "harbor" => Self::Harbor,
+    "quay" => Self::Quay,
+});
 words!(Mode, "mode", { "act" => Self::Act, "observe" => Self::Observe, });
 words!(Act, "may", {
     "approve" => Self::Approve, "reject" => Self::Reject, "hold" => Self::Hold, "resume" => Self::Resume,

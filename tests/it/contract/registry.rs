@@ -15,7 +15,7 @@ use tagrelay::clients::registry::{Credentials, HostSettings, Registry, RegistryE
 use tagrelay::model::event::Effect;
 use tagrelay::model::ledger::{Fate, Intent};
 use tagrelay::model::{
-    Because, Build, BuildFacts, Digest, ImageName, Platform, Release, Repository, Scope, Sequence, Tag,
+    Because, Build, BuildFacts, Digest, ImageName, Platform, Provider, Release, Repository, Scope, Sequence, Tag,
 };
 use tagrelay::relay::gate::{self, Cleared};
 use tagrelay::sandbox::World;
@@ -82,7 +82,12 @@ pub(super) fn basic(user: &str, password: &str) -> Credentials {
 pub(super) fn client(pull: Credentials, push: Option<Credentials>) -> Registry {
     let transport = Transport { plain_http: true, ..Transport::default() };
     Registry::new(
-        move |_| HostSettings { transport: transport.clone(), pull: pull.clone(), push: push.clone() },
+        move |_| HostSettings {
+            provider: Provider::Distribution,
+            transport: transport.clone(),
+            pull: pull.clone(),
+            push: push.clone(),
+        },
         uncounted(),
     )
 }

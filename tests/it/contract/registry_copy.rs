@@ -6,7 +6,7 @@ use super::registry::{Place, basic, cleared, client, config, repository, sandbox
 use reqwest::{Method, Url};
 use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Carriage, Copied, Credentials, HostSettings, Registry, RegistryError};
-use tagrelay::model::{Digest, ImageName, Repository};
+use tagrelay::model::{Digest, ImageName, Provider, Repository};
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::{self as stand_in, Auth, Bearer, ImageSpec};
 
@@ -27,7 +27,7 @@ fn knowing(places: &[&Place]) -> Registry {
         let user = users.iter().find(|(known, _)| known == host).and_then(|(_, user)| user.clone());
         let credentials = user.map_or(Credentials::Anonymous, |(user, password)| basic(&user, &password));
         let transport = Transport { plain_http: true, ..Transport::default() };
-        HostSettings { transport, pull: credentials.clone(), push: Some(credentials) }
+        HostSettings { provider: Provider::Distribution, transport, pull: credentials.clone(), push: Some(credentials) }
     };
     Registry::new(settings, uncounted())
 }

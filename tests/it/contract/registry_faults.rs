@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Credentials, HostSettings, Mark, Registry, RegistryError, Retagged};
-use tagrelay::model::{Digest, Repository};
+use tagrelay::model::{Digest, Provider, Repository};
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::{self as stand_in, Auth, Bearer, ImageSpec, refusing};
 
@@ -225,6 +225,7 @@ async fn a_changed_password_is_used_at_once() {
     let current = Arc::clone(&password);
     let transport = Transport { plain_http: true, ..Transport::default() };
     let settings = move |_: &str| HostSettings {
+        provider: Provider::Distribution,
         transport: transport.clone(),
         pull: basic("bot", *current.lock().expect("a lock")),
         push: None,
@@ -295,8 +296,12 @@ async fn every_request_is_counted() {
     let counted = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&counted);
     let transport = Transport { plain_http: true, ..Transport::default() };
-    let settings =
-        move |_: &str| HostSettings { transport: transport.clone(), pull: basic("bot", "hunter2"), push: None };
+    let settings = move |_: &str| HostSettings {
+        provider: Provider::Distribution,
+        transport: transport.clone(),
+        pull: basic("bot", "hunter2"),
+        push: None,
+    };
     let counter = Arc::new(move |url: &Url, _: Option<u16>| {
         assert_eq!(url.host_str(), Some("127.0.0.1"));
         count.fetch_add(1, Ordering::Relaxed);
