@@ -65,5 +65,12 @@ fn settings(asked: &str, known: &[&Url]) -> HostSettings {
         None => Credentials::Anonymous,
     };
     let transport = Transport { plain_http: true, ..Transport::default() };
-    HostSettings { provider: Provider::Distribution, transport, pull: credentials.clone(), push: Some(credentials) }
+    HostSettings {
+        provider: Provider::Distribution,
+        amazon: None,
+        endpoint: None,
+        transport,
+        pull: credentials.clone(),
+        push: Some(credentials),
+    }
 }

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod kind;
 
+pub mod aws;
 pub mod checks;
 pub mod git;
 pub mod gitlab;

@@ -4,6 +4,7 @@ use super::outbox::Outbox;
 use super::poll::{Need, Poller};
 use super::read::{Orders, Reader, Tips};
 use super::{Daemon, ReaderTask, StartError, choose};
+use crate::clients::aws::Caller;
 use crate::clients::checks::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
@@ -11,15 +12,15 @@ use crate::clients::http::{Counter, Transport};
 use crate::clients::kind::kind;
 use crate::clients::registry::{Credentials, HostSettings, Registry, docker_config};
 use crate::config::{Config, Login, RegistrySettings, Secret};
-use crate::model::Provider;
 use crate::model::event::CheckResult;
 use crate::model::policy::HttpCheck;
 use crate::model::schedule::Poll;
-use crate::model::{PolicyName, Repository, Tag};
+use crate::model::{PolicyName, Provider, Repository, Tag};
 use crate::telemetry::Metrics;
-use std::collections::{BTreeMap, BTreeSet};
+use reqwest::Url;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -129,10 +130,16 @@ fn certificates(ca: Option<&Secret>) -> Result<Vec<Vec<u8>>, StartError> {
 /// How each registry is spoken to, read anew for each operation.
 fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Send + Sync + 'static {
     let docker = docker_config(|name| std::env::var_os(name));
+    let callers: Mutex<HashMap<Option<String>, Caller>> = Mutex::default();
     move |host| {
         let settings = config.registries.of(host).cloned().unwrap_or_default();
-        let RegistrySettings { plain_http, pull, push, ca, requests_per_second, provider, .. } = settings;
+        let RegistrySettings { plain_http, pull, push, ca, requests_per_second, provider, assume_role, endpoint_url } =
+            settings;
         let provider = provider.unwrap_or_else(|| Provider::of_host(host));
+        let amazon = (provider == Provider::Ecr).then(|| {
+            let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
+            callers.entry(assume_role).or_insert_with_key(|role| Caller::of_chain(role.clone())).clone()
+        });
         let ca = match certificates(ca.as_ref()) {
             Ok(ca) => ca,
             Err(error) => {
@@ -140,7 +147,11 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
                 Vec::new()
             }
         };
-        let from_docker = || docker.clone().map_or(Credentials::Anonymous, |file| Credentials::Docker { file });
+        let unnamed = || match (provider, &docker) {
+            (Provider::Ecr, _) => Credentials::Amazon,
+            (_, Some(file)) => Credentials::Docker { file: file.clone() },
+            (_, None) => Credentials::Anonymous,
+        };
         let login = |login: &Login| match login.password.read() {
             Ok(password) => Credentials::Basic { username: login.username.clone(), password },
             Err(error) => {
@@ -148,12 +159,13 @@ fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Sen
                 Credentials::Anonymous
             }
         };
-        let pull = pull.as_ref().map_or_else(from_docker, login);
+        let pull = pull.as_ref().map_or_else(unnamed, login);
         let push = push.as_ref().map_or_else(|| pull.clone(), login);
         let usual = Transport::default();
         let requests_per_second = requests_per_second.unwrap_or(usual.requests_per_second);
         let transport = Transport { ca, plain_http, requests_per_second, ..usual };
-        HostSettings { provider, transport, pull, push: Some(push) }
+        let endpoint = endpoint_url.and_then(|url| Url::parse(&url).ok());
+        HostSettings { provider, amazon, endpoint, transport, pull, push: Some(push) }
     }
 }
 

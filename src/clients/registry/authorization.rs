@@ -74,7 +74,7 @@ impl Session<'_> {
         *held(&self.host.challenge) = Some(learned);
         match shown {
             Shown::Nothing => !(basic && login.is_nobody()),
-            Shown::Login => !basic || matches!(self.credentials, Credentials::Docker { .. }),
+            Shown::Login => !basic || matches!(self.credentials, Credentials::Docker { .. } | Credentials::Amazon),
             Shown::Token(..) => true,
         }
     }
@@ -85,7 +85,7 @@ impl Session<'_> {
             self.host.tokens.forget(key, token).await;
         }
         if !shown.is_nothing() {
-            self.host.logins.forget().await;
+            self.host.forget_login().await;
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Credentials {
         /// The password.
         password: SecretString,
     },
+    /// What Amazon ECR gives whoever we are at Amazon.
+    Amazon,
     /// Whatever docker would use: `auths` (also for a path, `reg.io/team`, as podman writes), helpers, the store.
     Docker {
         /// Docker's config.json, see [`docker_config`]. Where there is none, nothing is shown.
@@ -60,11 +62,11 @@ pub(super) struct Login {
 }
 
 impl Login {
-    fn nobody(why: &str) -> Self {
+    pub(super) fn nobody(why: &str) -> Self {
         Self { shown: format!("nobody ({why})"), user: None }
     }
 
-    fn user(username: String, password: SecretString, whose: &str) -> Self {
+    pub(super) fn user(username: String, password: SecretString, whose: &str) -> Self {
         Self { shown: format!("`{}`{whose}", text::shown(&username)), user: Some((username, password)) }
     }
 
@@ -97,6 +99,7 @@ impl Logins {
             Credentials::Anonymous => Ok(Login::nobody("no credentials are configured")),
             Credentials::Basic { username, password } => Ok(Login::user(username.clone(), password.clone(), "")),
             Credentials::Docker { file } => self.docker(file, of).await,
+            Credentials::Amazon => Ok(Login::nobody("AWS credentials are for Amazon ECR alone")),
         }
     }
 

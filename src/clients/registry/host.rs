@@ -3,12 +3,14 @@
 //! It sends nothing by itself.
 
 use super::challenge::Challenge;
-use super::credentials::{Login, Logins};
+use super::credentials::{Credentials, Login, Logins};
+use super::ecr::Ecr;
 use super::error::{Refusal, RegistryError};
 use super::pace::{Heard, Pace, Shut};
 use super::patience::patience;
 use super::token::Tokens;
 use crate::clients::http::{self, Counter, HttpError, Transport};
+use crate::model::Repository;
 use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::sync::atomic::AtomicBool;
@@ -40,6 +42,8 @@ pub(super) struct Host {
     pub(super) lends: AtomicBool,
     pub(super) logins: Logins,
     pub(super) pace: Pace,
+    /// Its own API, where it is Amazon's and we are somebody there.
+    pub(super) ecr: Option<Box<Ecr>>,
     clock: Mutex<Option<ServerClock>>,
 }
 
@@ -53,6 +57,7 @@ impl Host {
             base,
             client: http::client(&transport)?,
             pace: Pace::new(transport.requests_per_second.get()),
+            ecr: None,
             transport,
             counter,
             challenge: Mutex::default(),
@@ -61,6 +66,22 @@ impl Host {
             logins: Logins::default(),
             clock: Mutex::default(),
         })
+    }
+
+    /// Who we are there.
+    pub(super) async fn login(&self, credentials: &Credentials, of: &Repository) -> Result<Login, RegistryError> {
+        match (credentials, &self.ecr) {
+            (Credentials::Amazon, Some(ecr)) => ecr.login().await,
+            _ => self.logins.of(credentials, of).await,
+        }
+    }
+
+    /// Forgets who we are there, for that was refused: it is read anew.
+    pub(super) async fn forget_login(&self) {
+        self.logins.forget().await;
+        if let Some(ecr) = &self.ecr {
+            ecr.forget().await;
+        }
     }
 
     pub(super) fn clock(&self) -> Option<ServerClock> {

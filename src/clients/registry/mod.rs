@@ -7,6 +7,7 @@ mod authorization;
 mod challenge;
 mod copy;
 mod credentials;
+mod ecr;
 mod error;
 mod facts;
 mod host;
@@ -27,11 +28,14 @@ pub use pace::HostState;
 pub use retag::Retagged;
 pub use tags::{Listing, Mark, Told};
 
+use self::ecr::Ecr;
 use self::host::Host;
 use self::session::{Access, Session};
+use super::aws::Caller;
 use super::http::{Counter, Transport};
 use crate::model::{BuildFacts, Digest, ImageName, Provider, Repository, Tag};
 use crate::relay::gate::Cleared;
+use reqwest::Url;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +45,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct HostSettings {
     /// Whose registry it is.
     pub provider: Provider,
+    /// Who asks its provider's own API, where that is Amazon's.
+    pub amazon: Option<Caller>,
+    /// Where its provider's own API answers, where that is not the usual place.
+    pub endpoint: Option<Url>,
     /// Its connection.
     pub transport: Transport,
     /// Who reads.
@@ -78,6 +86,9 @@ impl Registry {
         last: Option<&Mark>,
     ) -> Result<Option<Listing>, RegistryError> {
         let (host, settings) = self.host(repository)?;
+        if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
+            return ecr.list(repository, last).await;
+        }
         tags::list(&session(&host, &settings.pull, repository, Access::Pull), times, last).await
     }
 
@@ -167,7 +178,13 @@ impl Registry {
         if let Some(host) = hosts.get(name).filter(|host| host.transport == settings.transport) {
             return Ok((Arc::clone(host), settings));
         }
-        let host = Arc::new(Host::new(name, settings.transport.clone(), Arc::clone(&self.0.counter))?);
+        let (transport, counter) = (settings.transport.clone(), Arc::clone(&self.0.counter));
+        let mut host = Host::new(name, transport.clone(), Arc::clone(&counter))?;
+        host.ecr = settings
+            .amazon
+            .clone()
+            .map(|caller| Box::new(Ecr::new(name, caller, settings.endpoint.clone(), transport, counter)));
+        let host = Arc::new(host);
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok((host, settings))
     }

@@ -30,7 +30,7 @@ pub(super) async fn retag(session: &Session<'_>, digest: &Digest, tag: &Tag) -> 
         Answer::Yes(_) => (),
         Answer::No(refusal) if refusal.says_immutable() => {
             return Err(RegistryError::Immutable(format!(
-                "{}: answered {}{}; promote into a tag that may move, or by a commit",
+                "{}: answered {}{}; promote into a tag that may move (name it in an exclusion filter, where the registry has them), or by a commit",
                 refusal.request,
                 refusal.status.as_u16(),
                 refusal.said()

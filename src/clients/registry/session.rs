@@ -84,7 +84,7 @@ impl Session<'_> {
     pub(super) async fn ask(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
         let host = self.host;
         host.busy(|| http::shown_request(&call.method, &call.url))?;
-        let login = host.logins.of(self.credentials, self.repository).await?;
+        let login = host.login(self.credentials, self.repository).await?;
         if let Some(response) = self.ask_with_borrowed(call, &login).await? {
             return Ok(Answer::Yes(response));
         }
@@ -110,7 +110,7 @@ impl Session<'_> {
             return Ok(Answer::No(refusal));
         }
         self.forget(&shown).await;
-        let login = host.logins.of(self.credentials, self.repository).await?;
+        let login = host.login(self.credentials, self.repository).await?;
         let shown = self.what_to_show(&login).await?;
         let response = self.send(call, &login, &shown).await?;
         if response.status().is_success() {

@@ -62,6 +62,16 @@ impl Mark {
         Self { bytes: bytes.finish(), etag }
     }
 
+    /// The mark of what was told of tags, where that is all there is.
+    pub(super) fn of_told(told: &[Told]) -> Self {
+        let mut bytes = Digesting::default();
+        for Told { tag, digest, pushed } in told {
+            let pushed = pushed.map_or(0, Timestamp::as_millisecond);
+            bytes.update(format!("{tag} {digest} {pushed}\n").as_bytes());
+        }
+        Self { bytes: bytes.finish(), etag: None }
+    }
+
     /// Whether the list is as it was.
     pub(super) fn is_as(&self, last: Option<&Self>) -> bool {
         last.is_some_and(|last| last.bytes == self.bytes)

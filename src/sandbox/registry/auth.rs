@@ -22,8 +22,10 @@ pub enum Auth {
     /// It does not ask.
     #[default]
     None,
-    /// `WWW-Authenticate: Basic`, as ECR.
+    /// `WWW-Authenticate: Basic`.
     Basic,
+    /// As Amazon ECR: Basic, with a password that the API beside it gives.
+    Ecr,
     /// `WWW-Authenticate: Bearer`, as everybody else.
     Bearer(Bearer),
 }
@@ -76,6 +78,8 @@ pub(super) struct Door {
     pub(super) auth: Auth,
     accounts: HashMap<String, Account>,
     tokens: HashMap<String, Token>,
+    /// Amazon's passwords, and whether each has expired.
+    passwords: HashMap<String, bool>,
     given_out: u64,
 }
 
@@ -94,6 +98,7 @@ impl Door {
     pub(super) fn expire_tokens(&mut self) {
         let now = Instant::now();
         self.tokens.values_mut().for_each(|token| token.until = now);
+        self.passwords.values_mut().for_each(|expired| *expired = true);
     }
 
     /// Lets the request in, or says how it is turned away.
@@ -106,8 +111,29 @@ impl Door {
                 Some((user, password)) if self.account(&user, &password).is_some() => Err(Box::new(denied())),
                 _ => Err(Box::new(challenge("Basic realm=\"sandbox-registry\"", &needed))),
             },
+            Auth::Ecr => match wire::basic(request.headers()) {
+                Some((user, password)) if user == "AWS" && self.passwords.contains_key(&password) => {
+                    let expired = self.passwords.get(&password) == Some(&true);
+                    let text = "Your authorization token has expired. Reauthenticate and try again.";
+                    if expired { Err(Box::new(refusal(StatusCode::FORBIDDEN, "DENIED", text))) } else { Ok(()) }
+                }
+                _ => Err(Box::new(challenge("Basic realm=\"sandbox\",service=\"ecr.amazonaws.com\"", &needed))),
+            },
             Auth::Bearer(bearer) => self.check_token(bearer, request.headers(), &needed),
         }
+    }
+
+    /// Whether Amazon's API is spoken here.
+    pub(super) fn is_amazons(&self) -> bool {
+        matches!(self.auth, Auth::Ecr)
+    }
+
+    /// A password for `AWS`.
+    pub(super) fn new_password(&mut self) -> String {
+        self.given_out += 1;
+        let password = format!("sandbox-password-{}", self.given_out);
+        self.passwords.insert(password.clone(), false);
+        password
     }
 
     fn check_token(&self, bearer: &Bearer, headers: &HeaderMap, needed: &[Access]) -> Result<(), Box<Response>> {

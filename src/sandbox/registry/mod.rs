@@ -5,6 +5,7 @@
 
 mod auth;
 mod blobs;
+pub mod ecr;
 mod image;
 mod manifests;
 mod store;
@@ -73,6 +74,11 @@ impl Registry {
     /// Ends every token given out so far, though it was said to live longer.
     pub fn expire_tokens(&self) {
         held(&self.state.door).expire_tokens();
+    }
+
+    /// Says when a build was pushed, in seconds since 1970.
+    pub fn pushed_at(&self, repository: &str, digest: &str, seconds: f64) {
+        held(&self.state.store).repository(repository).pushed.insert(digest.to_owned(), seconds);
     }
 
     /// Lists at most so many tags on a page, whatever is asked, as GHCR and Quay do.
@@ -154,7 +160,8 @@ impl System for State {
     const NAME: &'static str = "registry";
 
     fn mutates(request: &Request<Bytes>) -> bool {
-        !matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() != "/token"
+        let reads = request.uri().path() == "/token" || ecr::operation(request.headers()).is_some();
+        !matches!(*request.method(), Method::GET | Method::HEAD) && !reads
     }
 
     async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Response {
@@ -195,6 +202,10 @@ fn place(path: &str) -> Option<(&str, Place<'_>)> {
 impl State {
     fn route(&self, request: &Request<Bytes>) -> Response {
         let path = request.uri().path();
+        let is_amazons = held(&self.door).is_amazons();
+        if let Some(operation) = ecr::operation(request.headers()).filter(|_| is_amazons) {
+            return ecr::answer(self, operation, request);
+        }
         if path == "/token" {
             return held(&self.door).give_token(request);
         }

@@ -52,6 +52,8 @@ pub(super) struct Repository {
     pub(super) manifests: BTreeMap<String, Manifest>,
     /// Tag to digest; ordered as distribution orders its list, by bytes.
     pub(super) tags: BTreeMap<String, String>,
+    /// When each manifest was pushed, in seconds since 1970.
+    pub(super) pushed: BTreeMap<String, f64>,
 }
 
 /// Why a manifest was not taken in.
@@ -97,6 +99,8 @@ impl Repository {
             }
         }
         let digest = manifest.digest.clone();
+        let now = crate::sandbox::wire::now().as_duration().as_secs_f64();
+        self.pushed.entry(digest.clone()).or_insert(now);
         self.manifests.insert(digest.clone(), manifest);
         if let Some(tag) = tag {
             self.tags.insert(tag.to_owned(), digest.clone());

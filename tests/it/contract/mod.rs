@@ -9,6 +9,7 @@ mod gitlab;
 mod gitlab_openapi;
 mod registry;
 mod registry_copy;
+mod registry_ecr;
 mod registry_faults;
 mod webhooks;
 

@@ -84,6 +84,8 @@ pub(super) fn client(pull: Credentials, push: Option<Credentials>) -> Registry {
     Registry::new(
         move |_| HostSettings {
             provider: Provider::Distribution,
+            amazon: None,
+            endpoint: None,
             transport: transport.clone(),
             pull: pull.clone(),
             push: push.clone(),

@@ -27,7 +27,14 @@ fn knowing(places: &[&Place]) -> Registry {
         let user = users.iter().find(|(known, _)| known == host).and_then(|(_, user)| user.clone());
         let credentials = user.map_or(Credentials::Anonymous, |(user, password)| basic(&user, &password));
         let transport = Transport { plain_http: true, ..Transport::default() };
-        HostSettings { provider: Provider::Distribution, transport, pull: credentials.clone(), push: Some(credentials) }
+        HostSettings {
+            provider: Provider::Distribution,
+            amazon: None,
+            endpoint: None,
+            transport,
+            pull: credentials.clone(),
+            push: Some(credentials),
+        }
     };
     Registry::new(settings, uncounted())
 }

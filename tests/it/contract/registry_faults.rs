@@ -226,6 +226,8 @@ async fn a_changed_password_is_used_at_once() {
     let transport = Transport { plain_http: true, ..Transport::default() };
     let settings = move |_: &str| HostSettings {
         provider: Provider::Distribution,
+        amazon: None,
+        endpoint: None,
         transport: transport.clone(),
         pull: basic("bot", *current.lock().expect("a lock")),
         push: None,
@@ -298,6 +300,8 @@ async fn every_request_is_counted() {
     let transport = Transport { plain_http: true, ..Transport::default() };
     let settings = move |_: &str| HostSettings {
         provider: Provider::Distribution,
+        amazon: None,
+        endpoint: None,
         transport: transport.clone(),
         pull: basic("bot", "hunter2"),
         push: None,
