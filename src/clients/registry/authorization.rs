@@ -4,7 +4,7 @@
 //! and none says which. So a repository without a token tries another's; when the host refuses one, it lends no more.
 
 use super::challenge::Challenge;
-use super::credentials::{Credentials, Login};
+use super::credentials::Login;
 use super::error::{RegistryError, nonsense};
 use super::host::held;
 use super::origin;
@@ -44,8 +44,8 @@ impl Session<'_> {
         let challenge = held(&self.host.challenge).clone();
         match challenge {
             None => Ok(Shown::Nothing),
-            Some(Challenge::Basic) if login.is_nobody() => Ok(Shown::Nothing),
-            Some(Challenge::Basic) => Ok(Shown::Login),
+            Some(Challenge::Basic) if login.has_password() => Ok(Shown::Login),
+            Some(Challenge::Basic) => Ok(Shown::Nothing),
             Some(Challenge::Bearer { realm, service }) => {
                 let key = self.key(&realm, service, login);
                 let token = self.host.tokens.get(&key, Instant::now(), self.fetch_token(realm, &key, login)).await?;
@@ -73,8 +73,8 @@ impl Session<'_> {
         let basic = learned == Challenge::Basic;
         *held(&self.host.challenge) = Some(learned);
         match shown {
-            Shown::Nothing => !(basic && login.is_nobody()),
-            Shown::Login => !basic || matches!(self.credentials, Credentials::Docker { .. } | Credentials::Amazon),
+            Shown::Nothing => !basic || login.has_password(),
+            Shown::Login => !basic || self.credentials.may_change(),
             Shown::Token(..) => true,
         }
     }
@@ -99,7 +99,7 @@ impl Session<'_> {
         token::Key { realm: realm.to_string(), service, login: login.id(), repository, actions, mounts }
     }
 
-    async fn fetch_token(&self, mut realm: Url, key: &token::Key, login: &Login) -> Result<Token, RegistryError> {
+    async fn fetch_token(&self, realm: Url, key: &token::Key, login: &Login) -> Result<Token, RegistryError> {
         let host = self.host;
         if let Err(why) = origin::may_lead_to(&host.base, &realm) {
             return Err(nonsense(
@@ -107,21 +107,24 @@ impl Session<'_> {
                 &format!("its token realm {} is refused: {why}", http::shown_url(&realm)),
             ));
         }
-        if let Some(service) = &key.service {
-            realm.query_pairs_mut().append_pair("service", service);
-        }
-        realm.query_pairs_mut().append_pair("scope", &key.scope());
-        if let Some(mounts) = &key.mounts {
-            realm.query_pairs_mut().append_pair("scope", &format!("repository:{mounts}:pull"));
-        }
         let asked_at = Instant::now();
-        let request = login.show(host.client.get(realm.clone())).build();
-        let request = request.map_err(|error| http::failure(&Method::GET, &realm, &error))?;
+        let answer = match login.identity() {
+            Some(identity) => self.exchange(&realm, key, login, identity).await?,
+            None => self.ask_realm(&realm, key, login).await?,
+        };
+        Token::read(&answer, asked_at).ok_or_else(|| nonsense(&realm, "the answer holds no token"))
+    }
+
+    async fn ask_realm(&self, realm: &Url, key: &token::Key, login: &Login) -> Result<Vec<u8>, RegistryError> {
+        let (host, mut url) = (self.host, realm.clone());
+        url.query_pairs_mut().extend_pairs(key.service.iter().map(|service| ("service", service)));
+        url.query_pairs_mut().extend_pairs(key.scopes().iter().map(|scope| ("scope", scope)));
+        let request = login.show(host.client.get(url.clone())).build();
+        let request = request.map_err(|error| http::failure(&Method::GET, &url, &error))?;
         let response = host.send(request, true).await?;
         if !response.status().is_success() {
             return Err(host.refusal(&Method::GET, response, login).await.into_error());
         }
-        let answer = http::body(response, token::TOKEN_BYTES_MAX, "token").await?;
-        Token::read(&answer, asked_at).ok_or_else(|| nonsense(&realm, "the answer holds no token"))
+        Ok(http::body(response, token::TOKEN_BYTES_MAX, "token").await?)
     }
 }

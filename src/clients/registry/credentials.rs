@@ -1,29 +1,27 @@
-//! Who we are at a registry: nobody, a user of the configuration, or whom docker's config.json names.
+//! Who we are at a registry: nobody, a user of the configuration, or whom docker's configuration names.
 //!
-//! Identity tokens (docker's OAuth2 logins) are refused with a clear text; provider logins are not made here.
+//! What is named there is read in `docker`, and helpers are run in `helper`; provider logins are not made here.
 
+use super::docker::{Named, named};
 use super::error::RegistryError;
+use super::helper;
 use crate::model::{Repository, text};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-/// How long a credential helper may take: cloud helpers make a call of their own.
-const HELPER_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a login from docker's file or a helper is kept: a helper is a process, and its answers live for hours.
 const LOGIN_KEPT: Duration = Duration::from_secs(5 * 60);
+/// How long it is kept that there is none, or why: long enough that a helper that fails is not run for every request,
+/// and short enough that a person who mended it need not wait.
+const NO_LOGIN_KEPT: Duration = Duration::from_secs(30);
 /// The largest config.json that is read: real ones have a few kilobytes.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
-/// Docker's own name for Docker Hub in its configuration.
-const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
 /// What to show a registry.
 #[derive(Debug, Clone)]
@@ -44,6 +42,25 @@ pub enum Credentials {
         /// Docker's config.json, see [`docker_config`]. Where there is none, nothing is shown.
         file: PathBuf,
     },
+    /// The same, from a text that was read elsewhere: an image pull secret, or the older `.dockercfg`.
+    DockerConfig {
+        /// The text.
+        config: SecretString,
+        /// Where it was found, as a person knows it.
+        whose: String,
+    },
+    /// There are some, and they cannot be read: nothing is asked without them.
+    Unreadable {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+impl Credentials {
+    /// Whether they may be others when they are read anew.
+    pub(super) fn may_change(&self) -> bool {
+        matches!(self, Self::Docker { .. } | Self::DockerConfig { .. } | Self::Amazon)
+    }
 }
 
 /// Where docker's config.json is, by `DOCKER_CONFIG` and `HOME`.
@@ -53,52 +70,98 @@ pub fn docker_config(variable: impl Fn(&str) -> Option<OsString>) -> Option<Path
     folder.map(|folder| folder.join("config.json"))
 }
 
+/// What proves who we are.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    Nothing,
+    Password(String, SecretString),
+    /// A token that the realm gives bearer tokens for, and nobody else anything.
+    Identity(SecretString),
+}
+
 /// Credentials, ready to be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     /// What a person calls them.
     pub(super) shown: String,
-    user: Option<(String, SecretString)>,
+    proof: Proof,
 }
 
 impl Login {
     pub(super) fn nobody(why: &str) -> Self {
-        Self { shown: format!("nobody ({why})"), user: None }
+        Self { shown: format!("nobody ({why})"), proof: Proof::Nothing }
     }
 
-    pub(super) fn user(username: String, password: SecretString, whose: &str) -> Self {
-        Self { shown: format!("`{}`{whose}", text::shown(&username)), user: Some((username, password)) }
+    pub(super) fn named(proof: Proof, whose: &str) -> Self {
+        match &proof {
+            Proof::Nothing => Self::nobody(&format!("{whose} names no login for it")),
+            Proof::Password(user, _) => Self { shown: format!("`{}` of {whose}", text::shown(user)), proof },
+            Proof::Identity(_) => Self { shown: format!("the identity token of {whose}"), proof },
+        }
     }
 
-    pub(super) fn is_nobody(&self) -> bool {
-        self.user.is_none()
+    fn user(username: String, password: SecretString) -> Self {
+        Self { shown: format!("`{}`", text::shown(&username)), proof: Proof::Password(username, password) }
+    }
+
+    /// Whether it can be shown with a request as it is.
+    pub(super) fn has_password(&self) -> bool {
+        matches!(self.proof, Proof::Password(..))
+    }
+
+    /// The identity token that the realm is to be given.
+    pub(super) fn identity(&self) -> Option<&SecretString> {
+        match &self.proof {
+            Proof::Identity(token) => Some(token),
+            Proof::Nothing | Proof::Password(..) => None,
+        }
     }
 
     /// Tells logins apart without keeping the secret.
     pub(super) fn id(&self) -> [u8; 32] {
-        let user = self.user.as_ref().map(|(user, password)| format!("{user}\0{}", password.expose_secret()));
-        text::sha256(user.unwrap_or_default().as_bytes())
+        text::sha256(&match &self.proof {
+            Proof::Nothing => Vec::new(),
+            Proof::Password(user, password) => [user.as_bytes(), b"\0", password.expose_secret().as_bytes()].concat(),
+            Proof::Identity(token) => [b"\0", token.expose_secret().as_bytes()].concat(),
+        })
     }
 
     pub(super) fn show(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.user {
-            Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
-            None => request,
+        match &self.proof {
+            Proof::Password(user, password) => request.basic_auth(user, Some(password.expose_secret())),
+            Proof::Nothing | Proof::Identity(_) => request,
         }
     }
 }
 
-/// The logins that docker's file or a helper gave lately, by what they were read from.
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    answer: Result<Proof, String>,
+}
+
+impl Kept {
+    fn lasts(&self) -> bool {
+        let is_login = matches!(self.answer, Ok(Proof::Password(..) | Proof::Identity(_)));
+        self.at.elapsed() < if is_login { LOGIN_KEPT } else { NO_LOGIN_KEPT }
+    }
+}
+
+/// What helpers answered lately, by their names and the servers that they were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Logins(Mutex<HashMap<[u8; 32], (Instant, Login)>>);
+pub(super) struct Logins(Mutex<HashMap<(String, String), Kept>>);
 
 impl Logins {
     /// The login for a repository.
     pub(super) async fn of(&self, credentials: &Credentials, of: &Repository) -> Result<Login, RegistryError> {
         match credentials {
             Credentials::Anonymous => Ok(Login::nobody("no credentials are configured")),
-            Credentials::Basic { username, password } => Ok(Login::user(username.clone(), password.clone(), "")),
-            Credentials::Docker { file } => self.docker(file, of).await,
+            Credentials::Basic { username, password } => Ok(Login::user(username.clone(), password.clone())),
+            Credentials::Docker { file } => self.in_file(file, of).await,
+            Credentials::DockerConfig { config, whose } => {
+                self.in_config(config.expose_secret().as_bytes(), whose, whose, of).await
+            }
+            Credentials::Unreadable { why } => Err(RegistryError::Refused(format!("{of}: not asked, for {why}"))),
             Credentials::Amazon => Ok(Login::nobody("AWS credentials are for Amazon ECR alone")),
         }
     }
@@ -108,86 +171,47 @@ impl Logins {
         self.0.lock().await.clear();
     }
 
-    async fn docker(&self, file: &Path, of: &Repository) -> Result<Login, RegistryError> {
-        let refuse = |why: String| RegistryError::Refused(format!("{of}: {}: {why}", file.display()));
-        let config = match tokio::fs::read(file).await {
-            Ok(config) if config.len() <= CONFIG_BYTES_MAX => config,
-            Ok(_) => return Err(refuse(format!("is larger than {CONFIG_BYTES_MAX} bytes"))),
+    async fn in_file(&self, file: &Path, of: &Repository) -> Result<Login, RegistryError> {
+        let place = file.display().to_string();
+        match tokio::fs::read(file).await {
+            Ok(config) if config.len() <= CONFIG_BYTES_MAX => {
+                self.in_config(&config, "docker's config.json", &place, of).await
+            }
+            Ok(_) => Err(refused(of, &place, &format!("is larger than {CONFIG_BYTES_MAX} bytes"))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Login::nobody("no credentials are configured, and docker has no config.json"));
+                Ok(Login::nobody("no credentials are configured, and docker has no config.json"))
             }
-            Err(error) => return Err(refuse(error.to_string())),
+            Err(error) => Err(refused(of, &place, &error.to_string())),
+        }
+    }
+
+    async fn in_config(&self, config: &[u8], whose: &str, place: &str, of: &Repository) -> Result<Login, RegistryError> {
+        let named = named(config, of).map_err(|why| refused(of, place, &why))?;
+        let proof = match named {
+            Named::Nothing => Proof::Nothing,
+            Named::Login(proof) => proof,
+            Named::Helper { name, server } => {
+                self.ask_helper(name, server).await.map_err(|why| refused(of, place, &why))?
+            }
         };
-        let server = server(&config, of).map_err(|error| refuse(format!("is no docker configuration: {error}")))?;
-        // A changed file is another key, so that a rotated password is used at once.
-        let key = text::sha256(&[config.as_slice(), b"\0", server.as_bytes()].concat());
+        Ok(Login::named(proof, whose))
+    }
+
+    async fn ask_helper(&self, name: String, server: String) -> Result<Proof, String> {
         let mut kept = self.0.lock().await;
-        kept.retain(|_, (read, _)| read.elapsed() < LOGIN_KEPT);
-        if let Some((_, login)) = kept.get(&key) {
-            return Ok(login.clone());
+        kept.retain(|_, kept| kept.lasts());
+        let asked = (name, server);
+        if let Some(kept) = kept.get(&asked) {
+            return kept.answer.clone();
         }
-        let login = ask_docker(config, server).await.map_err(refuse)?;
-        kept.insert(key, (Instant::now(), login.clone()));
-        Ok(login)
+        let answer = helper::ask(&asked.0, &asked.1).await;
+        kept.insert(asked, Kept { at: Instant::now(), answer: answer.clone() });
+        answer
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Keys {
-    auths: Option<HashMap<String, IgnoredAny>>,
-    cred_helpers: Option<HashMap<String, IgnoredAny>>,
-}
-
-/// The key to look a repository up by: the longest prefix of it that the file has (containers-auth.json(5)).
-fn server(config: &[u8], of: &Repository) -> Result<String, serde_json::Error> {
-    let keys: Keys = serde_json::from_slice(config)?;
-    let has = |key: &str| [&keys.auths, &keys.cred_helpers].into_iter().flatten().any(|known| known.contains_key(key));
-    let whole = of.to_string();
-    let mut prefix = whole.as_str();
-    loop {
-        if has(prefix) {
-            return Ok(prefix.to_owned());
-        }
-        match prefix.rsplit_once('/') {
-            Some((shorter, _)) => prefix = shorter,
-            None => return Ok(if of.host() == "docker.io" { HUB_SERVER.to_owned() } else { of.host().to_owned() }),
-        }
-    }
-}
-
-/// Asks docker's file, and the helper that it names, on a thread of its own: a helper that hangs holds up no shutdown.
-async fn ask_docker(config: Vec<u8>, server: String) -> Result<Login, String> {
-    let (answer, answered) = oneshot::channel();
-    let asked = server.clone();
-    let ask = move || answer.send(docker_credential::get_credential_from_reader(config.as_slice(), &asked));
-    std::thread::Builder::new().name("credential-helper".to_owned()).spawn(ask).map_err(|error| error.to_string())?;
-    let found = match timeout(HELPER_TIME_MAX, answered).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(_)) => return Err(format!("the credential helper for {server} gave up")),
-        Err(_) => {
-            return Err(format!("the credential helper for {server} took longer than {} s", HELPER_TIME_MAX.as_secs()));
-        }
-    };
-    match found {
-        Ok(DockerCredential::UsernamePassword(username, password)) => {
-            Ok(Login::user(username, password.into(), " of docker's config.json"))
-        }
-        Ok(DockerCredential::IdentityToken(_)) => Err(format!(
-            "holds an identity token for {server}, which tagrelay cannot use; give user and password under `registries`"
-        )),
-        Err(CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound) => {
-            Ok(Login::nobody("docker's config.json names no login for it"))
-        }
-        // What a helper prints may hold secrets, so none of it is shown.
-        Err(CredentialRetrievalError::HelperFailure { helper, stdout, .. }) => {
-            if stdout.contains("credentials not found") {
-                return Ok(Login::nobody("docker's credential store has no login for it"));
-            }
-            Err(format!("the credential helper {} failed for {server}; run it by hand", text::shown(&helper)))
-        }
-        Err(error) => Err(format!("{server}: {error}")),
-    }
+fn refused(of: &Repository, place: &str, why: &str) -> RegistryError {
+    RegistryError::Refused(format!("{of}: {place}: {why}"))
 }
 
 #[cfg(test)]
@@ -197,48 +221,69 @@ mod tests {
     const CONFIG: &str = r#"{
         "auths": {
             "reg.io": { "auth": "aG9zdDpwdw==" },
-            "reg.io/team": { "username": "team", "password": "pw" },
             "reg.io/team/app": { "identitytoken": "secret" },
-            "https://index.docker.io/v1/": { "auth": "aHViOnB3" },
             "broken.io": { "auth": "%%%" }
         },
         "credHelpers": { "helped.io": "tagrelay-test-no-such-helper" }
     }"#;
 
-    async fn login(config: &str, repository: &str) -> Result<String, String> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("config.json");
-        std::fs::write(&file, config).expect("written");
+    async fn login(credentials: &Credentials, repository: &str) -> Result<String, String> {
         let repository = Repository::parse(repository).expect("a repository");
-        let login = Logins::default().of(&Credentials::Docker { file }, &repository).await;
+        let login = Logins::default().of(credentials, &repository).await;
         login.map(|login| login.shown).map_err(|error| error.to_string())
     }
 
     #[tokio::test]
     async fn docker_names_the_login() {
-        let check = async |repository, expected: &str| {
-            let shown = match login(CONFIG, repository).await {
-                Ok(shown) | Err(shown) => shown,
-            };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, CONFIG).expect("written");
+        let own = Credentials::Docker { file: file.clone() };
+        let secret = Credentials::DockerConfig { config: CONFIG.into(), whose: "/run/pull.json".to_owned() };
+        let check = async |credentials, repository, expected: &str| {
+            let (Ok(shown) | Err(shown)) = login(credentials, repository).await;
             assert!(shown.contains(expected) && !shown.contains("secret"), "{repository}: {shown}");
         };
-        check("reg.io/other", "`host` of docker's").await;
-        check("reg.io/teams/app", "`host` of docker's").await;
-        check("reg.io/team", "`team` of docker's").await;
-        check("reg.io/team/web", "`team` of docker's").await;
-        check("reg.io/team/app", "identity token for reg.io/team/app").await;
-        check("alpine", "`hub` of docker's").await;
-        check("elsewhere.io/a", "nobody (docker's config.json names no login").await;
-        check("broken.io/a", "Unable to decode").await;
-        check("helped.io/a", "Unable to communicate with credential helper").await;
-        assert!(login("{", "reg.io/a").await.expect_err("no JSON").contains("is no docker configuration"));
+        check(&own, "reg.io/other", "`host` of docker's config.json").await;
+        check(&secret, "reg.io/other", "`host` of /run/pull.json").await;
+        check(&secret, "reg.io/team/app", "the identity token of /run/pull.json").await;
+        check(&own, "elsewhere.io/a", "nobody (docker's config.json names no login").await;
+        check(&own, "broken.io/a", &format!("broken.io/a: {}: `broken.io`: its `auth` is no", file.display())).await;
+        check(&secret, "broken.io/a", "broken.io/a: /run/pull.json: `broken.io`: its `auth` is no").await;
+        check(&own, "helped.io/a", "no-such-helper could not be run").await;
+        std::fs::write(&file, "{").expect("written");
+        check(&own, "reg.io/a", "is no docker configuration").await;
     }
 
     #[tokio::test]
     async fn no_file_is_nobody() {
-        let repository = Repository::parse("reg.io/a").expect("a repository");
         let nowhere = Credentials::Docker { file: "/nonexistent/config.json".into() };
-        assert!(Logins::default().of(&nowhere, &repository).await.expect("nobody").is_nobody());
+        assert!(login(&nowhere, "reg.io/a").await.expect("nobody").contains("docker has no config.json"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_not_left_out() {
+        let unreadable = Credentials::Unreadable { why: "the variable A is not set".to_owned() };
+        let why = login(&unreadable, "reg.io/a").await.expect_err("refused");
+        assert_eq!(why, "reg.io/a: not asked, for the variable A is not set");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_of_helpers_are_kept_the_longer_the_better_they_are() {
+        let password = || Proof::Password("bob".to_owned(), "pw".into());
+        let cases = [
+            (Ok(password()), LOGIN_KEPT),
+            (Ok(Proof::Identity("t".into())), LOGIN_KEPT),
+            (Ok(Proof::Nothing), NO_LOGIN_KEPT),
+            (Err("failed".to_owned()), NO_LOGIN_KEPT),
+        ];
+        for (answer, lasts) in cases {
+            let kept = Kept { at: Instant::now(), answer };
+            tokio::time::advance(lasts - Duration::from_secs(1)).await;
+            assert!(kept.lasts(), "{kept:?}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(!kept.lasts(), "{kept:?}");
+        }
     }
 
     #[test]
@@ -255,8 +300,15 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let login = Login::user("bob".to_owned(), "hunter2".into(), "");
-        assert!(!format!("{login:?}").contains("hunter2"));
-        assert_ne!(login.id(), Login::user("bob".to_owned(), "hunter3".into(), "").id());
+        let proofs = [
+            Proof::Password("bob".to_owned(), "hunter2".into()),
+            Proof::Password("bob".to_owned(), "hunter3".into()),
+            Proof::Identity("hunter2".into()),
+            Proof::Nothing,
+        ];
+        let logins = proofs.map(|proof| Login::named(proof, "a file"));
+        assert!(!format!("{logins:?}").contains("hunter"));
+        let ids: std::collections::BTreeSet<_> = logins.iter().map(Login::id).collect();
+        assert_eq!(ids.len(), logins.len());
     }
 }

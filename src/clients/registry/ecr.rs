@@ -3,7 +3,7 @@
 //! Operations: Amazon ECR API Reference, "GetAuthorizationToken" and "DescribeImages". Manifests, blobs and tags are moved
 //! through the registry itself, as on any other.
 
-use super::credentials::Login;
+use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::Host;
 use super::tags::{Listing, Mark, Told};
@@ -96,7 +96,8 @@ impl Ecr {
         let Some(password) = password else {
             return Err(RegistryError::Invalid(format!("{}: the token is none of user and password", self.shown())));
         };
-        let login = Login::user("AWS".to_owned(), SecretString::from(password), " of Amazon ECR");
+        let proof = Proof::Password("AWS".to_owned(), SecretString::from(password));
+        let login = Login::named(proof, "Amazon ECR");
         let until = now + life(authorization.expires_at, aws::now()) * 4 / 5;
         Ok(kept.insert((login, until)).0.clone())
     }

@@ -117,6 +117,12 @@ impl Refusal {
         }
     }
 
+    /// What it means as the realm's answer to an identity token.
+    pub(super) fn into_identity_error(self) -> RegistryError {
+        let (answer, login) = (format!("{}: answered {}{}", self.request, self.status.as_u16(), self.said()), self.login);
+        RegistryError::Refused(format!("{answer} to {login}; it may have ended: log in with docker again"))
+    }
+
     /// ` (CODE: message)`: what the body says, where it says anything to a person.
     pub(super) fn said(&self) -> String {
         let errors: Errors = serde_json::from_str(&self.body).unwrap_or_default();

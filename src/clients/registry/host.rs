@@ -6,6 +6,7 @@ use super::challenge::Challenge;
 use super::credentials::{Credentials, Login, Logins};
 use super::ecr::Ecr;
 use super::error::{Refusal, RegistryError};
+use super::identity::Renewed;
 use super::pace::{Heard, Pace, Shut};
 use super::patience::patience;
 use super::token::Tokens;
@@ -41,6 +42,7 @@ pub(super) struct Host {
     /// Whether a token for one repository may be good for another: so it is until the host says otherwise.
     pub(super) lends: AtomicBool,
     pub(super) logins: Logins,
+    pub(super) renewed: Renewed,
     pub(super) pace: Pace,
     /// Its own API, where it is Amazon's and we are somebody there.
     pub(super) ecr: Option<Box<Ecr>>,
@@ -64,6 +66,7 @@ impl Host {
             tokens: Tokens::default(),
             lends: AtomicBool::new(true),
             logins: Logins::default(),
+            renewed: Renewed::default(),
             clock: Mutex::default(),
         })
     }

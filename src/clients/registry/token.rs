@@ -1,6 +1,6 @@
 //! Bearer tokens: asked for once, kept while they live, renewed before they end.
 //!
-//! Protocol: distribution, "Token Authentication Specification"; the OAuth2 POST is not spoken.
+//! Protocol: distribution, "Token Authentication Specification". It asks for none itself.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -31,9 +31,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The scope that a token is asked for.
-    pub(super) fn scope(&self) -> String {
-        format!("repository:{}:{}", self.repository, self.actions)
+    /// The scopes that a token is asked for.
+    pub(super) fn scopes(&self) -> Vec<String> {
+        let own = format!("repository:{}:{}", self.repository, self.actions);
+        let mounts = self.mounts.iter().map(|mounts| format!("repository:{mounts}:pull"));
+        std::iter::once(own).chain(mounts).collect()
     }
 
     /// Whether a realm that looks at no repository would give both the same token.
@@ -183,7 +185,7 @@ mod tests {
         assert_eq!(get("a", 80).await, "3");
         let borrow = |key: Key, second: u64| {
             let borrowed = tokens.borrow(&key, start + Duration::from_secs(second));
-            borrowed.map(|(lender, token)| format!("{} {}", lender.scope(), token.expose_secret()))
+            borrowed.map(|(lender, token)| format!("{} {}", lender.scopes().join(" "), token.expose_secret()))
         };
         assert_eq!(borrow(key("a"), 80), None, "it has its own");
         assert_eq!(borrow(key("c"), 80).as_deref(), Some("repository:a:pull 3"));

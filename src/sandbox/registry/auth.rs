@@ -41,11 +41,13 @@ pub struct Bearer {
     pub expired: u16,
     /// The realm in the challenge, where it is not the registry's own `/token`.
     pub realm: Option<String>,
+    /// Whether a refresh token is good once: the answer to it holds the next, which is the account's password from then on.
+    pub renews: bool,
 }
 
 impl Default for Bearer {
     fn default() -> Self {
-        Self { anonymous_pull: false, expires_in: 300, expired: 401, realm: None }
+        Self { anonymous_pull: false, expires_in: 300, expired: 401, realm: None, renews: false }
     }
 }
 
@@ -188,8 +190,13 @@ impl Door {
         let name = format!("sandbox-token-{}", self.given_out);
         self.tokens.insert(name.clone(), token);
         let issued_at = wire::now().to_string();
-        let body =
+        let mut body =
             json!({ "token": name, "access_token": name, "expires_in": bearer.expires_in, "issued_at": issued_at });
+        let renews = bearer.renews && wire::value(&asked, "grant_type") == Some("refresh_token");
+        if let Some(account) = credentials.filter(|_| renews).and_then(|(user, _)| self.accounts.get_mut(&user)) {
+            account.password = format!("sandbox-refresh-{}", self.given_out);
+            body["refresh_token"] = json!(account.password);
+        }
         axum::Json(body).into_response()
     }
 
