@@ -1,20 +1,25 @@
-//! HTTP once for all clients: TLS roots, time limits, bounded bodies, and failures told without secrets.
+//! HTTP once for all clients: TLS, proxies, time limits, bounded bodies, and failures told without secrets.
 //!
 //! It follows no redirect, tries nothing twice and knows no outside system: that is the business of who calls.
 
+mod proxy;
+mod tls;
+
+pub use proxy::Proxy;
+pub use tls::ClientCertificate;
+
+use self::tls::system_roots;
 use crate::model::text;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Request, Response, Url, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::CertificateError;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What we call ourselves.
@@ -26,11 +31,20 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long an unused connection is kept: longer than the usual polling interval costs the server more than a handshake.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(90);
 
+/// How the errors of a proxy begin that was asked for a tunnel; the type itself is of a crate below reqwest.
+const TUNNEL_ERROR: &str = "tunnel error";
+
 /// What a connection needs to know about one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transport {
     /// Certificate authorities to trust besides the machine's: PEM bundles.
     pub ca: Vec<Vec<u8>>,
+    /// What the host is shown when it asks for a certificate of ours.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The proxy that it is reached through.
+    pub proxy: Proxy,
+    /// Why none of this can be used, where a file or variable that belongs to it cannot be read.
+    pub unreadable: Option<String>,
     /// Whether this host is spoken to without TLS.
     pub plain_http: bool,
     /// How long a connection may take to come about.
@@ -48,6 +62,9 @@ impl Default for Transport {
     fn default() -> Self {
         Self {
             ca: Vec::new(),
+            client_certificate: None,
+            proxy: Proxy::Environment,
+            unreadable: None,
             plain_http: false,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
@@ -114,20 +131,12 @@ pub fn uncounted() -> Counter {
     Arc::new(|_, _| ())
 }
 
-/// A client for one host's settings. System proxies are honoured, and redirects are handed to the caller.
+/// A client for one host's settings. Redirects are handed to the caller.
 ///
 /// # Errors
-/// [`HttpError::Setting`] when a CA bundle or a proxy setting cannot be read. Missing roots are no error here.
+/// [`HttpError::Setting`] when a certificate, a key or a proxy cannot be used. Missing roots are no error here.
 pub fn client(transport: &Transport) -> Result<reqwest::Client, HttpError> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(&transport.ca)?)
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(transport.connect_timeout)
-        .timeout(transport.timeout)
-        .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .build()
-        .map_err(|error| HttpError::Setting(innermost(&error)))
+    builder(transport)?.timeout(transport.timeout).build().map_err(|error| HttpError::Setting(innermost(&error)))
 }
 
 /// A client that reaches `host` at these addresses and no others, through no proxy: whoever judged the addresses knows
@@ -136,16 +145,8 @@ pub fn client(transport: &Transport) -> Result<reqwest::Client, HttpError> {
 /// # Errors
 /// As [`client`].
 pub fn client_to(transport: &Transport, host: &str, addresses: &[SocketAddr]) -> Result<reqwest::Client, HttpError> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(&transport.ca)?)
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(transport.connect_timeout)
-        .timeout(transport.timeout)
-        .no_proxy()
-        .resolve_to_addrs(host, addresses)
-        .build()
-        .map_err(|error| HttpError::Setting(innermost(&error)))
+    let builder = builder(transport)?.timeout(transport.timeout).no_proxy().resolve_to_addrs(host, addresses);
+    builder.build().map_err(|error| HttpError::Setting(innermost(&error)))
 }
 
 /// The same client for code that blocks. It must not be made or dropped inside an async task.
@@ -153,15 +154,22 @@ pub fn client_to(transport: &Transport, host: &str, addresses: &[SocketAddr]) ->
 /// # Errors
 /// As [`client`].
 pub fn blocking_client(transport: &Transport) -> Result<reqwest::blocking::Client, HttpError> {
-    reqwest::blocking::Client::builder()
-        .tls_backend_preconfigured(tls(&transport.ca)?)
+    // Its time limit is for each read and write, so that a long download is not cut off.
+    let builder = reqwest::blocking::ClientBuilder::from(builder(transport)?).timeout(transport.timeout);
+    builder.build().map_err(|error| HttpError::Setting(innermost(&error)))
+}
+
+fn builder(transport: &Transport) -> Result<reqwest::ClientBuilder, HttpError> {
+    if let Some(why) = &transport.unreadable {
+        return Err(HttpError::Setting(why.clone()));
+    }
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config(&transport.ca, transport.client_certificate.as_ref())?)
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .connect_timeout(transport.connect_timeout)
-        .timeout(transport.timeout)
-        .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .build()
-        .map_err(|error| HttpError::Setting(innermost(&error)))
+        .pool_idle_timeout(IDLE_CONNECTION_MAX);
+    transport.proxy.on(builder)
 }
 
 /// Sends a request and counts it. Any status is an answer.
@@ -214,7 +222,11 @@ fn told(request: String, error: &reqwest::Error) -> HttpError {
     if untrusted && system_roots().is_empty() {
         return HttpError::NoRoots { request };
     }
-    HttpError::Unreachable { request, reason: innermost(error) }
+    let mut reason = innermost(error);
+    if reason.starts_with(TUNNEL_ERROR) {
+        reason = format!("the proxy opens no way there ({reason})");
+    }
+    HttpError::Unreachable { request, reason }
 }
 
 /// `GET https://host/path?…`: a request as a person may see it.
@@ -251,41 +263,6 @@ pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn http_date(value: &str) -> Option<Timestamp> {
     DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value.trim()).ok()
-}
-
-/// TLS with the machine's roots and these, and nothing taken from a process-wide setting.
-fn tls(ca: &[Vec<u8>]) -> Result<ClientConfig, HttpError> {
-    let mut roots = RootCertStore::empty();
-    // The machine's bundle may hold a certificate that webpki refuses; the rest is still good.
-    roots.add_parsable_certificates(system_roots().iter().cloned());
-    for bundle in ca {
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(bundle) {
-            let certificate = certificate.map_err(|error| unreadable_ca(&error))?;
-            roots.add(certificate).map_err(|error| unreadable_ca(&error))?;
-        }
-        if roots.len() == before {
-            return Err(HttpError::Setting("the CA bundle holds no PEM certificate".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| HttpError::Setting(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn unreadable_ca(error: &dyn Error) -> HttpError {
-    HttpError::Setting(format!("the CA bundle cannot be read: {error}"))
-}
-
-/// The machine's certificate authorities, read once; SSL_CERT_FILE and SSL_CERT_DIR are honoured.
-fn system_roots() -> &'static [CertificateDer<'static>] {
-    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
-    ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
 }
 
 /// An error and its causes, outermost first. What `io::Error` wraps is no source of it, so it is looked into.

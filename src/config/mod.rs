@@ -40,8 +40,8 @@ pub use policies::{Loaded, policies};
 pub use policy::Broken;
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
-    Access, Act, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, Registries, RegistrySettings,
-    RepositorySettings, ServerSettings, Webhook,
+    Access, Act, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, ProxySettings,
+    Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
 };
 
 use diagnostic::{Hides, Problems};

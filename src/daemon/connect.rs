@@ -3,24 +3,23 @@
 use super::outbox::Outbox;
 use super::poll::{Need, Poller};
 use super::read::{Orders, Reader, Tips};
+use super::registries::{self, registry_settings};
 use super::{Daemon, ReaderTask, StartError, choose};
-use crate::clients::aws::Caller;
 use crate::clients::checks::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
 use crate::clients::http::{Counter, Transport};
 use crate::clients::kind::kind;
-use crate::clients::registry::{Credentials, HostSettings, Registry, docker_config};
-use crate::config::{Config, Login, RegistrySettings, Secret};
+use crate::clients::registry::Registry;
+use crate::config::{Config, Secret};
 use crate::model::event::CheckResult;
 use crate::model::policy::HttpCheck;
 use crate::model::schedule::Poll;
-use crate::model::{PolicyName, Provider, Repository, Tag};
+use crate::model::{PolicyName, Repository, Tag};
 use crate::telemetry::Metrics;
-use reqwest::Url;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -109,7 +108,8 @@ fn read_later(secret: Secret) -> Token {
 
 fn gitlab(config: &Config, counter: Counter) -> Result<Option<GitLab>, StartError> {
     let Some(settings) = config.gitlab.clone() else { return Ok(None) };
-    let ca = certificates(settings.ca.as_ref())?;
+    let ca = settings.ca.as_ref().map(registries::pem).transpose();
+    let ca = ca.map_err(|error| StartError::Client(format!("gitlab.ca: {error}")))?.into_iter().collect();
     let plain_http = settings.url.starts_with("http://");
     let url = settings.url.parse().map_err(|error| StartError::Client(format!("gitlab.url: {error}")))?;
     let tokens = Arc::new(move |project: &str| match settings.token_for(project) {
@@ -119,54 +119,6 @@ fn gitlab(config: &Config, counter: Counter) -> Result<Option<GitLab>, StartErro
     let transport = Transport { ca, plain_http, ..Transport::default() };
     let gitlab = GitLab::new(gitlab::Settings { url, tokens, transport, counter });
     gitlab.map(Some).map_err(|error| StartError::Client(format!("gitlab: {error}")))
-}
-
-fn certificates(ca: Option<&Secret>) -> Result<Vec<Vec<u8>>, StartError> {
-    use secrecy::ExposeSecret as _;
-    let read = |secret: &Secret| secret.read().map(|pem| pem.expose_secret().as_bytes().to_vec());
-    ca.map(read).transpose().map(|ca| ca.into_iter().collect()).map_err(|error| StartError::Client(error.to_string()))
-}
-
-/// How each registry is spoken to, read anew for each operation.
-fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Send + Sync + 'static {
-    let docker = docker_config(|name| std::env::var_os(name));
-    let callers: Mutex<HashMap<Option<String>, Caller>> = Mutex::default();
-    move |host| {
-        let settings = config.registries.of(host).cloned().unwrap_or_default();
-        let RegistrySettings { plain_http, pull, push, ca, requests_per_second, provider, assume_role, endpoint_url } =
-            settings;
-        let provider = provider.unwrap_or_else(|| Provider::of_host(host));
-        let amazon = (provider == Provider::Ecr).then(|| {
-            let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
-            callers.entry(assume_role).or_insert_with_key(|role| Caller::of_chain(role.clone())).clone()
-        });
-        let ca = match certificates(ca.as_ref()) {
-            Ok(ca) => ca,
-            Err(error) => {
-                tracing::error!(registry.host = host, error = %error, "the certificates for {host} could not be read: {error}");
-                Vec::new()
-            }
-        };
-        let unnamed = || match (provider, &docker) {
-            (Provider::Ecr, _) => Credentials::Amazon,
-            (_, Some(file)) => Credentials::Docker { file: file.clone() },
-            (_, None) => Credentials::Anonymous,
-        };
-        let login = |login: &Login| match login.password.read() {
-            Ok(password) => Credentials::Basic { username: login.username.clone(), password },
-            Err(error) => {
-                tracing::error!(registry.host = host, error = %error, "the password for {host} could not be read: {error}");
-                Credentials::Anonymous
-            }
-        };
-        let pull = pull.as_ref().map_or_else(unnamed, login);
-        let push = push.as_ref().map_or_else(|| pull.clone(), login);
-        let usual = Transport::default();
-        let requests_per_second = requests_per_second.unwrap_or(usual.requests_per_second);
-        let transport = Transport { ca, plain_http, requests_per_second, ..usual };
-        let endpoint = endpoint_url.and_then(|url| Url::parse(&url).ok());
-        HostSettings { provider, amazon, endpoint, transport, pull, push: Some(push) }
-    }
 }
 
 /// Where the file of a journal's address is.

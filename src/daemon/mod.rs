@@ -28,6 +28,7 @@ mod perform;
 mod plan;
 mod poll;
 mod read;
+mod registries;
 mod round;
 mod show;
 mod take;
@@ -37,6 +38,7 @@ mod writer;
 pub use clock::Clock;
 pub use connect::{Clients, journal_path};
 pub use handle::{Command, Handle, Refusal, Signal, Target};
+pub use registries::registry_settings;
 
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};

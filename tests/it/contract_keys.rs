@@ -196,6 +196,11 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: 'arn:aws:iam::123456789012:role/r' } }"),
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { assume_role: null } }"),
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { endpoint_url: 'https://vpce.example.com' } }"),
+            (Built, "registries: { reg.io: { docker_config: { file: /run/secrets/pull.json } } }"),
+            (Built, "registries: { reg.io: { client_cert: { cert: { file: /c.pem }, key: { env: KEY } } } }"),
+            (Built, "registries: { reg.io: { proxy: none } }"),
+            (Built, "registries: { reg.io: { proxy: 'http://proxy.corp:3128' } }"),
+            (Built, "registries: { reg.io: { proxy: { env: PROXY } } }"),
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { requests_per_second: 20 } }"),
             (
                 Built,

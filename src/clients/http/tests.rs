@@ -2,7 +2,8 @@
 
 use super::*;
 use reqwest::header::HeaderValue;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{Read as _, Write as _};
 use std::sync::Mutex;

@@ -185,7 +185,13 @@ impl Logins {
         }
     }
 
-    async fn in_config(&self, config: &[u8], whose: &str, place: &str, of: &Repository) -> Result<Login, RegistryError> {
+    async fn in_config(
+        &self,
+        config: &[u8],
+        whose: &str,
+        place: &str,
+        of: &Repository,
+    ) -> Result<Login, RegistryError> {
         let named = named(config, of).map_err(|why| refused(of, place, &why))?;
         let proof = match named {
             Named::Nothing => Proof::Nothing,

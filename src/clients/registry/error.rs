@@ -119,7 +119,8 @@ impl Refusal {
 
     /// What it means as the realm's answer to an identity token.
     pub(super) fn into_identity_error(self) -> RegistryError {
-        let (answer, login) = (format!("{}: answered {}{}", self.request, self.status.as_u16(), self.said()), self.login);
+        let (answer, login) =
+            (format!("{}: answered {}{}", self.request, self.status.as_u16(), self.said()), self.login);
         RegistryError::Refused(format!("{answer} to {login}; it may have ended: log in with docker again"))
     }
 

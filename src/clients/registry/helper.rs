@@ -39,9 +39,9 @@ pub(super) async fn ask(name: &str, server: &str) -> Result<Proof, String> {
     if name.contains(['/', '\\']) {
         return Err(format!("{shown} is no name of a credential helper"));
     }
-    ask_program(OsStr::new(&program), server, TIME_MAX).await.map_err(|why| {
-        format!("the credential helper {shown} {why} for {}; run it by hand", text::shown(server))
-    })
+    ask_program(OsStr::new(&program), server, TIME_MAX)
+        .await
+        .map_err(|why| format!("the credential helper {shown} {why} for {}; run it by hand", text::shown(server)))
 }
 
 async fn ask_program(program: &OsStr, server: &str, time_max: Duration) -> Result<Proof, String> {

@@ -104,10 +104,16 @@ pub struct RegistrySettings {
     pub plain_http: bool,
     /// Who reads; none takes docker's credentials.
     pub pull: Option<Login>,
+    /// A docker configuration that says who reads, where `pull` does not.
+    pub docker_config: Option<Secret>,
     /// Who pushes tags; none is who reads.
     pub push: Option<Login>,
     /// Certificates of the authorities that are trusted besides the system's, as PEM.
     pub ca: Option<Secret>,
+    /// The certificate that it is shown when it asks for one.
+    pub client_cert: Option<ClientCert>,
+    /// The proxy that it is reached through; none is what the environment says.
+    pub proxy: Option<ProxySettings>,
     /// How many requests it gets in a second at the most; none leaves it to the client.
     pub requests_per_second: Option<NonZeroU32>,
     /// Whose registry it is, where its name does not say so.
@@ -116,6 +122,26 @@ pub struct RegistrySettings {
     pub assume_role: Option<String>,
     /// Amazon ECR: where its API answers, without a slash at the end.
     pub endpoint_url: Option<String>,
+}
+
+/// A certificate that a server knows us by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientCert {
+    /// The certificate, and those between it and an authority that the server knows, as PEM.
+    pub cert: Secret,
+    /// Its private key, as PEM without a passphrase.
+    pub key: Secret,
+}
+
+/// The proxy that a host is reached through.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProxySettings {
+    /// None, whatever the environment says.
+    Direct,
+    /// The one at this URL, which has no user in it.
+    At(String),
+    /// The one at the URL that is found there.
+    Secret(Secret),
 }
 
 /// A user of a registry.

@@ -1,7 +1,7 @@
 //! From the form of the configuration to its values.
 
 use super::{
-    Access, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Registries, RegistrySettings,
+    Access, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Registries, RegistrySettings,
     RepositorySettings, ServerSettings, Webhook,
 };
 use crate::config::diagnostic::Problems;
@@ -10,8 +10,8 @@ use crate::config::read::{At, Entries, Field, Form as _, Read as _, not_built_ye
 use crate::config::require;
 use crate::config::tree::Node;
 use crate::config::wire::config::{
-    AccessForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm, ServerForm,
-    WebhooksForm,
+    AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm,
+    ServerForm, WebhooksForm,
 };
 use crate::model::Repository;
 use std::collections::BTreeMap;
@@ -141,12 +141,19 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
         if host.value.contains('/') {
             problems.add(&host.at, "expected the host of a registry, without a scheme or path");
         }
+        if let (Some(_), Some(second)) = (form.pull.get(), form.docker_config.get()) {
+            let help = "keep `pull` for one user, or `docker_config` for what a file says";
+            problems.add_with_help(&second.at, "`pull` and `docker_config` both say who reads", help);
+        }
         let plain_http = form.plain_http.take().unwrap_or_default();
         let settings = RegistrySettings {
             plain_http,
             pull: form.pull.take().and_then(login),
             push: form.push.take().and_then(login),
+            docker_config: form.docker_config.take(),
             ca: form.ca.take(),
+            client_cert: form.client_cert.take().and_then(client_cert),
+            proxy: form.proxy.take(),
             requests_per_second: requests_per_second(&form.requests_per_second, problems),
             provider: form.provider.value().copied(),
             assume_role: form.assume_role.get().and_then(|role| checked_role(role, problems)),
@@ -175,6 +182,10 @@ fn requests_per_second(field: &Field<u32>, problems: &mut Problems) -> Option<No
         problems.add(&at.at, "expected one request in a second or more");
     }
     number
+}
+
+fn client_cert(form: ClientCertForm) -> Option<ClientCert> {
+    Some(ClientCert { cert: form.cert.take()?, key: form.key.take()? })
 }
 
 fn login(form: LoginForm) -> Option<Login> {

@@ -5,7 +5,7 @@ use crate::config::glob::Glob;
 use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Entries, form, words};
 use crate::config::secrets::Secret;
-use crate::config::settings::{Act, Mode};
+use crate::config::settings::{Act, Mode, ProxySettings};
 use crate::model::PinForm;
 use crate::model::Provider;
 
@@ -132,10 +132,16 @@ form! {
         "plain_http" plain_http: bool, Default("false");
         /// Who reads.
         "pull" pull: LoginForm, Optional;
+        /// A docker configuration that says who reads, instead of `pull`: an image pull secret, or a config.json.
+        "docker_config" docker_config: Secret, Optional;
         /// Who pushes tags. Default who reads.
         "push" push: LoginForm, Optional;
         /// Certificates of the authorities that are trusted besides the system's, as PEM.
         "ca" ca: Secret, Optional;
+        /// The certificate that it is shown when it asks for one.
+        "client_cert" client_cert: ClientCertForm, Optional;
+        /// The proxy that it is reached through: its URL, or `none`. Default what the environment says.
+        "proxy" proxy: ProxySettings, Optional;
         /// How many requests it gets in a second at the most. Default 50.
         "requests_per_second" requests_per_second: u32, Optional;
         /// Whose registry it is, where its name does not say so.
@@ -144,6 +150,16 @@ form! {
         "assume_role" assume_role: String, Optional;
         /// Amazon ECR: where its API answers, where that is not the usual place.
         "endpoint_url" endpoint_url: String, Optional;
+    }
+}
+
+form! {
+    /// A certificate that a server knows us by.
+    ClientCertForm("client_cert") {
+        /// The certificate, and those between it and an authority that the server knows, as PEM.
+        "cert" cert: Secret, Required;
+        /// Its private key, as PEM without a passphrase.
+        "key" key: Secret, Required;
     }
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod config;
 pub(crate) mod environment;
 pub(crate) mod gates;
 pub(crate) mod policy;
+mod proxy;

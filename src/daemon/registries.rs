@@ -1,0 +1,87 @@
+//! How each registry is spoken to, from the configuration: credentials, TLS, proxy, pace.
+//!
+//! Secrets are read anew for each operation, so that a renewed file counts at once. Nothing is sent here.
+
+use crate::clients::aws::Caller;
+use crate::clients::http::{ClientCertificate, Proxy, Transport};
+use crate::clients::registry::{Credentials, HostSettings, docker_config};
+use crate::config::{ClientCert, Config, Login, ProxySettings, RegistrySettings, Secret, SecretError, SecretSource};
+use crate::model::{Provider, text};
+use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How the registry at a host is spoken to, as the configuration and what it names are at the time of the call.
+pub fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Send + Sync + 'static {
+    let docker = docker_config(|name| std::env::var_os(name));
+    let callers: Mutex<HashMap<Option<String>, Caller>> = Mutex::default();
+    move |host| {
+        let settings = config.registries.of(host).cloned().unwrap_or_default();
+        let provider = settings.provider.unwrap_or_else(|| Provider::of_host(host));
+        let pull = match (&settings.pull, &settings.docker_config, provider) {
+            (Some(login), _, _) => credentials(login),
+            (None, Some(config), _) => pull_secret(config),
+            (None, None, Provider::Ecr) => Credentials::Amazon,
+            (None, None, _) => docker.clone().map_or(Credentials::Anonymous, |file| Credentials::Docker { file }),
+        };
+        let push = settings.push.as_ref().map_or_else(|| pull.clone(), credentials);
+        let amazon = (provider == Provider::Ecr).then(|| {
+            let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
+            let caller = callers.entry(settings.assume_role.clone());
+            caller.or_insert_with_key(|role| Caller::of_chain(role.clone())).clone()
+        });
+        let endpoint = settings.endpoint_url.as_ref().and_then(|url| Url::parse(url).ok());
+        HostSettings { provider, amazon, endpoint, transport: transport(&settings), pull, push: Some(push) }
+    }
+}
+
+fn credentials(login: &Login) -> Credentials {
+    match login.password.read() {
+        Ok(password) => Credentials::Basic { username: login.username.clone(), password },
+        Err(error) => Credentials::Unreadable { why: error.to_string() },
+    }
+}
+
+fn pull_secret(secret: &Secret) -> Credentials {
+    let whose = match secret.source() {
+        SecretSource::Env(name) => format!("the variable {name}"),
+        SecretSource::File(path) => path.display().to_string(),
+    };
+    match secret.read() {
+        Ok(config) => Credentials::DockerConfig { config, whose: text::shown(&whose) },
+        Err(error) => Credentials::Unreadable { why: error.to_string() },
+    }
+}
+
+fn transport(settings: &RegistrySettings) -> Transport {
+    let read = || -> Result<Transport, SecretError> {
+        Ok(Transport {
+            ca: settings.ca.as_ref().map(pem).transpose()?.into_iter().collect(),
+            client_certificate: settings.client_cert.as_ref().map(client_certificate).transpose()?,
+            proxy: settings.proxy.as_ref().map_or(Ok(Proxy::Environment), proxy)?,
+            ..Transport::default()
+        })
+    };
+    let usual =
+        read().unwrap_or_else(|error| Transport { unreadable: Some(error.to_string()), ..Transport::default() });
+    let requests_per_second = settings.requests_per_second.unwrap_or(usual.requests_per_second);
+    Transport { plain_http: settings.plain_http, requests_per_second, ..usual }
+}
+
+fn client_certificate(settings: &ClientCert) -> Result<ClientCertificate, SecretError> {
+    Ok(ClientCertificate { chain: pem(&settings.cert)?, key: settings.key.read()? })
+}
+
+fn proxy(settings: &ProxySettings) -> Result<Proxy, SecretError> {
+    Ok(match settings {
+        ProxySettings::Direct => Proxy::Direct,
+        ProxySettings::At(url) => Proxy::At(SecretString::from(url.as_str())),
+        ProxySettings::Secret(secret) => Proxy::At(secret.read()?),
+    })
+}
+
+/// Certificates from where they are found.
+pub(super) fn pem(secret: &Secret) -> Result<Vec<u8>, SecretError> {
+    secret.read().map(|pem| pem.expose_secret().as_bytes().to_vec())
+}
