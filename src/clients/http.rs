@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Request, Response, Url, redirect};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -85,7 +85,7 @@ impl Transport {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// Nobody answered, or the answer broke off: try later.
-    #[error("{request}: {reason}; is the address right and the network there?")]
+    #[error("{request}: {reason}; is the address right, and is the network there, or its proxy?")]
     Unreachable {
         /// Method and redacted URL.
         request: String,
@@ -225,8 +225,15 @@ fn told(request: String, error: &reqwest::Error) -> HttpError {
     let mut reason = innermost(error);
     if reason.starts_with(TUNNEL_ERROR) {
         reason = format!("the proxy opens no way there ({reason})");
+    } else if rustls_error(error).is_some_and(wants_certificate) {
+        reason = format!("the server wants a client certificate ({reason})");
     }
     HttpError::Unreachable { request, reason }
+}
+
+/// Whether a server ended the handshake for want of our certificate (TLS 1.3; an older server only fails).
+fn wants_certificate(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::AlertReceived(AlertDescription::CertificateRequired))
 }
 
 /// `GET https://host/path?…`: a request as a person may see it.

@@ -6,7 +6,7 @@ use crate::clients::aws::Caller;
 use crate::clients::http::{ClientCertificate, Proxy, Transport};
 use crate::clients::registry::{Credentials, HostSettings, docker_config};
 use crate::config::{ClientCert, Config, Login, ProxySettings, RegistrySettings, Secret, SecretError, SecretSource};
-use crate::model::{Provider, text};
+use crate::model::Provider;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ fn pull_secret(secret: &Secret) -> Credentials {
         SecretSource::File(path) => path.display().to_string(),
     };
     match secret.read() {
-        Ok(config) => Credentials::DockerConfig { config, whose: text::shown(&whose) },
+        Ok(config) => Credentials::DockerConfig { config, whose },
         Err(error) => Credentials::Unreadable { why: error.to_string() },
     }
 }

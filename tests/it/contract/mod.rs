@@ -7,10 +7,13 @@ mod git_world;
 #[cfg(feature = "sandbox")]
 mod gitlab;
 mod gitlab_openapi;
+pub(crate) mod proxy;
 mod registry;
 mod registry_copy;
+mod registry_credentials;
 mod registry_ecr;
 mod registry_faults;
+mod registry_tls;
 mod webhooks;
 
 use tagrelay::clients::registry::{Registry, RegistryError};

@@ -403,7 +403,7 @@ async fn a_realm_that_gives_no_token_is_told() {
         let (registry, repository, _) = shop(bearer()).await;
         registry.face.faults.add(Rule::every(fault).path("/token"));
         let error = tags(&bot(), &repository).await.expect_err("no token").to_string();
-        assert!(error.contains(expected) && error.contains("/token?…"), "{error}");
+        assert!(error.contains(expected) && error.contains("/token"), "{error}");
     }
     let realm = Some("ftp://127.0.0.1/token".to_owned());
     let (_registry, repository, _) = shop(Auth::Bearer(Bearer { realm, ..Bearer::default() })).await;
