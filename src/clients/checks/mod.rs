@@ -5,5 +5,5 @@
 mod egress;
 mod http;
 
-pub use egress::{Egress, EgressError, Reach, reach};
+pub use egress::{Egress, EgressError};
 pub use http::http;

@@ -2,11 +2,19 @@
 //!
 //! It judges URLs by their text and resolves no name.
 
+use crate::clients::address::{Reach, reach};
 use reqwest::Url;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Names that clouds give their metadata services, which hand out credentials to whoever asks from inside.
 const METADATA_HOSTS: [&str; 3] = ["metadata", "metadata.google.internal", "instance-data"];
+
+/// What is not for others to send us to.
+#[derive(Debug, PartialEq, Eq)]
+enum Inner {
+    Machine,
+    Cloud,
+}
 
 /// Whether both are of one scheme, host and port: what may see the same credentials (CVE-2020-15157).
 pub(super) fn same(a: &Url, b: &Url) -> bool {
@@ -26,32 +34,25 @@ pub(super) fn may_lead_to(registry: &Url, target: &Url) -> Result<(), &'static s
         "http" => return Err("it leads out of TLS"),
         _ => return Err("it is no web address"),
     }
-    if is_inner(target) && !is_inner(registry) {
-        return Err("it leads to our own machine or a metadata service");
+    match inner(target) {
+        None => Ok(()),
+        // Whoever is in there itself may have its realm there.
+        inside if inside == inner(registry) => Ok(()),
+        Some(Inner::Machine) => Err("it leads to our own machine"),
+        Some(Inner::Cloud) => Err("it leads to a metadata service, or to no host"),
     }
-    Ok(())
 }
 
-/// Whether it names this machine, its link or its cloud's metadata service.
-fn is_inner(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return true };
+fn inner(url: &Url) -> Option<Inner> {
+    let host = url.host_str().unwrap_or_default();
     let name = host.trim_end_matches('.').to_ascii_lowercase();
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => is_inner_v4(address),
-        Ok(IpAddr::V6(address)) => is_inner_v6(address),
-        Err(_) => name == "localhost" || name.ends_with(".localhost") || METADATA_HOSTS.contains(&name.as_str()),
+    match host.trim_matches(['[', ']']).parse::<IpAddr>().map(reach) {
+        Ok(Reach::Never(_)) => Some(Inner::Cloud),
+        Ok(Reach::Loopback) => Some(Inner::Machine),
+        Ok(Reach::Private | Reach::Public) => None,
+        Err(_) if name == "localhost" || name.ends_with(".localhost") => Some(Inner::Machine),
+        Err(_) => (name.is_empty() || METADATA_HOSTS.contains(&name.as_str())).then_some(Inner::Cloud),
     }
-}
-
-fn is_inner_v4(address: Ipv4Addr) -> bool {
-    address.is_loopback() || address.is_link_local() || address.is_unspecified()
-}
-
-fn is_inner_v6(address: Ipv6Addr) -> bool {
-    // fd00:ec2::254 is EC2's metadata service over IPv6.
-    let ec2 = address == Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
-    let mapped = address.to_ipv4().is_some_and(is_inner_v4);
-    address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified() || mapped || ec2
 }
 
 #[cfg(test)]
@@ -81,10 +82,22 @@ mod tests {
             "https://metadata.google.internal/",
             "https://[::1]/token",
             "https://[::ffff:127.0.0.1]/token",
+            "https://[::ffff:169.254.169.254]/token",
+            "https://[::ffff:a9fe:a9fe]/token",
+            "https://[64:ff9b::169.254.169.254]/token",
+            "https://169.254.170.23/v1/credentials",
+            "https://100.100.100.200/latest/meta-data/",
+            "https://168.63.129.16/token",
+            "https://metadata.google.internal./token",
+            "https://METADATA/token",
             "https://[fe80::1]/token",
             "https://[fd00:ec2::254]/token",
         ] {
             check(remote, trap, false);
+        }
+        for trap in ["http://169.254.169.254/", "http://metadata.google.internal/", "http://[fd00:ec2::254]/"] {
+            check("http://127.0.0.1:5000/", trap, false);
+            check("http://reg.internal:5000/", trap, false);
         }
         check("http://127.0.0.1:5000/", "http://127.0.0.1:5001/token", true);
         check("http://localhost:5000/", "http://127.0.0.1:5000/token", true);
