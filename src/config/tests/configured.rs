@@ -40,6 +40,9 @@ repositories: { default: { url: file:///srv/d.git, policies: p } }
 registries:
   "*.dkr.ecr.*.amazonaws.com": { pull: { username: a, password: { env: A } } }
   "*": { plain_http: true }
+  "proxied.io": { proxy: "http://proxy:3128" }
+  "direct.io": { proxy: none }
+  "secret.io": { proxy: { env: PROXY } }
   "REG.io:5000": { push: { username: b, password: { file: /b } } }
 gitlab: { url: "https://gitlab.example.com/", token: { env: G }, projects: { "team-b/**": { token: { env: B } } } }
 egress: { allow: ["*.example.com"], private: true }
@@ -48,6 +51,10 @@ egress: { allow: ["*.example.com"], private: true }
     let settings = |host: &str| config.registries.of(host).expect("settings");
     assert!(settings("localhost:5000").plain_http);
     assert_eq!(settings("1.dkr.ecr.eu-west-1.amazonaws.com").pull.as_ref().map(|l| l.username.as_str()), Some("a"));
+    assert_eq!(settings("proxied.io").proxy, Some(ProxySettings::At("http://proxy:3128".to_owned())));
+    assert_eq!(settings("direct.io").proxy, Some(ProxySettings::Direct));
+    let Some(ProxySettings::Secret(secret)) = &settings("secret.io").proxy else { panic!("a secret") };
+    assert_eq!(secret.source(), &SecretSource::Env("PROXY".to_owned()));
     assert_eq!(settings("reg.io:5000").push.as_ref().map(|l| l.username.as_str()), Some("b"));
     let gitlab = config.gitlab.as_ref().expect("gitlab");
     assert_eq!(gitlab.url, "https://gitlab.example.com");
@@ -114,6 +121,26 @@ fn what_is_wrong() {
         "registries: { 'https://reg.io': {} }",
         &["2 ['https://reg.io'] expected the host of a registry, without a scheme or path"],
     );
+    check(
+        "registries: { reg.io: { pull: { username: a, password: { env: A } }, docker_config: { file: /a } } }",
+        &["2 [{] `pull` and `docker_config` both say who reads | keep `pull` for one user, or `docker_config` for \
+             what a file says"],
+    );
+    check("registries: { reg.io: { client_cert: { cert: { file: /c } } } }", &["2 [{] `key` is missing here"]);
+    let proxy = |written: &str, expected: &str| {
+        check(&format!("registries: {{ reg.io: {{ proxy: {written} }} }}"), &[expected]);
+    };
+    proxy(
+        "'http://bob:hunter2@proxy:3128'",
+        "2 ['http://bob:hunter2@proxy:3128'] a URL has no user or password in it | write `{ env: NAME }` or \
+         `{ file: /path/to/it }`, with the whole URL there",
+    );
+    for unknown in ["proxy:3128", "socks5://proxy", "http://", "https:///x", "off"] {
+        let expected = format!(
+            "2 [{unknown}] expected `none` or the URL of a proxy | write `none`, or a URL as in `http://proxy.example.com:3128`"
+        );
+        proxy(unknown, &expected);
+    }
     check(
         "require: [{ promote: { trust_tag: true } }]",
         &["2 [true] a floor can only forbid: write `trust_tag: false`, or leave it out"],

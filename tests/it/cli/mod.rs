@@ -5,6 +5,7 @@
 mod about;
 mod check;
 mod edit;
+mod proxy;
 mod select;
 
 use std::ffi::OsStr;
