@@ -5,7 +5,14 @@
 use reqwest::Url;
 
 /// The kind of a request. The first part of the list that its path holds counts; order matters.
-const KINDS: [(&str, &str); 10] = [
+const KINDS: [(&str, &str); 17] = [
+    ("/api/v2.0/projects/", "times"),
+    ("/v2/namespaces/", "times"),
+    ("/api/v1/repository/", "times"),
+    ("/acr/v1/", "times"),
+    ("/gitlab/v1/", "times"),
+    ("/packages/container/", "times"),
+    ("/v2/auth/token", "token"),
     ("/tags/list", "tags"),
     ("/manifests/", "manifest"),
     ("/blobs/uploads", "upload"),
@@ -18,7 +25,7 @@ const KINDS: [(&str, &str); 10] = [
     ("/oauth2/", "token"),
 ];
 
-/// `tags`, `manifest`, `blob`, `upload`, `referrers`, `ping`, `token`, `gitlab`, `git` or `other`.
+/// `tags`, `manifest`, `blob`, `upload`, `referrers`, `times`, `ping`, `token`, `gitlab`, `git` or `other`.
 #[must_use]
 pub fn kind(url: &Url) -> &'static str {
     let path = url.path();
@@ -54,6 +61,13 @@ mod tests {
         check("/api/v4/projects/1/deployments", "gitlab");
         check("/group/deploys.git/info/refs?service=git-upload-pack", "git");
         check("/group/deploys.git/git-receive-pack", "git");
+        check("/api/v2.0/projects/team/repositories/shop/artifacts", "times");
+        check("/v2/namespaces/team/repositories/shop/tags?page_size=100", "times");
+        check("/api/v1/repository/team/shop/tag/", "times");
+        check("/acr/v1/team/shop/_tags", "times");
+        check("/gitlab/v1/repositories/team/shop/tags/list/", "times");
+        check("/api/v3/orgs/team/packages/container/shop/versions", "times");
+        check("/v2/auth/token", "token");
         check("/bucket/0123?signature=abc", "other");
     }
 }

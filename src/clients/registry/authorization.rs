@@ -93,6 +93,7 @@ impl Session<'_> {
         let actions = match self.access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
+            Access::Metadata => "metadata_read",
         };
         let repository = self.repository.path().to_owned();
         let mounts = self.mounts.map(|repository| repository.path().to_owned());

@@ -117,6 +117,14 @@ impl Login {
         }
     }
 
+    /// User and password.
+    pub(super) fn password(&self) -> Option<(&str, &SecretString)> {
+        match &self.proof {
+            Proof::Password(user, password) => Some((user, password)),
+            Proof::Nothing | Proof::Identity(_) => None,
+        }
+    }
+
     /// Tells logins apart without keeping the secret.
     pub(super) fn id(&self) -> [u8; 32] {
         text::sha256(&match &self.proof {

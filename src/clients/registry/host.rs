@@ -9,6 +9,7 @@ use super::error::{Refusal, RegistryError};
 use super::identity::Renewed;
 use super::pace::{Heard, Pace, Shut};
 use super::patience::patience;
+use super::times::Times;
 use super::token::Tokens;
 use crate::clients::http::{self, Counter, HttpError, Transport};
 use crate::model::Repository;
@@ -44,6 +45,7 @@ pub(super) struct Host {
     pub(super) logins: Logins,
     pub(super) renewed: Renewed,
     pub(super) pace: Pace,
+    pub(super) times: Times,
     /// Its own API, where it is Amazon's and we are somebody there.
     pub(super) ecr: Option<Box<Ecr>>,
     clock: Mutex<Option<ServerClock>>,
@@ -59,6 +61,7 @@ impl Host {
             base,
             client: http::client(&transport)?,
             pace: Pace::new(transport.requests_per_second.get()),
+            times: Times::default(),
             ecr: None,
             transport,
             counter,

@@ -21,6 +21,7 @@ mod patience;
 mod retag;
 mod session;
 mod tags;
+mod times;
 mod token;
 
 pub use copy::{Carriage, Copied};
@@ -92,7 +93,22 @@ impl Registry {
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
             return ecr.list(repository, last).await;
         }
-        tags::list(&session(&host, &settings.pull, repository, Access::Pull), times, last).await
+        let session = session(&host, &settings.pull, repository, Access::Pull);
+        // A list that is as it was is read all the same when it is time to ask for its push times again.
+        let last = last.filter(|_| !times || !host.times.is_due(repository.path()));
+        let Some(mut listing) = tags::list(&session, times, last).await? else { return Ok(None) };
+        if times && listing.told.is_empty() {
+            let endpoint = settings.endpoint.as_ref();
+            listing.told = times::told(&session, settings.provider, endpoint, &listing.tags, last.is_none()).await?;
+        }
+        Ok(Some(listing))
+    }
+
+    /// Why nothing was told of when a repository's tags were pushed, where its registry could have told it.
+    #[must_use]
+    pub fn no_times(&self, repository: &Repository) -> Option<String> {
+        let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(repository.host())?.times.why_none(repository.path())
     }
 
     /// The digest that a tag names: the index, where there is one. None where there is no such tag or repository.

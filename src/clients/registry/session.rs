@@ -23,6 +23,8 @@ const REDIRECTS_MAX: usize = 3;
 pub(super) enum Access {
     Pull,
     Push,
+    /// Azure: what is told of tags beside their builds.
+    Metadata,
 }
 
 /// Requests about one repository, with one set of credentials.

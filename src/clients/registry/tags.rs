@@ -189,7 +189,7 @@ fn told(page: &[u8]) -> Vec<Told> {
 }
 
 /// The next page: the `Link` with `rel="next"` (RFC 8288), relative or absolute, on this same host.
-fn next_page(headers: &HeaderMap, url: &Url) -> Result<Option<Url>, RegistryError> {
+pub(super) fn next_page(headers: &HeaderMap, url: &Url) -> Result<Option<Url>, RegistryError> {
     let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(target) = links.flat_map(links_of).find(|(_, parameters)| is_next(parameters)).map(|(target, _)| target)
     else {
