@@ -22,6 +22,7 @@ mod learn;
 mod look;
 mod memory;
 mod message;
+mod notes;
 mod outbox;
 mod past;
 mod perform;

@@ -92,6 +92,7 @@ impl Daemon {
             read_at: shelf.read_at,
             n_tags: shelf.tags.as_ref().map(|tags| tags.len()),
             error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|(_, error)| error.clone())),
+            note: self.note(repository),
         };
         shelves.map(view).collect()
     }
@@ -148,7 +149,7 @@ impl Daemon {
         let moment = self.moment();
         let (tags, n_tags) = super::choose::explain(&self.memory, known, index, moment.now, TAGS_SHOWN_MAX);
         let environment = self.environment(known, index, &moment).ok_or_else(missing)?;
-        Ok(Explanation { environment, tags, n_tags })
+        Ok(Explanation { environment, tags, n_tags, notes: self.notes(known, index) })
     }
 
     /// What happened, newest first.

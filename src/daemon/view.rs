@@ -161,6 +161,8 @@ pub struct RepositoryView {
     pub n_tags: Option<usize>,
     /// Why the last reading failed.
     pub error: Option<String>,
+    /// What a policy that selects there has to do without.
+    pub note: Option<String>,
 }
 
 /// A branch that is read.
@@ -211,6 +213,8 @@ pub struct Explanation {
     pub tags: Vec<TagView>,
     /// How many tags there were in all.
     pub n_tags: usize,
+    /// Where a word of the policy means less than it says: one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a pass would do in an environment.

@@ -210,7 +210,9 @@ fn outside(status: &Status) -> Markup {
                     (reading(&view.host, "left alone", view.error.as_deref(), &[]))
                 }
                 @for view in &status.repositories {
-                    (reading(&view.repository, &read(view.read_at, status.now), view.error.as_deref(), &[]))
+                    @let note = view.note.as_ref().map_or(String::new(), |note| format!("; {note}"));
+                    @let stands = read(view.read_at, status.now) + &note;
+                    (reading(&view.repository, &stands, view.error.as_deref(), &[]))
                 }
             }
             div {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// Everything at one glance.
 pub(super) fn status(status: &Status) -> Value {
     let repositories = status.repositories.iter().map(|view| {
-        json!({ "repository": view.repository, "read_at": view.read_at.map(|at| at.to_string()), "tags": view.n_tags, "error": view.error })
+        json!({ "repository": view.repository, "read_at": view.read_at.map(|at| at.to_string()), "tags": view.n_tags, "error": view.error, "note": view.note })
     });
     let hosts = status.hosts.iter().map(
         |view| json!({ "host": view.host, "requests": view.n_requests, "at_once": view.at_once, "error": view.error }),
@@ -96,7 +96,7 @@ fn arrival(view: &ArrivalView) -> Value {
 /// Why an environment runs what it runs.
 pub(super) fn explanation(view: &Explanation) -> Value {
     let tags = view.tags.iter().map(|tag| json!({ "image": tag.image.as_str(), "tag": tag.tag, "fate": tag.fate }));
-    json!({ "environment": environment(&view.environment), "tags": tags.collect::<Vec<_>>(), "n_tags": view.n_tags })
+    json!({ "environment": environment(&view.environment), "tags": tags.collect::<Vec<_>>(), "n_tags": view.n_tags, "notes": view.notes })
 }
 
 /// What a pass would do in each environment.

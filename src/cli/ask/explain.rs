@@ -1,7 +1,7 @@
 //! `tagrelay explain`: why this release; every tag and what became of it, every gate and when it opens.
 
 use super::client::Server;
-use super::view::{self, list, text};
+use super::view::{self, harmless, list, text};
 use super::{Exit, Part, Place, print};
 use clap::Args;
 use serde_json::{Value, json};
@@ -52,6 +52,9 @@ impl Explain {
 
 fn explanation(explanation: &Value) -> io::Result<()> {
     view::environment(&explanation["environment"])?;
+    for note in list(explanation, "notes").iter().filter_map(Value::as_str) {
+        print::line(&format!("  note     {}", harmless(note)))?;
+    }
     let tags = list(explanation, "tags");
     let n_tags = explanation["n_tags"].as_u64().unwrap_or_default();
     if n_tags > 0 {

@@ -238,6 +238,7 @@ pub(super) fn status() -> Status {
         read_at,
         n_tags: Some(12),
         error: Some(evil("registry.example.com: 401 Unauthorized")),
+        note: Some(evil("no push times")),
     };
     let (repository_name, branch) = ("default".to_owned(), evil("main"));
     let branch =
@@ -266,7 +267,7 @@ pub(super) fn status() -> Status {
 fn explanation() -> Explanation {
     let image = ImageName::parse("shop").expect("a name");
     let tags = vec![TagView { image, tag: "1.2".to_owned(), fate: evil("fate") }];
-    Explanation { environment: environments().remove(2), tags, n_tags: 1 }
+    Explanation { environment: environments().remove(2), tags, n_tags: 1, notes: vec![evil("no push times")] }
 }
 
 fn plan() -> PlanView {

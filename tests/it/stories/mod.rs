@@ -25,6 +25,7 @@ mod new_tag;
 mod numbers;
 mod overtaking;
 mod promotion;
+mod push_times;
 mod quiet;
 mod restart;
 mod rollback;

@@ -1,0 +1,47 @@
+//! What a reader of `explain` has to know besides the rules: where a word of the policy means less than it says.
+//!
+//! A note stops nothing; what stops is a reason, and those are the relay's.
+
+use super::Daemon;
+use super::memory::Known;
+use crate::model::policy::{Environment, Newest, Strategy};
+use crate::model::{Policy, Repository};
+
+impl Daemon {
+    /// The notes on an environment's choice.
+    pub(super) fn notes(&self, known: &Known, index: usize) -> Vec<String> {
+        let Some(environment) = known.policy.environments.get(index) else { return Vec::new() };
+        let compared = compared(&known.policy, environment);
+        let mut notes: Vec<String> = compared.filter_map(|repository| self.timeless(repository)).collect();
+        notes.dedup();
+        notes
+    }
+
+    /// The note on a repository among whose tags some policy seeks the last pushed.
+    pub(super) fn note(&self, repository: &Repository) -> Option<String> {
+        let policies = self.memory.policies.values().map(|known| &known.policy);
+        let mut compared = policies.flat_map(|policy| policy.environments.iter().flat_map(|e| compared(policy, e)));
+        compared.any(|used| used == repository).then(|| self.timeless(repository)).flatten()
+    }
+
+    /// What `pushed` means where nothing, or nothing any more, is told of when tags were pushed.
+    fn timeless(&self, repository: &Repository) -> Option<String> {
+        let shelf = self.memory.repositories.get(repository)?;
+        shelf.tags.as_ref().filter(|tags| !tags.is_empty())?;
+        if let Some(why) = self.clients.registry.no_times(repository) {
+            return Some(format!("{repository} has no push times: `pushed` means first seen here ({why})"));
+        }
+        let mut builds = shelf.known.values().filter_map(|known| known.build.as_ref());
+        let is_told = builds.any(|build| build.facts.pushed.is_some());
+        let host = repository.host();
+        (!is_told).then(|| format!("{host} tells no push times: `pushed` means first seen here"))
+    }
+}
+
+/// The repositories in which an environment seeks what was pushed last.
+fn compared<'p>(policy: &'p Policy, environment: &'p Environment) -> impl Iterator<Item = &'p Repository> {
+    let select = environment.select.as_ref();
+    let by_push = select.is_some_and(|select| select.strategy == Strategy::Newest(Newest::Pushed));
+    let images = if by_push { policy.selected_images(environment) } else { &[] };
+    images.iter().map(|image| &image.repository)
+}

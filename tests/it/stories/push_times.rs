@@ -1,0 +1,70 @@
+//! What was pushed last, by the registry's own word, and what `pushed` means where it gives none.
+
+use super::new_tag::{KUSTOMIZATION, POLICY};
+use super::world::{Story, target};
+use serde_json::json;
+use tagrelay::sandbox::fault::{Fault, Rule};
+
+const DEV: &str = "deployment/dev/kustomization.yaml";
+const LIST: &str = "/api/v2.0/projects/team/repositories/shop/artifacts";
+
+/// A world whose registry is a Harbor, and whose policy takes what was pushed there last.
+async fn harbor() -> Story {
+    let policy = POLICY.replace("REGISTRY/shop", "REGISTRY/team/shop").replace("follow: dev", "newest: pushed");
+    let kustomization = KUSTOMIZATION.replace("REGISTRY/shop", "REGISTRY/team/shop");
+    let mut story = Story::new(&policy, &[(DEV, &kustomization)]).await;
+    let host = story.world.registry.host();
+    let of = |settings: &str| format!("\"{host}\": {{ plain_http: true{settings} }}");
+    story.config = story.config.replace(&of(""), &of(", provider: harbor"));
+    story
+}
+
+/// What Harbor says of builds: digest, tag, time.
+fn artifacts(builds: &[(&str, &str, &str)]) -> Fault {
+    let artifact = |(digest, tag, at): &(&str, &str, &str)| json!({ "digest": digest, "push_time": at, "tags": [{ "name": tag, "push_time": at, "immutable": false }] });
+    let artifacts: Vec<_> = builds.iter().map(artifact).collect();
+    Fault::answer(200).body("application/json", json!(artifacts).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn harbor_says_what_was_pushed_last() {
+    let mut story = harbor().await;
+    let [one, two, three] = [1, 2, 3].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
+    let pushed = [
+        (two.as_str(), "v2", "2026-03-03T00:00:00Z"),
+        (three.as_str(), "v3", "2026-03-02T00:00:00Z"),
+        (one.as_str(), "v1", "2026-03-01T00:00:00Z"),
+    ];
+    let faults = &story.world.registry.face.faults;
+    faults.add(Rule::every(artifacts(&pushed)).path(LIST));
+    story.start().await;
+    story.until_written(DEV, "newTag: v2").await;
+    story.until_state("dev", "progressing").await;
+    let explained = story.handle().explain(target("dev")).await.expect("explained");
+    assert!(explained.notes.is_empty(), "{:?}", explained.notes);
+
+    // From here on Harbor tells nothing: what is new then was first seen after everything else.
+    story.world.registry.face.faults.clear();
+    story.world.registry.face.faults.add(Rule::every(Fault::answer(403)).path(LIST));
+    story.push_image("team/shop", "v0", 4);
+    story.until_written(DEV, "newTag: v0").await;
+    let explained = story.handle().explain(target("dev")).await.expect("explained");
+    let note = explained.notes.first().expect("a note");
+    assert!(note.contains("`pushed` means first seen here") && note.contains("403"), "{note}");
+    let repositories = story.handle().status().await.expect("a status").repositories;
+    assert!(repositories.iter().all(|view| view.error.is_none() && view.note.as_ref() == Some(note)));
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_without_push_times_is_named() {
+    let policy = POLICY.replace("follow: dev", "newest: pushed");
+    let mut story = Story::new(&policy, &[(DEV, KUSTOMIZATION)]).await;
+    story.push("v1", 1);
+    story.start().await;
+    story.until_written(DEV, "newTag: v1").await;
+    let host = story.world.registry.host();
+    let notes = story.handle().explain(target("dev")).await.expect("explained").notes;
+    assert_eq!(notes, [format!("{host} tells no push times: `pushed` means first seen here")]);
+    story.stop().await;
+}
