@@ -120,7 +120,7 @@ pub struct RegistrySettings {
     pub provider: Option<Provider>,
     /// Amazon ECR: the ARN of the role that is assumed.
     pub assume_role: Option<String>,
-    /// Amazon ECR: where its API answers, without a slash at the end.
+    /// Where its provider's own API answers, without a slash at the end.
     pub endpoint_url: Option<String>,
 }
 

@@ -148,7 +148,7 @@ form! {
         "provider" provider: Provider, Optional;
         /// Amazon ECR: the role that is assumed, by its ARN.
         "assume_role" assume_role: String, Optional;
-        /// Amazon ECR: where its API answers, where that is not the usual place.
+        /// Where its provider's own API answers, where that is not the usual place.
         "endpoint_url" endpoint_url: String, Optional;
     }
 }

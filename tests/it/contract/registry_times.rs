@@ -32,6 +32,7 @@ impl Place {
         let transport = Transport { plain_http: true, ..Transport::default() };
         let settings = move |_: &str| HostSettings {
             provider,
+            amazon: None,
             endpoint: endpoint.clone(),
             transport: transport.clone(),
             pull: pull.clone(),
@@ -176,11 +177,7 @@ async fn docker_hubs_tags() {
     assert_eq!(private.told().await, both());
     assert_eq!(private.asked(list).iter().map(authorization).collect::<Vec<_>>(), [None, Some("Bearer jwt")]);
     let login = private.asked("/v2/auth/token").pop().expect("a login");
-    assert_eq!((login.method, authorization_of(&login.headers)), (Method::POST, None));
-}
-
-fn authorization_of(headers: &axum::http::HeaderMap) -> Option<&axum::http::HeaderValue> {
-    headers.get("authorization")
+    assert_eq!((&login.method, authorization(&login)), (&Method::POST, None));
 }
 
 #[tokio::test]
@@ -244,6 +241,13 @@ async fn a_registry_in_trouble_is_read_again() {
         let passes = matches!(error, RegistryError::Unreachable(_) | RegistryError::Busy { .. });
         assert!(passes && place.client.no_times(&place.repository).is_none(), "{fault:?}: {error}");
     }
+    let place = Place::new(Provider::Harbor, Auth::None, bot(), None).await;
+    place.answers(HARBOR, 9, Fault::answer(500));
+    for _ in 0..5 {
+        place.list(None).await.expect_err("again");
+    }
+    assert_eq!(place.told().await, [""; 0], "a list that is broken for long is done without");
+    assert!(place.client.no_times(&place.repository).is_some());
 }
 
 #[tokio::test]
@@ -254,6 +258,7 @@ async fn another_host_that_does_not_answer_holds_nothing_up() {
     let endpoint = Url::parse("http://127.0.0.1:1/").ok();
     let settings = move |_: &str| HostSettings {
         provider: Provider::Dockerhub,
+        amazon: None,
         endpoint: endpoint.clone(),
         transport: transport.clone(),
         pull: pull.clone(),

@@ -13,24 +13,26 @@ use tokio::time::Instant;
 
 /// How long a list that was refused is left alone: rights change when a person changes them.
 const REFUSED: Duration = Duration::from_secs(60 * 60);
-/// How long a list on another host than the registry is left alone that did not answer: a firewall may be in the way for
-/// ever, and nobody should wait for it at each reading.
+/// How long a list is left alone that gave no answer: a firewall may be in the way for ever, and nobody should wait for
+/// it at each reading.
 const UNREACHED: Duration = Duration::from_secs(5 * 60);
+/// How many readings in a row fail with the registry's own list: they back off for a minute in all. What was pushed last
+/// is not guessed for a restart's sake, nor waited for through a whole outage of that list alone.
+const FAILURES_MAX: u32 = 5;
 /// How many repositories of a host are remembered; past it all are forgotten and asked anew.
 const REPOSITORIES_MAX: usize = 4096;
 
 /// Why nothing is told, and until when nobody is asked.
-#[derive(Debug, Clone)]
-pub(super) struct Silence {
-    pub(super) why: String,
+#[derive(Debug)]
+struct Silence {
+    why: String,
     until: Instant,
 }
 
 impl Silence {
-    /// What a failure means for a while; none where it says nothing of the list, and the reading is to be made again.
-    pub(super) fn of(error: &RegistryError, on_the_registry: bool) -> Option<Self> {
+    /// For how long a failure means that nothing is told.
+    fn of(error: &RegistryError) -> Self {
         let wait = match error {
-            RegistryError::Unreachable(_) | RegistryError::Busy { .. } if on_the_registry => return None,
             RegistryError::Unreachable(_) => UNREACHED,
             RegistryError::Busy { retry_after, .. } => retry_after.unwrap_or(UNREACHED).max(UNREACHED),
             RegistryError::Refused(_)
@@ -38,7 +40,7 @@ impl Silence {
             | RegistryError::Invalid(_)
             | RegistryError::Immutable(_) => REFUSED,
         };
-        Some(Self { why: error.to_string(), until: Instant::now() + wait })
+        Self { why: error.to_string(), until: Instant::now() + wait }
     }
 }
 
@@ -58,7 +60,11 @@ impl Untold {
 
 #[derive(Debug)]
 enum Known {
+    /// These tags were sought.
     Sought(HashSet<u64>),
+    /// The last readings failed, so many.
+    Failed(u32),
+    /// Nothing is told for a while.
     Silent(Silence),
 }
 
@@ -71,21 +77,22 @@ impl Times {
     pub(in crate::clients::registry) fn why_none(&self, path: &str) -> Option<String> {
         match held(&self.0).get(path) {
             Some(Known::Silent(silence)) => Some(silence.why.clone()),
-            Some(Known::Sought(_)) | None => None,
+            Some(Known::Sought(_) | Known::Failed(_)) | None => None,
         }
     }
 
     /// Whether nothing was told, and it is time to ask again, be the tags as they were.
     pub(in crate::clients::registry) fn is_due(&self, path: &str) -> bool {
-        matches!(held(&self.0).get(path), Some(Known::Silent(silence)) if silence.until <= Instant::now())
+        match held(&self.0).get(path) {
+            Some(Known::Silent(silence)) => silence.until <= Instant::now(),
+            Some(Known::Failed(_)) => true,
+            Some(Known::Sought(_)) | None => false,
+        }
     }
 
-    /// Why nobody is asked now.
-    pub(super) fn silence(&self, path: &str) -> Option<Silence> {
-        match held(&self.0).get(path) {
-            Some(Known::Silent(silence)) if silence.until > Instant::now() => Some(silence.clone()),
-            _ => None,
-        }
+    /// Whether nobody is asked now.
+    pub(super) fn is_silent(&self, path: &str) -> bool {
+        matches!(held(&self.0).get(path), Some(Known::Silent(silence)) if silence.until > Instant::now())
     }
 
     /// Which of these tags are to be sought: all, or those that were not before.
@@ -104,11 +111,28 @@ impl Times {
         self.keep(path, Known::Sought(tags.iter().map(hash).collect()));
     }
 
-    /// Keeps that nothing is told; whether that is news to a person.
-    pub(super) fn silent(&self, path: &str, silence: Silence) -> bool {
-        let is_news = self.why_none(path).is_none_or(|why| why != silence.why);
+    /// Takes in a failure. Where the registry's own list gave no answer, the reading is to be made again, and the error is
+    /// handed back; else nothing is told for a while, for a reason that is returned where it is news.
+    pub(super) fn failed(
+        &self,
+        path: &str,
+        error: RegistryError,
+        on_the_registry: bool,
+    ) -> Result<Option<String>, RegistryError> {
+        let failures = match held(&self.0).get(path) {
+            Some(Known::Failed(failures)) => *failures,
+            Some(Known::Silent(_)) => FAILURES_MAX,
+            Some(Known::Sought(_)) | None => 0,
+        };
+        let passes = matches!(error, RegistryError::Unreachable(_) | RegistryError::Busy { .. });
+        if on_the_registry && passes && failures < FAILURES_MAX {
+            self.keep(path, Known::Failed(failures + 1));
+            return Err(error);
+        }
+        let silence = Silence::of(&error);
+        let news = Some(silence.why.clone()).filter(|why| self.why_none(path).as_ref() != Some(why));
         self.keep(path, Known::Silent(silence));
-        is_news
+        Ok(news)
     }
 
     fn keep(&self, path: &str, known: Known) {
@@ -130,23 +154,28 @@ fn hash(tag: TagRef<'_>) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_failure_means() {
-        let check = |error: RegistryError, here: Option<u64>, elsewhere: u64| {
-            let wait = |on_the_registry| {
-                let until = Silence::of(&error, on_the_registry)?.until;
-                Some((until - Instant::now() + Duration::from_millis(500)).as_secs())
-            };
-            assert_eq!((wait(true), wait(false)), (here, Some(elsewhere)), "{error}");
-        };
+    #[tokio::test(start_paused = true)]
+    async fn what_a_failure_means() {
         let text = || "no".to_owned();
         let busy = |seconds| RegistryError::Busy { message: text(), retry_after: Some(Duration::from_secs(seconds)) };
-        check(RegistryError::Refused(text()), Some(3600), 3600);
-        check(RegistryError::Absent(text()), Some(3600), 3600);
-        check(RegistryError::Invalid(text()), Some(3600), 3600);
-        check(RegistryError::Unreachable(text()), None, 300);
-        check(busy(5), None, 300);
-        check(busy(900), None, 900);
+        let check = |error: RegistryError, passes: bool, seconds: u64| {
+            assert_eq!(Silence::of(&error).until - Instant::now(), Duration::from_secs(seconds), "{error}");
+            let times = Times::default();
+            let failed = |on_the_registry| times.failed("a", error.clone(), on_the_registry);
+            for _ in 0..if passes { FAILURES_MAX } else { 0 } {
+                assert_eq!(failed(true), Err(error.clone()), "the reading is made again");
+                assert!(times.is_due("a") && times.why_none("a").is_none());
+            }
+            assert_eq!(failed(true), Ok(Some(text())), "{error}");
+            assert_eq!(failed(true), Ok(None), "no news, and no reading fails for what is silent");
+            assert_eq!(Times::default().failed("a", error.clone(), false), Ok(Some(text())), "elsewhere");
+        };
+        check(RegistryError::Refused(text()), false, 3600);
+        check(RegistryError::Absent(text()), false, 3600);
+        check(RegistryError::Invalid(text()), false, 3600);
+        check(RegistryError::Unreachable(text()), true, 300);
+        check(busy(5), true, 300);
+        check(busy(900), true, 900);
     }
 
     #[tokio::test(start_paused = true)]
@@ -162,13 +191,13 @@ mod tests {
         assert!(untold.is_empty());
         assert_eq!(times.untold("a", &new, true).0.len(), 3, "a list that is new to whoever asks");
 
-        let refused = || Silence::of(&RegistryError::Refused("403".to_owned()), true).expect("a while");
-        assert!(times.silent("a", refused()), "news");
-        assert!(times.silence("a").is_some() && times.silence("b").is_none() && !times.is_due("a"));
+        let refused = || times.failed("a", RegistryError::Refused("403".to_owned()), true);
+        assert_eq!(refused(), Ok(Some("403".to_owned())));
+        assert!(times.is_silent("a") && !times.is_silent("b") && !times.is_due("a"));
         tokio::time::advance(REFUSED).await;
-        assert!(times.silence("a").is_none() && times.is_due("a"));
+        assert!(!times.is_silent("a") && times.is_due("a"));
         assert_eq!(times.why_none("a").as_deref(), Some("403"), "as long as nothing else is known");
-        assert!(!times.silent("a", refused()), "no news");
+        assert_eq!(refused(), Ok(None), "no news");
         assert_eq!(times.untold("a", &old, false).0.len(), 2, "what was sought before is not known any more");
         times.sought("a", &old);
         assert_eq!((times.why_none("a"), times.is_due("a")), (None, false));

@@ -1,8 +1,8 @@
 //! When tags were pushed, by a provider's own list beside the specification: one reader, and a file for each provider's
 //! address and pages.
 //!
-//! A list that is refused or makes no sense fails no reading of tags: it is left alone for a while, and until then
-//! nothing is told. Google's and Amazon's times come with the tags themselves and are read elsewhere.
+//! A list that is refused or makes no sense fails no reading of tags: it is left alone for a while, and meanwhile nothing
+//! is told. Google's and Amazon's times come with the tags themselves and are read elsewhere.
 
 mod acr;
 mod ask;
@@ -26,7 +26,7 @@ use crate::clients::http;
 use crate::model::{Digest, Provider, Tag, TagList};
 use ask::Door;
 use jiff::Timestamp;
-use kept::{Silence, Untold};
+use kept::Untold;
 use reqwest::Url;
 
 /// The largest page: a hundred of Harbor's artifacts, each with its config and references, have some megabytes.
@@ -87,7 +87,7 @@ pub(super) async fn told(
     all: bool,
 ) -> Result<Vec<Told>, RegistryError> {
     let (kept, path) = (&session.host.times, session.repository.path());
-    if tags.is_empty() || kept.silence(path).is_some() {
+    if tags.is_empty() || kept.is_silent(path) {
         return Ok(Vec::new());
     }
     let Some(root) = root(session.host, session.repository.host(), provider, endpoint) else { return Ok(Vec::new()) };
@@ -100,9 +100,7 @@ pub(super) async fn told(
             Ok(told)
         }
         Err(error) => {
-            let silence = Silence::of(&error, origin::same(&root, &session.host.base)).ok_or(error)?;
-            if kept.silent(path, silence.clone()) {
-                let why = silence.why;
+            if let Some(why) = kept.failed(path, error, origin::same(&root, &session.host.base))? {
                 tracing::warn!(repository.name = %session.repository, error = %why, "{}: no push times, by which tags are as old as they were first seen: {why}", session.repository);
             }
             Ok(Vec::new())
