@@ -77,7 +77,7 @@ impl Host {
     /// Who we are there.
     pub(super) async fn login(&self, credentials: &Credentials, of: &Repository) -> Result<Login, RegistryError> {
         match (credentials, &self.ecr) {
-            (Credentials::Amazon, Some(ecr)) => ecr.login().await,
+            (Credentials::Amazon, Some(ecr)) => Box::pin(ecr.login()).await,
             _ => self.logins.of(credentials, of).await,
         }
     }

@@ -10,6 +10,7 @@ use super::host::Host;
 use super::origin;
 use crate::clients::http::{self, HttpError};
 use crate::model::Repository;
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::sync::atomic::Ordering;
@@ -83,7 +84,13 @@ impl Session<'_> {
     }
 
     /// Sends a request; where what it showed had run out, once more.
-    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
+    ///
+    /// On the heap: a copy is deep in requests already, and all that may precede one (logins, tokens) would lie on its stack.
+    pub(super) fn ask<'f>(&'f self, call: &'f Call<'f>) -> BoxFuture<'f, Result<Answer, RegistryError>> {
+        Box::pin(self.asked(call))
+    }
+
+    async fn asked(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
         let host = self.host;
         host.busy(|| http::shown_request(&call.method, &call.url))?;
         let login = host.login(self.credentials, self.repository).await?;
