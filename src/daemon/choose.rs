@@ -58,6 +58,9 @@ fn with_request<R>(
     for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
         let mut known = Cow::Borrowed(&shelf.known);
+        for (tag, failed) in shelf.failed.iter().filter(|(_, failed)| failed.lasts && now < failed.until) {
+            known.to_mut().entry(tag.clone()).or_default().unreadable = Some(failed.error.clone());
+        }
         if let (Some(branch), Some(project)) = (&select.branch, &image.source) {
             for entry in known.to_mut().values_mut() {
                 let revision = entry.build.as_ref().and_then(select::revision);

@@ -2,8 +2,9 @@
 
 use super::Daemon;
 use super::choose::{Lack, compares_times};
-use super::message::{Message, Observation};
-use crate::clients::registry::Told;
+use super::memory::Failed;
+use super::message::{Message, Observation, Unread};
+use crate::clients::registry::{RegistryError, Told};
 use crate::journal::Extent;
 use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
 use crate::relay::select;
@@ -25,9 +26,10 @@ impl Daemon {
     fn learn_build(&mut self, repository: Repository, tag: Tag) {
         let now = self.clock.now();
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        if shelf.failed.get(&tag).is_some_and(|(until, _)| now < *until) || !shelf.learning.insert(tag.clone()) {
+        if shelf.failed.get(&tag).is_some_and(|failed| now < failed.until) || !shelf.learning.insert(tag.clone()) {
             return;
         }
+        let is_followed = shelf.followed.contains_key(&tag);
         let told = shelf.known.get(&tag).and_then(|known| known.build.as_ref());
         let pushed = told.and_then(|build| build.facts.pushed);
         let known = shelf.followed.get(&tag).cloned().flatten().or_else(|| told.map(|build| build.digest.clone()));
@@ -41,7 +43,10 @@ impl Daemon {
                     Some(digest) => Some(digest),
                     None => registry.digest(&repository, &tag).await?,
                 };
-                let Some(digest) = digest else { return Ok(None) };
+                let Some(digest) = digest else {
+                    // A followed tag is read with its repository. One that the list names may be there a moment later.
+                    return if is_followed { Ok(None) } else { Err(not_there(&repository, &tag)) };
+                };
                 let facts = match facts {
                     Some(facts) => facts,
                     None => match journal.build(&repository, &digest).await {
@@ -53,7 +58,7 @@ impl Daemon {
                 let facts = BuildFacts { pushed: pushed.or(facts.pushed), ..facts };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
             };
-            let result = read.await.map_err(|error: crate::clients::registry::RegistryError| error.to_string());
+            let result = read.await.map_err(|error| unread(&error));
             let _sent = out.send(Message::Learned { repository, tag, result }).await;
         });
     }
@@ -81,16 +86,17 @@ impl Daemon {
     }
 
     /// Takes in a build that was read: its facts are kept for ever, and the tag's first digest with them.
-    pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Option<Build>, String>) {
+    pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Option<Build>, Unread>) {
         let now = self.clock.now();
         let build = match result {
             Ok(build) => build,
-            Err(error) => {
+            Err(Unread { error, lasts }) => {
                 let shelf = self.memory.repositories.entry(repository.clone()).or_default();
                 shelf.learning.remove(&tag);
                 tracing::warn!(repository.name = %repository, image.tag = %tag, error = %error, "{repository}:{tag} could not be read: {error}");
                 let until = now.saturating_add(RETRY).unwrap_or(now);
-                shelf.failed.insert(tag, (until, error));
+                shelf.failed.insert(tag, Failed { error, lasts, until });
+                self.mark_users(&repository);
                 return;
             }
         };
@@ -122,7 +128,8 @@ impl Daemon {
             shelf.facts.insert(build.digest.clone(), build.facts.clone());
         }
         let build = build.map(|build| Build { facts: BuildFacts { seen, ..build.facts.clone() }, ..build });
-        let known = select::Known { build, facts_read: true, on_branch: None, own_commit: Some(own_commit), was };
+        let own_commit = Some(own_commit);
+        let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
         shelf.known.insert(tag, known);
         self.mark_users(&repository);
     }
@@ -162,7 +169,9 @@ impl Daemon {
         shelf.read_at = Some(now);
         shelf.sighted &= !listed;
         if let Some(tags) = tags.filter(|_| listed) {
-            shelf.known.retain(|tag, _| tags.contains(tag.by_ref()) || followed.contains_key(tag));
+            let names = |tag: &Tag| tags.contains(tag.by_ref()) || followed.contains_key(tag);
+            shelf.known.retain(|tag, _| names(tag));
+            shelf.failed.retain(|tag, _| names(tag));
             shelf.tags = Some(tags);
         }
         self.sight_list(&repository, now).await;
@@ -242,4 +251,14 @@ impl Daemon {
         let users: Vec<_> = self.memory.policies.values().filter(uses).map(|known| known.policy.name.clone()).collect();
         users.iter().for_each(|user| self.mark(user));
     }
+}
+
+fn unread(error: &RegistryError) -> Unread {
+    let lasts = matches!(error, RegistryError::Invalid(_) | RegistryError::Absent(_));
+    Unread { error: error.to_string(), lasts }
+}
+
+/// A tag that its registry's list names, and that is not there.
+fn not_there(repository: &Repository, tag: &Tag) -> RegistryError {
+    RegistryError::Absent(format!("{repository} has no image under tag {tag}, which its list of tags names"))
 }

@@ -119,12 +119,23 @@ pub(super) struct Shelf {
     pub(super) sighted: bool,
     /// Tags that are being read.
     pub(super) learning: BTreeSet<Tag>,
-    /// Tags that could not be read, and when they may be tried again.
-    pub(super) failed: BTreeMap<Tag, (Timestamp, String)>,
+    /// Tags that could not be read.
+    pub(super) failed: BTreeMap<Tag, Failed>,
     /// When it was last read.
     pub(super) read_at: Option<Timestamp>,
     /// Why the last reading failed.
     pub(super) error: Option<String>,
+}
+
+/// Why a tag could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// In words.
+    pub(super) error: String,
+    /// Whether asking again gives the same, until a person has done something: such a tag keeps no other one back.
+    pub(super) lasts: bool,
+    /// When it may be tried again.
+    pub(super) until: Timestamp,
 }
 
 /// What is known of a branch.
@@ -213,7 +224,7 @@ impl Memory {
         });
         for repository in images.unwrap_or_default() {
             let Some(shelf) = self.repositories.get(repository) else { continue };
-            let failed = shelf.failed.values().filter(|(until, _)| now < *until).map(|(_, error)| error);
+            let failed = shelf.failed.values().filter(|failed| now < failed.until).map(|failed| &failed.error);
             let error = shelf.error.iter().chain(failed).next();
             errors.extend(error.map(|error| (repository.to_string(), error.clone())));
         }

@@ -16,7 +16,7 @@ pub(super) enum Message {
     /// A repository was read, or could not be.
     Observed { repository: Repository, at: Timestamp, result: Result<Observation, String> },
     /// A tag's build was read, or could not be; none = the tag is gone.
-    Learned { repository: Repository, tag: Tag, result: Result<Option<Build>, String> },
+    Learned { repository: Repository, tag: Tag, result: Result<Option<Build>, Unread> },
     /// Whether a revision is on a branch was read, or could not be.
     Placed { project: String, revision: String, branch: String, result: Result<bool, String> },
     /// A branch of a GitOps repository was read, or could not be.
@@ -31,6 +31,15 @@ pub(super) enum Message {
     BringBack { target: Target, to: Release, reason: String, who: String, reply: Reply },
     /// Nothing: time passed.
     Tick,
+}
+
+/// Why a tag's build could not be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// In words.
+    pub(super) error: String,
+    /// Whether asking again gives the same, until a person has done something.
+    pub(super) lasts: bool,
 }
 
 /// What a registry said of a repository.

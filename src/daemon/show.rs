@@ -91,7 +91,7 @@ impl Daemon {
             repository: repository.to_string(),
             read_at: shelf.read_at,
             n_tags: shelf.tags.as_ref().map(|tags| tags.len()),
-            error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|(_, error)| error.clone())),
+            error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|failed| failed.error.clone())),
             note: self.note(repository),
         };
         shelves.map(view).collect()

@@ -30,6 +30,10 @@ pub(super) fn judge<'a>(
     let facts_wanted = facts_wanted || needs_facts(request, tags);
     let first = if facts_wanted { Need::Facts } else { Need::Digest };
     let Some(known) = tags.known.get(tag.as_str()) else { return Admission::Missing(first) };
+    if let Some(error) = &known.unreadable {
+        let what = format!("tag {tag} of `{}`", tags.image.name);
+        return Admission::Failed(Why::Unread { what, error: Some(error.clone()) });
+    }
     let Some(build) = &known.build else {
         let detail = format!("`{}` has no image under tag {tag}", tags.image.name);
         return Admission::Failed(Why::SetIncomplete { detail });

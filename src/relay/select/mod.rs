@@ -63,6 +63,8 @@ pub struct Known {
     /// The digest that this tag is known to have named before, where it names another now: such a build is no candidate
     /// (`TagMoved`), except for `follow`.
     pub was: Option<Digest>,
+    /// Why nobody can read it, where that lasts: it is no candidate, and keeps no other one back.
+    pub unreadable: Option<String>,
 }
 
 impl Known {

@@ -262,6 +262,8 @@ fn facts_that_rule_a_build_out() {
         assert_eq!(world.outcome(), expected);
     };
     check(|w| w.images[0].1[1].was = Some(Digest::of(b"before")), "1.0");
+    check(|w| w.images[0].1[1].unreadable = Some("it is no manifest".to_owned()), "1.0");
+    check(|w| w.images[0].1.iter_mut().for_each(|known| known.unreadable = Some("gone".to_owned())), "Unread");
     check(|w| w.select.min_age = Span::minutes(2000), "TooYoung");
     check(|w| w.select.min_age = Span::minutes(1000), "2.0");
     check(|w| w.select.labels = vec![("team".to_owned(), pattern("^web$"))], "LabelDiffers");

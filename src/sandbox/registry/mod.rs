@@ -19,7 +19,7 @@ use self::auth::Door;
 use self::store::{Store, Unfit};
 use super::effects::Effects;
 use super::face::{Face, System};
-use super::fault::Fault;
+use super::fault::{Fault, Moment};
 use super::{Error, held};
 use axum::Json;
 use axum::body::Bytes;
@@ -134,6 +134,30 @@ impl Registry {
     /// Removes a tag, or a manifest by its digest with all its tags; whether there was one.
     pub fn remove(&self, repository: &str, reference: &str) -> bool {
         held(&self.state.store).repositories.get_mut(repository).is_some_and(|found| found.remove(reference))
+    }
+
+    /// The fault that a tag is moved while a request waits, or removed, where it is given no digest.
+    #[must_use]
+    pub fn meanwhile_tagged(&self, moment: Moment, repository: &str, tag: &str, digest: Option<&str>) -> Fault {
+        let (state, repository) = (Arc::clone(&self.state), repository.to_owned());
+        let (tag, digest) = (tag.to_owned(), digest.map(str::to_owned));
+        Fault::meanwhile(moment, move || {
+            let mut store = held(&state.store);
+            let tags = &mut store.repository(&repository).tags;
+            drop(tags.remove(&tag));
+            tags.extend(digest.clone().map(|digest| (tag.clone(), digest)));
+            std::future::ready(())
+        })
+    }
+
+    /// The fault that every token ends while a request waits.
+    #[must_use]
+    pub fn meanwhile_expired(&self, moment: Moment) -> Fault {
+        let state = Arc::clone(&self.state);
+        Fault::meanwhile(moment, move || {
+            held(&state.door).expire_tokens();
+            std::future::ready(())
+        })
     }
 
     /// The tags of a repository, in the registry's order; none where there is no such repository.

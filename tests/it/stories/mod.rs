@@ -27,6 +27,7 @@ mod overtaking;
 mod promotion;
 mod push_times;
 mod quiet;
+mod registry_faults;
 mod restart;
 mod rollback;
 mod set;
