@@ -66,7 +66,8 @@ fn transport(settings: &RegistrySettings) -> Transport {
     let usual =
         read().unwrap_or_else(|error| Transport { unreadable: Some(error.to_string()), ..Transport::default() });
     let requests_per_second = settings.requests_per_second.unwrap_or(usual.requests_per_second);
-    Transport { plain_http: settings.plain_http, requests_per_second, ..usual }
+    let timeout = settings.timeout.unwrap_or(usual.timeout);
+    Transport { plain_http: settings.plain_http, requests_per_second, timeout, ..usual }
 }
 
 fn client_certificate(settings: &ClientCert) -> Result<ClientCertificate, SecretError> {

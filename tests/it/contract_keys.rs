@@ -202,6 +202,7 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             (Built, "registries: { reg.io: { proxy: 'http://proxy.corp:3128' } }"),
             (Built, "registries: { reg.io: { proxy: { env: PROXY } } }"),
             (Built, "registries: { '*.dkr.ecr.*.amazonaws.com': { requests_per_second: 20 } }"),
+            (Built, "registries: { reg.io: { timeout: 30s } }"),
             (
                 Built,
                 "gitlab: { url: 'https://gitlab.example.com', token: { file: /t }, projects: { 'team-b/**': { token: { env: B } } } }",

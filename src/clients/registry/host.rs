@@ -7,7 +7,7 @@ use super::credentials::{Credentials, Login, Logins};
 use super::ecr::Ecr;
 use super::error::{Refusal, RegistryError};
 use super::identity::Renewed;
-use super::pace::{Heard, Pace, Shut};
+use super::pace::{Heard, Pace, STALL, Shut};
 use super::patience::patience;
 use super::times::Times;
 use super::token::Tokens;
@@ -15,6 +15,7 @@ use crate::clients::http::{self, Counter, HttpError, Transport};
 use crate::model::Repository;
 use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -102,8 +103,15 @@ impl Host {
     /// Sends a request in its turn. What is heard counts for this host, unless another was asked that it led us to.
     pub(super) async fn send(&self, request: Request, counts: bool) -> Result<Response, RegistryError> {
         let shown = || http::shown_request(request.method(), request.url());
-        let turn = self.pace.turn().await.map_err(|shut| not_sent(&shown(), shut))?;
-        let sent = http::send(&self.client, request, &self.counter).await;
+        let mut turn = self.pace.turn().await.map_err(|shut| not_sent(&shown(), shut))?;
+        let mut sending = pin!(http::send(&self.client, request, &self.counter));
+        let sent = match tokio::time::timeout(STALL, &mut sending).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                turn.leave();
+                sending.await
+            }
+        };
         if counts {
             turn.end(heard(&sent));
         }

@@ -19,6 +19,9 @@ const FAILURES_MAX: u32 = 3;
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
 /// How long it is left alone at the most: what comes back is noticed within this time.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
+/// How long a request may wait for its answer before another may be sent in its place: one repository that stalls is to
+/// keep no other one of its host waiting. Whoever asks bounds how many can stall: each repository is read once at a time.
+pub(super) const STALL: Duration = Duration::from_secs(3);
 /// How much of the rate may be used at once after a rest.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -133,9 +136,13 @@ impl State {
         Entry::Go { at: self.due.max(now), probe }
     }
 
-    /// A request that began at `begun` ended; none where nobody waited for its answer.
-    fn ended(&mut self, heard: Option<Heard>, begun: Instant, probe: bool, now: Instant) {
+    /// A request leaves its place to another.
+    fn left(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// A request that began at `begun` has ended; none where nobody waited for its answer.
+    fn ended(&mut self, heard: Option<Heard>, begun: Instant, probe: bool, now: Instant) {
         let wait = match &heard {
             Some(Heard::Answer(wait) | Heard::Busy(wait)) => *wait,
             Some(Heard::Nothing(_)) | None => None,
@@ -189,6 +196,7 @@ pub(super) struct Turn<'a> {
     begun: Instant,
     probe: bool,
     heard: Option<Heard>,
+    has_left: bool,
 }
 
 impl Pace {
@@ -212,7 +220,7 @@ impl Pace {
                 }
                 Entry::Go { at, probe } => {
                     self.ended.notify_one();
-                    let turn = Turn { pace: self, begun: at, probe, heard: None };
+                    let turn = Turn { pace: self, begun: at, probe, heard: None, has_left: false };
                     tokio::time::sleep_until(at).await;
                     return match self.shut() {
                         Some(shut) => Err(shut),
@@ -242,6 +250,14 @@ impl Pace {
 }
 
 impl Turn<'_> {
+    /// Leaves its place among those that are under way at once, for it waits too long; it goes on beside them.
+    pub(super) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.has_left, true) {
+            held(&self.pace.state).left();
+            self.pace.ended.notify_one();
+        }
+    }
+
     /// Ends it with what was heard.
     pub(super) fn end(mut self, heard: Heard) {
         self.heard = Some(heard);
@@ -250,7 +266,13 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        held(&self.pace.state).ended(self.heard.take(), self.begun, self.probe, Instant::now());
+        {
+            let mut state = held(&self.pace.state);
+            if !self.has_left {
+                state.left();
+            }
+            state.ended(self.heard.take(), self.begun, self.probe, Instant::now());
+        }
         self.pace.ended.notify_one();
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use read::read;
 
@@ -122,6 +123,8 @@ pub struct RegistrySettings {
     pub assume_role: Option<String>,
     /// Where its provider's own API answers, without a slash at the end.
     pub endpoint_url: Option<String>,
+    /// How long one request may take; none leaves it to the client.
+    pub timeout: Option<Duration>,
 }
 
 /// A certificate that a server knows us by.

@@ -13,9 +13,10 @@ use crate::config::wire::config::{
     AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm,
     ServerForm, WebhooksForm,
 };
-use crate::model::Repository;
+use crate::model::{Repository, Span};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// Senders whose deliveries name no host.
 const NAMELESS: [&str; 2] = ["jfrog", "nexus"];
@@ -158,6 +159,7 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
             provider: form.provider.value().copied(),
             assume_role: form.assume_role.get().and_then(|role| checked_role(role, problems)),
             endpoint_url: form.endpoint_url.get().and_then(|url| checked_url(url, plain_http, &["https"], problems)),
+            timeout: timeout(&form.timeout, problems),
         };
         read.extend(glob.map(|glob| (glob, settings)));
     }
@@ -186,6 +188,14 @@ fn requests_per_second(field: &Field<u32>, problems: &mut Problems) -> Option<No
 
 fn client_cert(form: ClientCertForm) -> Option<ClientCert> {
     Some(ClientCert { cert: form.cert.take()?, key: form.key.take()? })
+}
+
+fn timeout(field: &Field<Span>, problems: &mut Problems) -> Option<Duration> {
+    let at = field.get()?;
+    if at.value == Span::ZERO {
+        problems.add(&at.at, "a request needs some time");
+    }
+    Some(at.value.get())
 }
 
 fn login(form: LoginForm) -> Option<Login> {

@@ -6,8 +6,7 @@ use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Entries, form, words};
 use crate::config::secrets::Secret;
 use crate::config::settings::{Act, Mode, ProxySettings};
-use crate::model::PinForm;
-use crate::model::Provider;
+use crate::model::{PinForm, Provider, Span};
 
 form! {
     /// The configuration of tagrelay: which repositories, registries and GitLab it speaks to, and what bounds policies.
@@ -150,6 +149,8 @@ form! {
         "assume_role" assume_role: String, Optional;
         /// Where its provider's own API answers, where that is not the usual place.
         "endpoint_url" endpoint_url: String, Optional;
+        /// How long one request may take, to the last byte of its answer. Default 1m.
+        "timeout" timeout: Span, Optional;
     }
 }
 

@@ -8,9 +8,11 @@ use super::new_tag::KUSTOMIZATION;
 use super::people::borrowed;
 use super::world::{Story, target};
 use axum::http::Method;
+use futures_util::future::join_all;
+use std::path::PathBuf;
 use std::time::Duration;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
-use tagrelay::sandbox::registry::refusing;
+use tagrelay::sandbox::registry::{Auth, Bearer, refusing};
 
 /// How long a build that could not be read is left alone, and a little more.
 const LEFT_ALONE: Duration = Duration::from_secs(31);
@@ -174,5 +176,140 @@ async fn a_tag_that_changes_between_list_and_head_is_taken_as_it_was_read() {
         assert_eq!(of_it.len(), 1, "{image}: {of_it:?}");
         assert!(!of_it[0].message.contains(&listed), "{of_it:?}");
     }
+    story.stop().await;
+}
+
+/// The settings of the world's registry become these.
+fn set_registry(story: &mut Story, settings: &str) {
+    let host = story.world.registry.host();
+    let before = format!("\"{host}\": {{ plain_http: true");
+    assert!(story.config.contains(&before));
+    story.config = story.config.replace(&before, &format!("{before}, {settings}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_befalls_the_host_is_told_and_ends_by_itself() {
+    // An hour by our clock, which is not this registry's.
+    let soon = refusing(429, "TOOMANYREQUESTS", "slow down")
+        .with("date", "Tue, 01 Jan 2030 00:00:00 GMT")
+        .with("retry-after", "Tue, 01 Jan 2030 00:00:02 GMT");
+    let cases = [
+        (refusing(429, "TOOMANYREQUESTS", "slow down"), "429 (TOOMANYREQUESTS: slow down)"),
+        (soon, "the host is left alone for 2 s"),
+        (Fault::answer(503), "answered 503"),
+        (Fault::answer(502), "answered 502"),
+        (Fault::Drop(Moment::After), "is the address right and the network there?"),
+    ];
+    let told = cases.map(|(fault, words)| async move {
+        let mut story = world(&[]).await;
+        story.push("1.0.0", 1);
+        story.start().await;
+        story.until_written(&file("shop"), "newTag: 1.0.0").await;
+        story.world.registry.face.faults.add(Rule::every(fault.clone()));
+        let digest = story.push("1.1.0", 2);
+        until_said(&story, "shop", words).await;
+        assert_eq!(story.n_commits().await, 1, "{fault:?}");
+        story.world.registry.face.faults.clear();
+        story.until_written(&file("shop"), &digest).await;
+        story.until("it is told no longer", || async { error_of(&story, "shop").await.is_none() }).await;
+        story.stop().await;
+    });
+    join_all(told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_ends_with_the_time_limit() {
+    let mut story = world(&[]).await;
+    set_registry(&mut story, "timeout: 500ms");
+    story.push("1.0.0", 1);
+    story.start().await;
+    story.until_written(&file("shop"), "newTag: 1.0.0").await;
+    let stall = Fault::Delay(Moment::After, Duration::from_secs(600));
+    story.world.registry.face.faults.add(Rule::every(stall));
+    let digest = story.push("1.1.0", 2);
+    until_said(&story, "shop", "no whole answer within the time limit").await;
+    story.world.registry.face.faults.clear();
+    story.until_written(&file("shop"), &digest).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repositories_that_stall_keep_no_other_one_of_their_host_waiting() {
+    let stalled = ["shop", "stalled-1", "stalled-2", "stalled-3"];
+    let mut story = world(&["stalled-1", "stalled-2", "stalled-3", "other"]).await;
+    for image in stalled {
+        let stall = Fault::Delay(Moment::Before, Duration::from_secs(600));
+        story.world.registry.face.faults.add(Rule::every(stall).path(&format!("/v2/{image}/")));
+    }
+    let digest = story.push_image("other", "1.0.0", 1);
+    story.start().await;
+    let registry = &story.world.registry;
+    let asked = |image: &str| registry.face.count(&Method::GET, &format!("/v2/{image}/")) > 0;
+    story.until("all of them stall", || async { stalled.iter().all(|image| asked(image)) }).await;
+    story.until_written(&file("other"), &digest).await;
+    story.stop().await;
+}
+
+/// A world whose registry asks who comes, and takes the password in this file.
+async fn guarded(auth: Auth) -> (Story, PathBuf) {
+    let mut story = world(&[]).await;
+    story.world.registry.require(auth);
+    story.world.registry.add_account("bot", "hunter2", false);
+    let password = story.home.path().join("password");
+    std::fs::write(&password, "hunter2").expect("written");
+    set_registry(&mut story, &format!("pull: {{ username: bot, password: {{ file: {} }} }}", password.display()));
+    (story, password)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_ends_between_two_pages_is_renewed() {
+    let (mut story, _) = guarded(Auth::Bearer(Bearer::default())).await;
+    let registry = &story.world.registry;
+    registry.cap_pages(Some(2));
+    for n in 0..7 {
+        story.push(&format!("1.{n}.0"), n);
+    }
+    registry.face.faults.add(Rule::every(registry.meanwhile_expired(Moment::After)).path("/v2/shop/tags/list"));
+    story.start().await;
+    story.until_written(&file("shop"), "newTag: 1.6.0").await;
+    assert!(story.world.registry.token_requests() >= 4, "{}", story.world.registry.token_requests());
+    assert_eq!(story.n_commits().await, 1);
+    assert_eq!(error_of(&story, "shop").await, None);
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_was_changed_is_told_until_the_new_one_is_there() {
+    let told = [Auth::Basic, Auth::Bearer(Bearer::default())].map(|auth| async move {
+        let (mut story, password) = guarded(auth).await;
+        story.push("1.0.0", 1);
+        story.start().await;
+        story.until_written(&file("shop"), "newTag: 1.0.0").await;
+        story.world.registry.add_account("bot", "hunter3", false);
+        story.world.registry.expire_tokens();
+        let digest = story.push("1.1.0", 2);
+        until_said(&story, "shop", "to `bot`; check these credentials under `registries`").await;
+        assert_eq!(story.n_commits().await, 1);
+        std::fs::write(&password, "hunter3").expect("written");
+        story.until_written(&file("shop"), &digest).await;
+        story.stop().await;
+    });
+    join_all(told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_tags_are_one_list() {
+    let mut story = world(&[]).await;
+    set_registry(&mut story, "requests_per_second: 1000");
+    let old = story.push("1.0.0", 1);
+    for n in 1..100_000 {
+        story.world.registry.retag("shop", &format!("1.0.{n}"), &old).expect("tagged");
+    }
+    story.start().await;
+    story.until_written(&file("shop"), "newTag: 1.0.99999").await;
+    let digest = story.push("1.1.0", 2);
+    story.until_written(&file("shop"), &digest).await;
+    let repositories = story.handle().status().await.expect("a status").repositories;
+    assert_eq!(repositories[0].n_tags, Some(100_001));
     story.stop().await;
 }

@@ -13,6 +13,7 @@ fn dead() -> Option<Heard> {
 /// One request from beginning to end, at one moment.
 fn ask(state: &mut State, now: Instant, heard: Option<Heard>) {
     let Entry::Go { probe, .. } = state.enter(now) else { panic!("not sent: {state:?}") };
+    state.left();
     state.ended(heard, now, probe, now);
 }
 
@@ -24,6 +25,7 @@ fn requests_come_at_the_rate_after_one_burst() {
     let mut at = |millis| {
         let now = after(start, millis);
         let Entry::Go { at, probe } = state.enter(now) else { panic!("not sent: {state:?}") };
+        state.left();
         state.ended(Some(Heard::Answer(None)), now, probe, now);
         (at - now).as_millis()
     };
@@ -41,7 +43,9 @@ fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert_eq!(state.enter(start), Entry::Full, "two at first");
+    state.left();
     state.ended(Some(Heard::Answer(None)), start, false, start);
+    state.left();
     state.ended(Some(Heard::Answer(None)), start, false, start);
     (0..500).for_each(|_| ask(&mut state, start, Some(Heard::Answer(None))));
     assert!((state.at_once - AT_ONCE_MAX).abs() < f64::EPSILON);
@@ -50,6 +54,7 @@ fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
         state.enter(start);
     }
     for _ in 0..2 {
+        state.left();
         state.ended(Some(Heard::Busy(None)), start, false, later);
     }
     assert!((state.at_once - 8.0).abs() < f64::EPSILON, "two that were under way together are one lesson");
@@ -86,14 +91,17 @@ fn a_dead_host_is_probed_ever_more_seldom_and_alone() {
         now += Duration::from_secs(pause);
         let Entry::Go { probe: true, .. } = state.enter(now) else { panic!("no probe: {state:?}") };
         assert_eq!(state.enter(now), Entry::Full, "one probe alone");
+        state.left();
         state.ended(dead(), start, false, now);
         assert_eq!(state.enter(now), Entry::Full, "an older request that fails late says nothing new");
         state.under_way += 1;
+        state.left();
         state.ended(dead(), now, true, now);
     }
     now += PAUSE_MAX;
     ask(&mut state, now, None);
     assert!(matches!(state.enter(now), Entry::Go { probe: true, .. }), "a probe given up is made again");
+    state.left();
     state.ended(Some(Heard::Answer(None)), now, true, now);
     assert_eq!(state.circuit, Circuit::Closed);
     ask(&mut state, now, dead());
@@ -116,4 +124,22 @@ async fn whoever_waits_goes_on_in_turn_or_learns_why_not() {
     drop(third.expect("in time").expect("a turn"));
     assert!(fourth.expect("in time").is_err(), "the host asked to be left alone meanwhile");
     assert!(pace.state("reg.io").shut.is_some_and(|why| why.contains("left alone")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_stalls_leaves_its_place_and_is_still_heard() {
+    let pace = Pace::new(1000);
+    let (mut first, second) = (pace.turn().await.expect("a turn"), pace.turn().await.expect("a turn"));
+    let full = tokio::time::timeout(STALL, pace.turn()).await;
+    assert!(full.is_err(), "two at first");
+    first.leave();
+    first.leave();
+    let third = pace.turn().await.expect("a turn");
+    assert_eq!(held(&pace.state).under_way, 2);
+    second.end(Heard::Answer(None));
+    third.end(Heard::Answer(None));
+    assert_eq!(held(&pace.state).under_way, 0);
+    first.end(Heard::Nothing("no whole answer within the time limit".to_owned()));
+    let state = held(&pace.state);
+    assert_eq!((state.under_way, state.failures), (0, 1));
 }
