@@ -68,7 +68,18 @@ impl Platform {
     pub fn admits(&self, other: &Self) -> bool {
         self.os == other.os
             && self.architecture == other.architecture
-            && self.variant.as_ref().is_none_or(|wanted| other.variant.as_ref() == Some(wanted))
+            && (self.variant.is_none() || self.level() == other.level())
+    }
+
+    /// The variant, or the one that its absence means (containerd, `platforms.Normalize`).
+    fn level(&self) -> Option<&str> {
+        let usual = match self.architecture.as_str() {
+            "arm64" => Some("v8"),
+            "arm" => Some("v7"),
+            "amd64" => Some("v1"),
+            _ => None,
+        };
+        self.variant.as_deref().or(usual)
     }
 }
 
@@ -76,5 +87,28 @@ impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
         self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_that_run_where_another_is_asked_for() {
+        let check = |wanted: &str, has: &str, expected: bool| {
+            let [wanted, has] = [wanted, has].map(|text| Platform::parse(text).expect("a platform"));
+            assert_eq!(wanted.admits(&has), expected, "{wanted} {has}");
+        };
+        check("linux/amd64", "linux/amd64", true);
+        check("linux/amd64", "linux/amd64/v3", true);
+        check("linux/amd64", "linux/arm64", false);
+        check("linux/amd64", "windows/amd64", false);
+        check("linux/arm64", "linux/arm64/v8", true);
+        check("linux/arm64/v8", "linux/arm64", true);
+        check("linux/arm64/v9", "linux/arm64", false);
+        check("linux/arm/v7", "linux/arm", true);
+        check("linux/arm/v7", "linux/arm/v6", false);
+        check("linux/riscv64/a", "linux/riscv64", false);
     }
 }

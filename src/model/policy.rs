@@ -112,6 +112,14 @@ pub struct Image {
     pub source: Option<String>,
 }
 
+impl Image {
+    /// The first platform that is asked for and that is not among these.
+    #[must_use]
+    pub fn lacking<'a>(&'a self, platforms: &[Platform]) -> Option<&'a Platform> {
+        self.platforms.iter().find(|wanted| !platforms.iter().any(|has| wanted.admits(has)))
+    }
+}
+
 /// What makes several builds one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Together {

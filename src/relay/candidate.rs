@@ -48,9 +48,22 @@ fn ordered<'a>(facts: &'a Facts<'_>) -> Option<&'a Release> {
     }
 }
 
+/// The platform that the policy asks for and a release lacks, whoever brought it. Of a build without any platform nobody
+/// knows more: it was set by a person at a digest that was never read.
+fn lacking(facts: &Facts<'_>, release: &Release) -> Option<Why> {
+    facts.environment.images.iter().find_map(|image| {
+        let platforms = &release.builds().get(&image.name)?.facts.platforms;
+        let platform = image.lacking(platforms).filter(|_| !platforms.is_empty())?.to_string();
+        Some(Why::PlatformMissing { image: image.name.clone(), platform })
+    })
+}
+
 /// Takes out what is refused here or before, and what a client found to be unfit.
 fn fit(facts: &Facts<'_>, mut found: Candidates) -> Candidates {
-    let unfit = |release: &Release| facts.refused(release.id()).or_else(|| facts.unfit.get(release.id()).cloned());
+    let unfit = |release: &Release| {
+        let known = facts.refused(release.id()).or_else(|| facts.unfit.get(release.id()).cloned());
+        known.or_else(|| lacking(facts, release))
+    };
     found.releases.retain(|release| match unfit(release) {
         Some(why) => {
             found.passed_over.push(why);

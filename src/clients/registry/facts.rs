@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 const CONFIG_BYTES_MAX: usize = 4 << 20;
 /// How many platforms of an index are kept: the largest official images have about a dozen.
 const PLATFORMS_MAX: usize = 64;
+/// How many manifests of an index are read that it names no platform of, which it need not: such indexes are small, and
+/// each costs two requests.
+const UNNAMED_MAX: usize = 8;
 /// How many labels are kept, for they stay in the journal for ever.
 const LABELS_MAX: usize = 128;
 /// The longest label that is kept. A longer one (build tools keep whole documents there) is left out, not cut.
@@ -53,18 +56,28 @@ pub(super) async fn read(session: &Session<'_>, digest: &Digest) -> Result<Build
         let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
         return Ok(facts(config, platforms));
     };
-    let images: Vec<(&Descriptor, Platform)> =
+    let named: Vec<(&Descriptor, Platform)> =
         children.iter().filter_map(|child| Some((child, image_platform(child)?))).collect();
-    let config = match images.first() {
-        Some((child, _)) => {
-            let child = Digest::parse(&child.digest)
-                .map_err(|error| nonsense(&session.url(&format!("manifests/{digest}")), &error.to_string()))?;
-            config(session, &manifest::by_digest(session, &child).await?).await?
-        }
-        None => Config::default(),
+    let mut first = match named.first() {
+        Some((child, _)) => Some(config_of(session, digest, child).await?),
+        None => None,
     };
-    let platforms = images.into_iter().map(|(_, platform)| platform).take(PLATFORMS_MAX).collect();
-    Ok(facts(config, platforms))
+    let mut platforms: Vec<Platform> = named.into_iter().map(|(_, platform)| platform).take(PLATFORMS_MAX).collect();
+    for child in children.iter().filter(|child| child.platform.is_none() && !attests(child)).take(UNNAMED_MAX) {
+        let config = config_of(session, digest, child).await?;
+        if let Some(platform) = config.platform.as_ref().and_then(platform) {
+            platforms.push(platform);
+            first.get_or_insert(config);
+        }
+    }
+    Ok(facts(first.unwrap_or_default(), platforms))
+}
+
+/// The config of one manifest of an index.
+async fn config_of(session: &Session<'_>, index: &Digest, child: &Descriptor) -> Result<Config, RegistryError> {
+    let child = Digest::parse(&child.digest)
+        .map_err(|error| nonsense(&session.url(&format!("manifests/{index}")), &error.to_string()))?;
+    config(session, &manifest::by_digest(session, &child).await?).await
 }
 
 /// The config of a manifest; an empty one where it is no image.
@@ -86,8 +99,11 @@ async fn config(session: &Session<'_>, manifest: &Manifest) -> Result<Config, Re
 }
 
 fn image_platform(child: &Descriptor) -> Option<Platform> {
-    let attests = child.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ATTESTATION));
-    child.platform.as_ref().filter(|_| !attests).and_then(platform)
+    child.platform.as_ref().filter(|_| !attests(child)).and_then(platform)
+}
+
+fn attests(child: &Descriptor) -> bool {
+    child.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ATTESTATION))
 }
 
 fn platform(wire: &WirePlatform) -> Option<Platform> {

@@ -120,7 +120,7 @@ impl Registry {
         manifest::digest(&session(&host, &settings.pull, repository, Access::Pull), tag).await
     }
 
-    /// The facts of a build, which never change: two requests, three for an index. What only others know (`pushed`,
+    /// The facts of a build, which never change: two requests, three for an index that names its platforms. What only others know (`pushed`,
     /// `seen`) is left open.
     ///
     /// # Errors

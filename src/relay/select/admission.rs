@@ -65,8 +65,7 @@ fn too_young_until(select: &Select, build: &Build, now: Timestamp) -> Option<Tim
 
 fn by_facts<'a>(request: &Request<'_>, tags: &Tags<'_>, known: &Known, build: &'a Build) -> Admission<'a> {
     let (select, image) = (request.select, tags.image);
-    let lacks = image.platforms.iter().find(|wanted| !build.facts.platforms.iter().any(|has| wanted.admits(has)));
-    if let Some(platform) = lacks {
+    if let Some(platform) = image.lacking(&build.facts.platforms) {
         let platform = platform.to_string();
         return Admission::Failed(Why::PlatformMissing { image: image.name.clone(), platform });
     }

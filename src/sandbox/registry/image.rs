@@ -18,6 +18,7 @@ pub struct ImageSpec {
     labels: BTreeMap<String, String>,
     platforms: Vec<String>,
     index: bool,
+    unnamed: bool,
     docker: bool,
     blanks: usize,
 }
@@ -32,6 +33,7 @@ impl ImageSpec {
             labels: BTreeMap::new(),
             platforms: vec!["linux/amd64".to_owned()],
             index: false,
+            unnamed: false,
             docker: false,
             blanks: 0,
         }
@@ -56,6 +58,13 @@ impl ImageSpec {
     pub fn platforms(mut self, platforms: &[&str]) -> Self {
         self.platforms = platforms.iter().map(|platform| (*platform).to_owned()).collect();
         self.index = true;
+        self
+    }
+
+    /// With an index that names no platforms: OCI lets it, and the configs tell them.
+    #[must_use]
+    pub fn unnamed(mut self) -> Self {
+        self.unnamed = true;
         self
     }
 
@@ -89,7 +98,11 @@ impl ImageSpec {
         }
         let mut entries = Vec::new();
         for (platform, child) in children {
-            entries.push(entry(platform, &child, entries.first()));
+            let mut entry = entry(platform, &child, entries.first());
+            if let Some(entry) = entry.as_object_mut().filter(|_| self.unnamed) {
+                drop(entry.remove("platform"));
+            }
+            entries.push(entry);
             repository.add_manifest(child, None)?;
         }
         let media_type = self.media_type(super::OCI_INDEX, super::DOCKER_LIST);

@@ -24,6 +24,7 @@ mod moved_tag;
 mod new_tag;
 mod numbers;
 mod overtaking;
+mod platforms;
 mod promotion;
 mod push_times;
 mod quiet;
