@@ -127,6 +127,15 @@ pub(super) struct Shelf {
     pub(super) error: Option<String>,
 }
 
+impl Shelf {
+    /// Why the last reading failed, or else that of one of its tags: one that is asked for again, or no longer, is no
+    /// trouble.
+    pub(super) fn trouble(&self, now: Timestamp) -> Option<&String> {
+        let failed = self.failed.values().filter(|failed| now < failed.until).map(|failed| &failed.error);
+        self.error.iter().chain(failed).next()
+    }
+}
+
 /// Why a tag could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failed {
@@ -224,8 +233,7 @@ impl Memory {
         });
         for repository in images.unwrap_or_default() {
             let Some(shelf) = self.repositories.get(repository) else { continue };
-            let failed = shelf.failed.values().filter(|failed| now < failed.until).map(|failed| &failed.error);
-            let error = shelf.error.iter().chain(failed).next();
+            let error = shelf.trouble(now);
             errors.extend(error.map(|error| (repository.to_string(), error.clone())));
         }
         if let Some(deliver) = environment.map(|environment| &environment.deliver) {

@@ -273,7 +273,10 @@ impl Daemon {
     }
 
     fn at_rest(&self) -> Rest {
-        let shelves = self.memory.repositories.values().filter_map(|shelf| shelf.error.clone());
+        // What lasts is passed over: it was told, and kept nothing back.
+        let passing = |shelf: &memory::Shelf| shelf.failed.values().find(|failed| !failed.lasts).cloned();
+        let error = |shelf: &memory::Shelf| shelf.error.clone().or_else(|| Some(passing(shelf)?.error));
+        let shelves = self.memory.repositories.values().filter_map(error);
         let branches = self.memory.branches.values().filter_map(|branch| branch.error.clone());
         let broken = self.memory.unreadable.values().chain(&self.memory.broken).cloned();
         let errors = shelves.chain(branches).chain(broken).collect();

@@ -86,12 +86,12 @@ impl Daemon {
     }
 
     fn repositories(&self) -> Vec<RepositoryView> {
-        let shelves = self.memory.repositories.iter();
+        let (shelves, now) = (self.memory.repositories.iter(), self.clock.now());
         let view = |(repository, shelf): (&crate::model::Repository, &super::memory::Shelf)| RepositoryView {
             repository: repository.to_string(),
             read_at: shelf.read_at,
             n_tags: shelf.tags.as_ref().map(|tags| tags.len()),
-            error: shelf.error.clone().or_else(|| shelf.failed.values().next().map(|failed| failed.error.clone())),
+            error: shelf.trouble(now).cloned(),
             note: self.note(repository),
         };
         shelves.map(view).collect()

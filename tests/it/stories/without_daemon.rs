@@ -3,6 +3,7 @@
 use super::new_tag::{KUSTOMIZATION, POLICY};
 use super::world::Story;
 use crate::cli::{Said, said, tagrelay};
+use tagrelay::sandbox::fault::{Fault, Rule};
 
 const FILE: &str = "deployment/dev/kustomization.yaml";
 
@@ -44,4 +45,17 @@ async fn once_serves_the_policies_that_it_is_told() {
     // What is planned now rests on what the journal says.
     let plan = says(&story, &["plan", "shop"]).await;
     assert!(plan.out.contains("would    do nothing") && plan.out.contains("progressing"), "{}", plan.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_fails_where_a_build_could_not_be_read_for_a_moment() {
+    let story = Story::new(&POLICY.replace("follow: dev", "semver: '1.x'"), &[(FILE, KUSTOMIZATION)]).await;
+    story.push("1.0.0", 1);
+    story.world.registry.face.faults.add(Rule::every(Fault::CutBody).path("/v2/shop/blobs/"));
+    let cut = says(&story, &["once"]).await;
+    assert_eq!(cut.code, Some(1), "{}{}", cut.out, cut.err);
+    assert!(cut.err.contains("error: http://") && cut.err.contains("/v2/shop/blobs/"), "{}", cut.err);
+    story.world.registry.face.faults.clear();
+    assert_eq!(says(&story, &["once"]).await.code, Some(0));
+    assert!(story.file(FILE).await.contains("1.0.0"));
 }
