@@ -1,9 +1,9 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::memory::{Known, Memory, Shelf, pinned_by_tag};
+use super::memory::{Known, Memory, Shelf, Standing, pinned_by_tag};
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{Build, ImageName, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -50,7 +50,7 @@ fn with_request<R>(
     look: impl FnOnce(&Request<'_>) -> R,
 ) -> Option<R> {
     let policy = &*known.policy;
-    let environment = policy.environments.get(index)?;
+    let (environment, standing) = (policy.environments.get(index)?, known.standings.get(index)?);
     let select = environment.select.as_ref()?;
     let all_reserved = reserved(memory);
     let images = policy.selected_images(environment);
@@ -58,7 +58,8 @@ fn with_request<R>(
     for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
         let mut known = Cow::Borrowed(&shelf.known);
-        for (tag, failed) in shelf.failed.iter().filter(|(_, failed)| failed.lasts && now < failed.until) {
+        let lasting = shelf.failed.iter().filter(|(_, failed)| failed.lasts && now < failed.until);
+        for (tag, failed) in lasting.filter(|(tag, _)| !is_pinned(standing, &image.name, tag)) {
             known.to_mut().entry(tag.clone()).or_default().unreadable = Some(failed.error.clone());
         }
         if let (Some(branch), Some(project)) = (&select.branch, &image.source) {
@@ -92,6 +93,12 @@ fn with_request<R>(
         now,
     };
     Some(look(&request))
+}
+
+/// Whether a pin names this tag: where nobody can read what runs, nothing can be told to be newer than it.
+fn is_pinned(standing: &Standing, image: &ImageName, tag: &Tag) -> bool {
+    let pin = standing.pin.as_ref().ok().and_then(Option::as_ref).map(|reading| &reading.pin);
+    pin.and_then(|pin| pin.0.get(image)).is_some_and(|pinned| pinned.tag.as_ref() == Some(tag))
 }
 
 /// Every release that came to some environment of a policy.

@@ -55,8 +55,8 @@ async fn until_said(story: &Story, image: &str, words: &str) {
     let what = format!("{image} says {words}");
     let said = || async {
         let of_repository = error_of(story, image).await.is_some_and(|error| error.contains(words));
-        let view = story.view_of(image, "dev").await.expect("dev");
-        of_repository && view.why.iter().any(|why| why.to_string().contains(words))
+        let why = story.view_of(image, "dev").await.map(|view| view.why).unwrap_or_default();
+        of_repository && why.iter().any(|why| why.to_string().contains(words))
     };
     story.until(&what, said).await;
 }
@@ -132,6 +132,26 @@ async fn a_build_that_cannot_be_read_keeps_no_other_one_back() {
     until_said(&story, "shop", "the manifest is larger than").await;
     story.world.registry.remove("shop", "1.1.0");
     story.until("it is told no longer", || async { error_of(&story, "shop").await.is_none() }).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_newer_than_a_build_that_runs_and_cannot_be_read() {
+    let pinned = KUSTOMIZATION.replace("newTag: old", "newTag: 1.1.0");
+    let policy = policy("shop").replace("semver: '1.x'", "newest: created").replace("pin: tag@digest", "pin: tag");
+    let mut story = Story::new(&policy, &[(&file("shop"), &pinned)]).await;
+    story.push("1.0.0", 1);
+    let runs = story.push("1.1.0", 2);
+    let gone = refusing(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    story.world.registry.face.faults.add(Rule::every(gone).path(&format!("/v2/shop/manifests/{runs}")));
+    story.start().await;
+    until_said(&story, "shop", "the registry has no such build").await;
+    story.looked_again().await;
+    assert_eq!(story.n_commits().await, 0, "{}", story.file(&file("shop")).await);
+    story.world.registry.face.faults.clear();
+    story.wait(LEFT_ALONE);
+    story.push("1.2.0", 3);
+    story.until_written(&file("shop"), "newTag: 1.2.0").await;
     story.stop().await;
 }
 
