@@ -3,13 +3,15 @@
 use super::Daemon;
 use super::choose::{Lack, compares_times};
 use super::memory::Failed;
-use super::message::{Message, Observation, Unread};
+use super::message::{Message, Observation, Tagged, Unread};
+use crate::clients::git::Mirror;
 use crate::clients::registry::{RegistryError, Told};
 use crate::journal::Extent;
 use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long a tag that could not be read is left alone.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
@@ -36,8 +38,9 @@ impl Daemon {
         let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
         let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
         let journal = self.journal.clone();
+        let mirrors: Vec<Arc<Mirror>> = self.readers.values().map(|reader| reader.mirror.clone()).collect();
         self.tasks.spawn(async move {
-            let Ok(_slot) = slots.acquire().await else { return };
+            let Ok(slot) = slots.acquire().await else { return };
             let read = async {
                 let digest = match known {
                     Some(digest) => Some(digest),
@@ -58,7 +61,15 @@ impl Daemon {
                 let facts = BuildFacts { pushed: pushed.or(facts.pushed), ..facts };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
             };
-            let result = read.await.map_err(|error| unread(&error));
+            let read: Result<_, RegistryError> = read.await;
+            drop(slot);
+            let result = match read {
+                Ok(build) => {
+                    let own_commit = is_own_commit(&mirrors, build.as_ref().and_then(select::revision)).await;
+                    Ok(Tagged { build, own_commit })
+                }
+                Err(error) => Err(unread(&error)),
+            };
             let _sent = out.send(Message::Learned { repository, tag, result }).await;
         });
     }
@@ -86,10 +97,10 @@ impl Daemon {
     }
 
     /// Takes in a build that was read: its facts are kept for ever, and the tag's first digest with them.
-    pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Option<Build>, Unread>) {
+    pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Tagged, Unread>) {
         let now = self.clock.now();
-        let build = match result {
-            Ok(build) => build,
+        let Tagged { build, own_commit } = match result {
+            Ok(tagged) => tagged,
             Err(Unread { error, lasts }) => {
                 let shelf = self.memory.repositories.entry(repository.clone()).or_default();
                 shelf.learning.remove(&tag);
@@ -115,10 +126,6 @@ impl Daemon {
                 tracing::error!(error = %error, "the facts of a build were not kept; they are read again after a restart");
             }
         }
-        let own_commit = match &build {
-            Some(build) => self.is_own_commit(select::revision(build)).await,
-            None => false,
-        };
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         shelf.learning.remove(&tag);
         shelf.failed.remove(&tag);
@@ -132,17 +139,6 @@ impl Daemon {
         let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
         shelf.known.insert(tag, known);
         self.mark_users(&repository);
-    }
-
-    /// Whether a revision is one of our own commits, in any of the repositories that we write to.
-    async fn is_own_commit(&self, revision: Option<String>) -> bool {
-        let Some(revision) = revision else { return false };
-        for reader in self.readers.values() {
-            if reader.mirror.is_ours(&revision).await.unwrap_or(false) {
-                return true;
-            }
-        }
-        false
     }
 
     /// Takes in whether a revision is on a branch.
@@ -251,6 +247,17 @@ impl Daemon {
         let users: Vec<_> = self.memory.policies.values().filter(uses).map(|known| known.policy.name.clone()).collect();
         users.iter().for_each(|user| self.mark(user));
     }
+}
+
+/// Whether a revision is one of our own commits, in any of the repositories that we write to.
+async fn is_own_commit(mirrors: &[Arc<Mirror>], revision: Option<String>) -> bool {
+    let Some(revision) = revision else { return false };
+    for mirror in mirrors {
+        if mirror.is_ours(&revision).await.unwrap_or(false) {
+            return true;
+        }
+    }
+    false
 }
 
 fn unread(error: &RegistryError) -> Unread {

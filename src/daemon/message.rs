@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(super) enum Message {
     /// A repository was read, or could not be.
     Observed { repository: Repository, at: Timestamp, result: Result<Observation, String> },
-    /// A tag's build was read, or could not be; none = the tag is gone.
-    Learned { repository: Repository, tag: Tag, result: Result<Option<Build>, Unread> },
+    /// A tag's build was read, or could not be.
+    Learned { repository: Repository, tag: Tag, result: Result<Tagged, Unread> },
     /// Whether a revision is on a branch was read, or could not be.
     Placed { project: String, revision: String, branch: String, result: Result<bool, String> },
     /// A branch of a GitOps repository was read, or could not be.
@@ -51,6 +51,15 @@ pub(super) struct Observation {
     pub(super) told: Vec<Told>,
     /// The digests under the tags that are followed or retagged.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
+}
+
+/// What stands under a tag.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tagged {
+    /// The build; none = the tag is gone.
+    pub(super) build: Option<Build>,
+    /// Whether it was made from one of our own commits.
+    pub(super) own_commit: bool,
 }
 
 /// What a branch says at its tip.

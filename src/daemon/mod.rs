@@ -233,7 +233,11 @@ impl Daemon {
         policy: Option<&PolicyName>,
     ) -> Result<(Vec<view::PlanView>, Rest), Refusal> {
         self.pass_until_rest(quiet).await;
-        let (plans, rest) = (self.plan(policy).await, self.at_rest());
+        let (drafts, rest) = (self.plan(policy), self.at_rest());
+        let plans = match drafts {
+            Ok(drafts) => Ok(plan::finished(drafts).await),
+            Err(refusal) => Err(refusal),
+        };
         self.finish().await;
         Ok((plans?, rest))
     }

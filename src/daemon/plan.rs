@@ -2,23 +2,71 @@
 //! made.
 
 use super::Daemon;
+use super::handle::Refusal;
 use super::memory::Known;
 use super::view::{FileDiff, PlanView};
 use super::writer::message;
+use crate::clients::git::Mirror;
 use crate::model::policy::ReportSha;
-use crate::model::{Environment, Sequence};
+use crate::model::{Environment, PinReading, Policy, PolicyName, Sequence};
 use crate::relay::edit;
 use crate::relay::{Cleared, Step, next_step};
+use std::sync::Arc;
+
+/// A plan whose files are still to be read: the loop waits for no git server.
+pub(super) struct Draft {
+    plan: PlanView,
+    change: Option<Change>,
+}
+
+/// The change of files that a plan makes.
+struct Change {
+    mirror: Arc<Mirror>,
+    policy: Arc<Policy>,
+    index: usize,
+    cleared: Cleared,
+    /// What it is planned on.
+    reading: PinReading,
+    journal: String,
+    /// The number that it would have.
+    next: Sequence,
+}
+
+/// Reads the files of these plans.
+pub(super) async fn finished(drafts: Vec<Draft>) -> Vec<PlanView> {
+    let mut plans = Vec::with_capacity(drafts.len());
+    for Draft { mut plan, change } in drafts {
+        if let Some(change) = change {
+            change.show(&mut plan).await;
+        }
+        plans.push(plan);
+    }
+    plans
+}
 
 impl Daemon {
+    /// What a pass would do in each environment.
+    pub(super) fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<Draft>, Refusal> {
+        let known: Vec<&Known> = match policy {
+            None => self.memory.policies.values().collect(),
+            Some(name) => {
+                let known = self.memory.policies.get(name);
+                vec![known.ok_or_else(|| Refusal::NotFound(format!("there is no policy {name}")))?]
+            }
+        };
+        let all = known.into_iter().flat_map(|known| (0..known.standings.len()).map(move |index| (known, index)));
+        Ok(all.filter_map(|(known, index)| self.plan_of(known, index)).collect())
+    }
+
     /// What would be done in an environment.
-    pub(super) async fn plan_of(&self, known: &Known, index: usize) -> Option<PlanView> {
+    fn plan_of(&self, known: &Known, index: usize) -> Option<Draft> {
         let moment = self.moment();
         let view = self.environment(known, index, &moment)?;
         let step = next_step(&self.memory.facts(known, index, &moment)?);
         let environment = known.policy.environments.get(index)?;
         let mut plan =
             PlanView { environment: view, effects: Vec::new(), diffs: Vec::new(), reports: Vec::new(), message: None };
+        let mut change = None;
         match step {
             Step::Rest(_) => {}
             Step::Record(events) => plan.effects.extend(events.iter().map(|event| super::show::sentence(event).1)),
@@ -32,7 +80,7 @@ impl Daemon {
                 plan.reports = reports(environment);
                 if !environment.is_tag_only() {
                     plan.effects.push(format!("then writes {}", cleared.release()));
-                    self.diffs(known, index, &cleared, &mut plan).await;
+                    change = self.change(known, index, cleared);
                 }
             }
             Step::Retag(cleared, tag) => {
@@ -46,24 +94,33 @@ impl Daemon {
             Step::Write(cleared) => {
                 plan.effects.push(format!("writes {} ({})", cleared.release(), cleared.because()));
                 plan.reports = reports(environment);
-                self.diffs(known, index, &cleared, &mut plan).await;
+                change = self.change(known, index, cleared);
             }
         }
-        Some(plan)
+        Some(Draft { plan, change })
     }
 
-    /// The files that a write would change, and its message.
-    async fn diffs(&self, known: &Known, index: usize, cleared: &Cleared, plan: &mut PlanView) {
-        let Some((environment, standing)) = known.policy.environments.get(index).zip(known.standings.get(index)) else {
-            return;
-        };
-        let Ok(Some(reading)) = &standing.pin else { return };
-        let Some(reader) = self.readers.get(&environment.deliver.repository) else { return };
-        let files = match reader.mirror.read(&reading.tip, &edit::wanted(&environment.write)).await {
+    /// The change that a write would make of the files, as they were last read.
+    fn change(&self, known: &Known, index: usize, cleared: Cleared) -> Option<Change> {
+        let deliver = &known.policy.environments.get(index)?.deliver;
+        let reading = known.standings.get(index)?.pin.as_ref().ok()?.clone()?;
+        let mirror = self.readers.get(&deliver.repository)?.mirror.clone();
+        let next = Sequence(self.past.last().map_or(0, |Sequence(last)| last) + 1);
+        let (policy, journal) = (known.policy.clone(), self.journal.id().to_owned());
+        Some(Change { mirror, policy, index, cleared, reading, journal, next })
+    }
+}
+
+impl Change {
+    /// The files that would change, and the message.
+    async fn show(self, plan: &mut PlanView) {
+        let Self { mirror, policy, index, cleared, reading, journal, next } = self;
+        let Some(environment) = policy.environments.get(index) else { return };
+        let files = match mirror.read(&reading.tip, &edit::wanted(&environment.write)).await {
             Ok(files) => files,
             Err(error) => return plan.effects.push(format!("but its files could not be read: {error}")),
         };
-        let planned = edit::plan(&environment.write, &environment.images, environment.pin, cleared, &files);
+        let planned = edit::plan(&environment.write, &environment.images, environment.pin, &cleared, &files);
         match planned.and_then(|planned| edit::apply(&planned, &files)) {
             Ok(changed) => plan.diffs.extend(changed.into_iter().map(|(path, after)| {
                 let before = files.get(&path).cloned().unwrap_or_default();
@@ -71,8 +128,7 @@ impl Daemon {
             })),
             Err(error) => plan.effects.push(format!("but it cannot be written: {error}")),
         }
-        let next = self.past.last().map_or(0, |Sequence(last)| last) + 1;
-        let text = message(&known.policy, environment, cleared, &reading.pin, self.journal.id(), Sequence(next));
+        let text = message(&policy, environment, &cleared, &reading.pin, &journal, next);
         plan.message = text.ok();
     }
 }

@@ -1,9 +1,9 @@
 //! What reaches the loop is taken into the memory, and marks what must be judged again.
 
-use super::handle::{Refusal, Request};
+use super::handle::Request;
 use super::memory::{Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
-use super::{Clock, Daemon, view};
+use super::{Clock, Daemon, plan};
 use crate::config::{self, Loaded};
 use crate::model::{Policy, PolicyName, Scope, Why};
 use jiff::SignedDuration;
@@ -243,29 +243,16 @@ impl Daemon {
             }
             Request::Status(reply) => answer(reply, self.status().await),
             Request::Explain(target, reply) => answer(reply, self.explain(&target)),
-            Request::Plan(policy, reply) => answer(reply, self.plan(policy.as_ref()).await),
+            Request::Plan(policy, reply) => match self.plan(policy.as_ref()) {
+                Ok(drafts) => {
+                    self.tasks.spawn(async move { answer(reply, Ok(plan::finished(drafts).await)) });
+                }
+                Err(refusal) => answer(reply, Err(refusal)),
+            },
             Request::History(of, before, n, reply) => answer(reply, self.history(of, before, n).await),
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Reload => self.tell_tasks(),
         }
-    }
-
-    /// What a pass would do in each environment.
-    pub(super) async fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<view::PlanView>, Refusal> {
-        let known: Vec<&Known> = match policy {
-            None => self.memory.policies.values().collect(),
-            Some(name) => {
-                let known = self.memory.policies.get(name);
-                vec![known.ok_or_else(|| Refusal::NotFound(format!("there is no policy {name}")))?]
-            }
-        };
-        let mut plans = Vec::new();
-        for known in known {
-            for index in 0..known.standings.len() {
-                plans.extend(self.plan_of(known, index).await);
-            }
-        }
-        Ok(plans)
     }
 }
 

@@ -214,7 +214,7 @@ impl Mirror {
     }
 
     /// Whether a revision (a commit id or at least 7 digits of one) is a commit that tagrelay made and this mirror
-    /// knows. It makes no request, so a commit behind what was fetched is not known.
+    /// knows. It makes no request, so a commit behind what was fetched is not known; and it waits for none.
     ///
     /// # Errors
     /// When the mirror cannot be read.
@@ -223,7 +223,13 @@ impl Mirror {
         if !(PREFIX_DIGITS_MIN..=40).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(false);
         }
-        self.run(move |source| is_ours(&source.repository()?, &prefix)).await
+        let (source, of) = (Arc::clone(&self.source), prefix.clone());
+        let looked = tokio::task::spawn_blocking(move || is_ours(&source.repository()?, &of)).await;
+        match looked {
+            Ok(Ok(ours)) => Ok(ours),
+            // The objects may just be gathered or emptied: in its turn, nobody touches them.
+            Ok(Err(_)) | Err(_) => self.run(move |source| is_ours(&source.repository()?, &prefix)).await,
+        }
     }
 
     /// Runs blocking work when the work before it is done. Work that was begun is finished, also if nobody waits.

@@ -32,5 +32,6 @@ mod registry_faults;
 mod restart;
 mod rollback;
 mod set;
+mod slow;
 mod webhooks;
 mod without_daemon;
