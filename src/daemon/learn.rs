@@ -12,6 +12,7 @@ use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How long a tag that could not be read is left alone.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
@@ -155,10 +156,22 @@ impl Daemon {
         }
     }
 
-    /// Takes in what a registry said of a repository.
-    pub(super) async fn observed(&mut self, repository: Repository, now: Timestamp, observation: Observation) {
-        let Observation { tags, told, followed } = observation;
+    /// Takes in what a registry said of a repository. What it said of followed tags counts for nothing where an effect of
+    /// ours moved one meanwhile: else that would seem moved back by a person.
+    pub(super) async fn observed(
+        &mut self,
+        repository: Repository,
+        (now, begun): (Timestamp, Instant),
+        observation: Observation,
+    ) {
+        let retagged = self.memory.repositories.get(&repository).and_then(|shelf| shelf.retagged);
+        let overtaken = retagged.is_some_and(|retagged| begun <= retagged);
+        if overtaken {
+            self.wake_poller(&repository);
+        }
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        let Observation { tags, told, followed } = observation;
+        let followed = if overtaken { shelf.followed.clone() } else { followed };
         let listed = tags.is_some() && shelf.tags != tags;
         let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || shelf.followed != followed;
         shelf.error = None;

@@ -11,6 +11,7 @@ use crate::relay::select;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
 /// Everything that is known at this moment.
@@ -111,6 +112,8 @@ pub(super) struct Shelf {
     pub(super) tags: Option<Arc<TagList>>,
     /// The digests under followed tags.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
+    /// When an effect of ours last moved a tag, or may have: a reading that began before that knows nothing of it.
+    pub(super) retagged: Option<Instant>,
     /// What is known of tags and their builds.
     pub(super) known: BTreeMap<Tag, select::Known>,
     /// What is known of digests.

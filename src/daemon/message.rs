@@ -10,11 +10,12 @@ use crate::model::{
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// One thing that happened outside of the loop.
 pub(super) enum Message {
-    /// A repository was read, or could not be.
-    Observed { repository: Repository, at: Timestamp, result: Result<Observation, String> },
+    /// A repository was read, or could not be; when that began, by the clock and by the machine's own count.
+    Observed { repository: Repository, at: Timestamp, begun: Instant, result: Result<Observation, String> },
     /// A tag's build was read, or could not be.
     Learned { repository: Repository, tag: Tag, result: Result<Tagged, Unread> },
     /// Whether a revision is on a branch was read, or could not be.

@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How long a failed effect waits at first; each further failure doubles it.
 const BLOCK_MIN: SignedDuration = SignedDuration::from_secs(2);
@@ -335,6 +336,7 @@ impl Daemon {
             let Some(build) = release.builds().get(&image.name) else { continue };
             let shelf = self.memory.repositories.entry(image.repository.clone()).or_default();
             shelf.followed.insert(tag.clone(), Some(build.digest.clone()));
+            shelf.retagged = Some(Instant::now());
             shelf.facts.entry(build.digest.clone()).or_insert_with(|| build.facts.clone());
         }
         self.unblock(scope);
@@ -353,6 +355,7 @@ impl Daemon {
         for image in self.images_of(scope) {
             if let Some(shelf) = self.memory.repositories.get_mut(&image.repository) {
                 shelf.followed.remove(tag);
+                shelf.retagged = Some(Instant::now());
             }
             self.wake_poller(&image.repository);
         }

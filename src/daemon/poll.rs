@@ -101,7 +101,7 @@ impl Poller {
             };
             failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
             let result = result.map_err(|error| error.to_string());
-            let message = Message::Observed { repository: self.repository.clone(), at, result };
+            let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
             if self.out.send(message).await.is_err() {
                 return;
             }

@@ -24,10 +24,10 @@ impl Daemon {
             // The last reading of a repository that no policy names any more comes after it was forgotten.
             Message::Observed { repository, .. } | Message::Learned { repository, .. }
                 if !self.pollers.contains_key(&repository) => {}
-            Message::Observed { repository, at, result: Ok(observation) } => {
-                self.observed(repository, at, observation).await;
+            Message::Observed { repository, at, begun, result: Ok(observation) } => {
+                self.observed(repository, (at, begun), observation).await;
             }
-            Message::Observed { repository, at: _, result: Err(error) } => {
+            Message::Observed { repository, at: _, begun: _, result: Err(error) } => {
                 let shelf = self.memory.repositories.entry(repository.clone()).or_default();
                 if shelf.error.as_ref() != Some(&error) {
                     tracing::warn!(repository.name = %repository, error = %error, "{repository} could not be read: {error}");
