@@ -144,8 +144,10 @@ impl Reader {
         generation: u64,
     ) -> Result<BranchReading, String> {
         self.mirror.fetch(branch, &tip).await.map_err(told)?;
+        let mut whole = true;
         if let Some((_, directory)) = orders.policies.as_ref().filter(|(of, _)| of == branch) {
             let result = self.policies(&tip, directory).await;
+            whole = result.is_ok();
             let repository = Some(self.name.clone());
             // The loop may be gone; the reading of the branch finds that out.
             let _sent = self.out.send(Message::Policies { repository, result }).await;
@@ -162,8 +164,9 @@ impl Reader {
             let reading = self.pin(policy, *index, met.as_ref(), &tip, &files).await?;
             pins.push((scope, reading));
         }
+        // Policies and holds that could not be read are read again, though the tip stays.
         self.tips.with(branch, |known| {
-            if known.generation == generation {
+            if whole && known.generation == generation {
                 (known.tip, known.orders) = (Some(tip.clone()), orders.version);
             }
         });

@@ -43,7 +43,9 @@ impl Daemon {
                 Err(error) => {
                     let of = repository.as_deref().unwrap_or("the policies' directory");
                     let error = format!("the policies of {of} could not be read, and stay as they were: {error}");
-                    tracing::error!("{error}");
+                    if self.memory.unreadable.get(&repository) != Some(&error) {
+                        tracing::error!("{error}");
+                    }
                     self.memory.unreadable.insert(repository, error);
                 }
             },
