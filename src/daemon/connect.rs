@@ -25,6 +25,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 /// How many builds are read at once: the registry's manners are its client's, this bounds our memory.
 const READINGS_MAX: usize = 16;
+/// How many revisions GitLab is asked for at once: it limits requests, and a registry's readings wait for none of them.
+const PLACINGS_MAX: usize = 8;
 /// How often a GitOps repository is asked for its tip where no policy says `poll` with an interval.
 const READ_EVERY: Duration = Duration::from_secs(60);
 /// The shortest time between two such questions.
@@ -39,6 +41,7 @@ pub struct Clients {
     pub(super) gitlab: Option<GitLab>,
     pub(super) checks: Checks,
     pub(super) readings: Arc<Semaphore>,
+    pub(super) placings: Arc<Semaphore>,
     mirrors: BTreeMap<String, Arc<Mirror>>,
     authors: BTreeMap<String, Author>,
 }
@@ -89,6 +92,7 @@ impl Clients {
             gitlab: gitlab(config, counter)?,
             checks: Checks(Arc::new(egress)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            placings: Arc::new(Semaphore::new(PLACINGS_MAX)),
             mirrors,
             authors,
         })

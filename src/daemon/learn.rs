@@ -81,14 +81,15 @@ impl Daemon {
         if !self.memory.placing.insert(key) {
             return;
         }
-        let (out, slots) = (self.out.clone(), self.clients.readings.clone());
+        let (out, slots) = (self.out.clone(), self.clients.placings.clone());
         self.tasks.spawn(async move {
-            let Ok(_slot) = slots.acquire().await else { return };
+            let Ok(slot) = slots.acquire().await else { return };
             let read = async {
                 let Some(sha) = gitlab.resolve(&project, &revision).await? else { return Ok(false) };
                 gitlab.is_on_branch(&project, &sha, &branch).await
             };
             let result = read.await.map_err(|error: crate::clients::gitlab::GitLabError| error.to_string());
+            drop(slot);
             if result.is_err() {
                 // It counts as being asked until then, so that nobody asks again at once.
                 tokio::time::sleep(RETRY.unsigned_abs()).await;

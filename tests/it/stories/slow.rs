@@ -1,6 +1,6 @@
 //! Servers that answer late, or never: whoever needs them waits, and nobody else does.
 
-use super::people::{BOTH, chain};
+use super::people::{BOTH, borrowed, chain, with_other};
 use super::world::Story;
 use std::time::Duration;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
@@ -31,5 +31,34 @@ async fn a_git_server_that_answers_late_keeps_the_loop_from_nothing() {
     assert!(story.world.registry.face.requests().iter().any(|asked| asked.path.contains("/blobs/")), "dev 2 was read");
     story.world.git.face.faults.clear();
     plan.abort();
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gitlab_that_is_away_keeps_no_registry_from_being_read() {
+    let environment = |name: &str| {
+        let select = format!("select: {{ newest: created, match: '^{name}', branch: main }}");
+        format!("  - {{ name: {name}, {select}, write: [{{ kustomize: deployment/{name} }}] }}\n")
+    };
+    let environments: String = ["a", "b", "c"].map(environment).concat();
+    let policy = format!(
+        "apiVersion: tagrelay/v1\nname: shop\nimages: [{{ repository: REGISTRY/shop, source: group/shop }}]\n\
+         settle: 0s\npoll: 1s\nenvironments:\n{environments}"
+    );
+    let mut files = with_other();
+    for name in ["a", "b", "c"] {
+        files.push((format!("deployment/{name}/kustomization.yaml"), super::new_tag::KUSTOMIZATION.to_owned()));
+    }
+    let mut story = Story::new(&policy, &borrowed(&files)).await;
+    for n in 1..=24 {
+        story.push(&format!("{}{n}", ["a", "b", "c"][n as usize % 3]), n);
+    }
+    story.world.gitlab.face.faults.add(Rule::every(Fault::answer(503)));
+    story.start().await;
+    let asked = || async { story.world.gitlab.face.requests().len() >= 16 };
+    story.until("GitLab is asked where many commits are", asked).await;
+    let digest = story.push_image("other", "dev", 1);
+    let written = story.until_written("other/prod/kustomization.yaml", &digest);
+    tokio::time::timeout(LATE / 2, written).await.expect("it does not wait for GitLab");
     story.stop().await;
 }
