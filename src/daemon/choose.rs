@@ -1,6 +1,6 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::memory::{Known, Memory, Shelf, Standing, pinned_by_tag};
+use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
 use crate::model::{Build, ImageName, Release, ReleaseId, Repository, Tag, TagList, Why};
@@ -99,6 +99,24 @@ fn with_request<R>(
 fn is_pinned(standing: &Standing, image: &ImageName, tag: &Tag) -> bool {
     let pin = standing.pin.as_ref().ok().and_then(Option::as_ref).map(|reading| &reading.pin);
     pin.and_then(|pin| pin.0.get(image)).is_some_and(|pinned| pinned.tag.as_ref() == Some(tag))
+}
+
+/// The places that the builds which are known may have: what else is remembered of places is of no use.
+pub(super) fn places(memory: &Memory) -> HashSet<Place> {
+    let mut places = HashSet::new();
+    for known in memory.policies.values() {
+        for environment in &known.policy.environments {
+            let Some(branch) = environment.select.as_ref().and_then(|select| select.branch.as_ref()) else { continue };
+            for image in known.policy.selected_images(environment) {
+                let Some(project) = &image.source else { continue };
+                let Some(shelf) = memory.repositories.get(&image.repository) else { continue };
+                let builds = shelf.known.values().filter_map(|known| known.build.as_ref());
+                let revisions = builds.filter_map(select::revision);
+                places.extend(revisions.map(|revision| (project.clone(), revision, branch.clone())));
+            }
+        }
+    }
+    places
 }
 
 /// Every release that came to some environment of a policy.

@@ -1,8 +1,8 @@
 //! Readings that a choice lacks: builds under tags, and whether a revision is on a branch.
 
 use super::Daemon;
-use super::choose::{Lack, compares_times};
-use super::memory::Failed;
+use super::choose::{self, Lack, compares_times};
+use super::memory::{Failed, Place};
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
 use crate::clients::registry::{RegistryError, Told};
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// How long a tag that could not be read is left alone.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How often it is asked again of a revision whether it came to a branch by now: a merge is taken up within that time.
+const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Daemon {
     /// Has something read that is lacking, unless it is being read already or failed a moment ago.
@@ -143,13 +145,29 @@ impl Daemon {
         self.mark_users(&repository);
     }
 
+    /// Asks again of revisions that were not on their branches a while ago: merges bring them there, and commits of which
+    /// GitLab does not know yet. What no build is made from any more is forgotten.
+    pub(super) fn place_again(&mut self) {
+        let now = self.clock.now();
+        if now.duration_since(self.memory.placed_at).abs() < PLACE_EVERY {
+            return;
+        }
+        self.memory.placed_at = now;
+        let used = choose::places(&self.memory);
+        self.memory.placed.retain(|place, _| used.contains(place));
+        let elsewhere = self.memory.placed.iter().filter(|(_, on_branch)| !**on_branch);
+        let again: Vec<Place> = elsewhere.map(|(place, _)| place.clone()).collect();
+        again.into_iter().for_each(|(project, revision, branch)| self.learn_branch(project, revision, branch));
+    }
+
     /// Takes in whether a revision is on a branch.
-    pub(super) fn placed(&mut self, key: (String, String, String), result: Result<bool, String>) {
+    pub(super) fn placed(&mut self, key: Place, result: Result<bool, String>) {
         self.memory.placing.remove(&key);
         match result {
             Ok(on_branch) => {
-                self.memory.placed.insert(key, on_branch);
-                self.mark_all();
+                if self.memory.placed.insert(key, on_branch) != Some(on_branch) {
+                    self.mark_all();
+                }
             }
             Err(error) => {
                 tracing::warn!(gitlab.project = %key.0, error = %error, "whether {} is on {} could not be asked", key.1, key.2);

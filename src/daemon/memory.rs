@@ -14,6 +14,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
+/// What is asked of GitLab: a project, a revision, and the branch that may hold it.
+pub(super) type Place = (String, String, String);
+
 /// Everything that is known at this moment.
 #[derive(Default)]
 pub(super) struct Memory {
@@ -30,9 +33,11 @@ pub(super) struct Memory {
     /// What is known of each branch: (repository's name, branch).
     pub(super) branches: BTreeMap<(String, String), Branch>,
     /// Whether revisions are on branches: (project, revision, branch). Bounded by what is chosen.
-    pub(super) placed: HashMap<(String, String, String), bool>,
+    pub(super) placed: HashMap<Place, bool>,
     /// What is being asked of these.
-    pub(super) placing: BTreeSet<(String, String, String)>,
+    pub(super) placing: BTreeSet<Place>,
+    /// When those that are on no branch were last asked again.
+    pub(super) placed_at: Timestamp,
     /// By how much the clock is doubted.
     pub(super) doubt: Option<std::time::Duration>,
 }

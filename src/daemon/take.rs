@@ -74,6 +74,7 @@ impl Daemon {
 
     /// Time passed: whatever time alone can change is judged again.
     fn tick(&mut self) {
+        self.place_again();
         let now = self.clock.now();
         let waits = |standing: &Standing| {
             let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);

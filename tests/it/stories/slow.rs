@@ -1,9 +1,10 @@
 //! Servers that answer late, or never: whoever needs them waits, and nobody else does.
 
 use super::people::{BOTH, borrowed, chain, with_other};
-use super::world::Story;
+use super::world::{Story, revision};
 use std::time::Duration;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
+use tagrelay::sandbox::registry::ImageSpec;
 
 /// Longer than any of these stories lasts.
 const LATE: Duration = Duration::from_secs(30);
@@ -60,5 +61,25 @@ async fn a_gitlab_that_is_away_keeps_no_registry_from_being_read() {
     let digest = story.push_image("other", "dev", 1);
     let written = story.until_written("other/prod/kustomization.yaml", &digest);
     tokio::time::timeout(LATE / 2, written).await.expect("it does not wait for GitLab");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_comes_to_the_branch_later_becomes_a_candidate() {
+    let policy = "apiVersion: tagrelay/v1\nname: shop\nimages: [{ repository: REGISTRY/shop, source: group/shop }]\n\
+         settle: 0s\npoll: 1s\nenvironments:\n  - name: dev\n    select: { newest: created, branch: staging }\n    \
+         write: [{ kustomize: deployment/dev }]\n";
+    let mut story = Story::new(policy, BOTH).await;
+    story.shop.add_commit(&revision(1), "staging");
+    let first = story.push("v1", 1);
+    let spec = ImageSpec::new("shop 2", "2026-01-01T00:02:00Z").revision(&revision(2));
+    story.world.registry.push_image("shop", "v2", &spec).expect("pushed");
+    story.start().await;
+    story.until_at("dev", &first, "verified").await;
+    story.looked_again().await;
+    assert_eq!(story.n_commits().await, 1);
+    story.shop.add_commit(&revision(2), "staging");
+    story.wait(Duration::from_secs(61));
+    story.until_written(super::people::DEV, "newTag: v2").await;
     story.stop().await;
 }
