@@ -76,6 +76,8 @@ pub(super) struct Standing {
     pub(super) tried_at: Option<CommitId>,
     /// How many effects failed in a row.
     pub(super) n_failures: u32,
+    /// How many writes in a row lost a race.
+    pub(super) n_races: u32,
     /// Smoke tests that are being done.
     pub(super) checking: BTreeSet<String>,
     /// Why nothing happens.
@@ -102,6 +104,7 @@ impl Standing {
             blocks: Vec::new(),
             tried_at: None,
             n_failures: 0,
+            n_races: 0,
             checking: BTreeSet::new(),
             why: Vec::new(),
             too_many: None,

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 const BLOCK_MIN: SignedDuration = SignedDuration::from_secs(2);
 /// How long it waits at the most.
 const BLOCK_MAX: SignedDuration = SignedDuration::from_secs(600);
+/// How many races in a row a write may lose before it waits: a server whose copies disagree loses it every one.
+const RACES_MAX: u32 = 5;
 /// How many orders may wait for one branch's writer.
 const ORDERS_MAX: usize = 4096;
 
@@ -247,6 +249,7 @@ impl Daemon {
             Written::Raced => {
                 self.record(scope, vec![Event::Withdrawn { intent, why: "the branch moved".to_owned() }]).await;
                 self.reread(scope);
+                self.raced(scope);
             }
             Written::Failed(why) => {
                 self.record(scope, vec![Event::Withdrawn { intent, why: crate::model::text::shown(&why) }]).await;
@@ -377,10 +380,20 @@ impl Daemon {
         standing.blocks.push(Block { effect, why, until });
     }
 
+    /// A write lost a race: it is made again at once, unless it lost many.
+    fn raced(&mut self, scope: &Scope) {
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        standing.n_races = standing.n_races.saturating_add(1);
+        if standing.n_races > RACES_MAX {
+            let why = format!("{} pushes in a row found the branch moved", standing.n_races);
+            self.block(scope, Blocked::Write, why);
+        }
+    }
+
     fn unblock(&mut self, scope: &Scope) {
         if let Some(standing) = self.memory.standing_mut(scope) {
             standing.blocks.clear();
-            standing.n_failures = 0;
+            (standing.n_failures, standing.n_races) = (0, 0);
         }
     }
 }

@@ -82,12 +82,16 @@ impl Source for Local {
         } else {
             repository.reference_matching(&name, new, true, old, "push")
         };
-        match moved.map(|_| ()) {
-            Ok(()) => Ok(Move::Done),
-            Err(error) => match error.code() {
-                ErrorCode::Exists | ErrorCode::Modified | ErrorCode::NotFound | ErrorCode::Locked => Ok(Move::Raced),
-                _ => Err(error.into()),
-            },
+        let Err(error) = moved else { return Ok(Move::Done) };
+        if self.tip(branch)?.unwrap_or(Oid::ZERO_SHA1) != old {
+            return Ok(Move::Raced);
+        }
+        match error.code() {
+            ErrorCode::Locked => Err(Fault::Refused(format!(
+                "`{branch}` is locked: {}; remove the lock if no git runs there",
+                text::shown(error.message())
+            ))),
+            _ => Err(error.into()),
         }
     }
 

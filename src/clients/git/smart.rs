@@ -197,10 +197,8 @@ impl Source for Smart {
             fault => fault,
         })?;
         match report {
-            Report::Raced => return Ok(Move::Raced),
             Report::Moved => {}
-            // Servers word a lost race in many ways; the tip tells it from a refusal. A tip that is already the new one
-            // means that something on the way sent the request twice.
+            // A tip that is already the new one means that something on the way sent the request twice.
             Report::Refused(words) => match self.tip(branch)? {
                 Some(tip) if tip == new && !old.is_zero() => {}
                 tip if tip.unwrap_or(Oid::ZERO_SHA1) != old => return Ok(Move::Raced),

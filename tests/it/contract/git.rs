@@ -144,6 +144,26 @@ async fn a_lost_race_is_told_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_lock_that_was_left_over_is_no_race() {
+    for world in worlds("git: a_lock_that_was_left_over_is_no_race").await {
+        let (repository, base) = begun(&world).await;
+        let mirror = repository.mirror("m");
+        tip(&mirror).await;
+        let deed = || vec![ours(&[(PIN, Some("tag: v2\n"))], "Deploy")];
+        let lock = repository.path.join("refs/heads/main.lock");
+        fs::write(&lock, "").expect("locked");
+        let refused = push(&mirror, &base, deed()).await;
+        assert!(
+            matches!(&refused, Err(GitError::Refused { reason, .. }) if reason.contains("lock")),
+            "{}: {refused:?}",
+            world.name
+        );
+        fs::remove_file(&lock).expect("unlocked");
+        assert_eq!(told(push(&mirror, &base, deed()).await), "done 1", "{}", world.name);
+    }
+}
+
+#[tokio::test]
 async fn a_forced_branch_is_followed() {
     for world in worlds("git: a_forced_branch_is_followed").await {
         let (repository, base) = begun(&world).await;
