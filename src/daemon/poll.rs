@@ -43,13 +43,18 @@ impl Need {
         self.tags || self.followed.contains(tag)
     }
 
-    /// When a reading made at `last` is too old.
-    fn due(&self, last: Timestamp) -> Timestamp {
-        let due = |poll: &Poll| match poll {
-            Poll::Every(span) => last.saturating_add(span.get()).ok(),
-            Poll::Cron(cron) => cron.next_after(last),
+    /// How long it is until a reading is too old that was made at `last`, so long ago by the machine's own count: a clock
+    /// that was set back makes no reading young.
+    fn left(&self, last: Timestamp, now: Timestamp, passed: Duration) -> Duration {
+        let until = |moment: Timestamp| Duration::try_from(moment.duration_since(now)).unwrap_or_default();
+        let left = |poll: &Poll| match poll {
+            Poll::Every(span) => {
+                let by_clock = last.saturating_add(span.get()).map_or(Duration::MAX, until);
+                Some(by_clock.min(span.get().saturating_sub(passed)))
+            }
+            Poll::Cron(cron) => cron.next_after(last).map(until),
         };
-        self.polls.iter().filter_map(due).min().unwrap_or(Timestamp::MAX)
+        self.polls.iter().filter_map(left).min().unwrap_or(Duration::MAX)
     }
 }
 
@@ -126,7 +131,7 @@ impl Poller {
             };
         }
         loop {
-            let left = self.clock.until(need.borrow().due(last));
+            let left = need.borrow().left(last, self.clock.now(), read.elapsed());
             if left.is_zero() {
                 return true;
             }
@@ -174,5 +179,35 @@ fn pause(error: &RegistryError, failures: u32) -> Duration {
     match error {
         RegistryError::Busy { message: _, retry_after: Some(asked) } => (*asked).max(BACKOFF_MIN),
         _ => grown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Span;
+
+    #[test]
+    fn a_reading_grows_old_by_the_clock_or_by_the_machines_count() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let need =
+            Need { polls: vec![Poll::Every(Span::seconds(60)), Poll::Every(Span::seconds(300))], ..Need::default() };
+        let check = |now: &str, passed: u64, expected: u64| {
+            let left = need.left(at("2026-01-05T12:00:00Z"), at(now), Duration::from_secs(passed));
+            assert_eq!(left, Duration::from_secs(expected), "{now} {passed}");
+        };
+        check("2026-01-05T12:00:00Z", 0, 60);
+        check("2026-01-05T12:00:20Z", 20, 40);
+        check("2026-01-05T12:01:00Z", 60, 0);
+        check("2026-01-05T12:02:00Z", 120, 0);
+        // A machine that slept counts on.
+        check("2026-01-05T13:00:00Z", 1, 0);
+        // A clock that was set back.
+        check("2026-01-05T11:00:20Z", 20, 40);
+        check("2026-01-05T11:01:00Z", 60, 0);
+        assert_eq!(
+            Need::default().left(at("2026-01-05T12:00:00Z"), at("2026-01-05T12:00:00Z"), Duration::ZERO),
+            Duration::MAX
+        );
     }
 }
