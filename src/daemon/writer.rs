@@ -81,24 +81,25 @@ impl Writer {
     /// Writes a batch and tells what became of each order; false when nobody listens any more.
     ///
     /// What the server refuses as a whole is tried again in halves, so that one change that it does not want holds up no
-    /// other. Where it wants none, that is known after a few pushes.
+    /// other. Where it wants none, that is known after a few pushes. Where the branch cannot even be read, no half fares
+    /// better.
     async fn write(&self, batch: &[WriteOrder], chain: &mut Vec<CommitId>) -> bool {
         let mut parts = vec![batch];
         let mut n_tries = 0;
         while let Some(part) = parts.pop() {
             n_tries += 1;
-            let written = match self.stack(part, chain).await {
-                Err(error) => Err(error),
-                Ok(stacked) => self.push(stacked, chain).await,
-            };
-            let outcomes = match written {
-                Ok(outcomes) => outcomes,
-                Err(_) if part.len() > 1 && n_tries < TRIES_MAX => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                    continue;
-                }
-                Err(error) => part.iter().map(|_| Written::Failed(error.clone())).collect(),
+            let all_failed = |error: String| part.iter().map(|_| Written::Failed(error.clone())).collect();
+            let outcomes = match self.stack(part, chain).await {
+                Err(error) => all_failed(error),
+                Ok(stacked) => match self.push(stacked, chain).await {
+                    Ok(outcomes) => outcomes,
+                    Err(_) if part.len() > 1 && n_tries < TRIES_MAX => {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        parts.extend([second, first]);
+                        continue;
+                    }
+                    Err(error) => all_failed(error),
+                },
             };
             for (order, written) in part.iter().zip(outcomes) {
                 let scope = Scope::of(&order.policy.name, &order.environment().name);
@@ -251,3 +252,6 @@ pub(super) fn message(
     let trailers = Trailers::lines(journal, intent, &policy.name, &environment.name, cleared.release());
     edit::message::message(template.as_ref(), &words, cleared.because(), &trailers)
 }
+
+#[cfg(test)]
+mod tests;
