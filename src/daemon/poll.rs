@@ -102,7 +102,7 @@ impl Poller {
             self.metrics.polled(polled, begun.elapsed());
             let pause = match &result {
                 Ok(_) => None,
-                Err(error) => Some(pause(error, failures)),
+                Err(error) => Some(pause(asked(error), failures)),
             };
             failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
             let result = result.map_err(|error| error.to_string());
@@ -173,13 +173,22 @@ impl Poller {
     }
 }
 
-/// How long a failed reading waits: what the host asks for, else ever longer.
-fn pause(error: &RegistryError, failures: u32) -> Duration {
-    let grown = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX);
+/// How long the host of a failed reading asks to be left alone.
+fn asked(error: &RegistryError) -> Option<Duration> {
     match error {
-        RegistryError::Busy { message: _, retry_after: Some(asked) } => (*asked).max(BACKOFF_MIN),
-        _ => grown,
+        RegistryError::Busy { message: _, retry_after } => *retry_after,
+        RegistryError::Unreachable(_)
+        | RegistryError::Refused(_)
+        | RegistryError::Absent(_)
+        | RegistryError::Invalid(_)
+        | RegistryError::Immutable(_) => None,
     }
+}
+
+/// How long a reading waits that failed after so many failures in a row: as long as was asked for, else ever longer.
+pub(super) fn pause(asked: Option<Duration>, failures: u32) -> Duration {
+    let grown = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX);
+    asked.map_or(grown, |asked| asked.max(BACKOFF_MIN))
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! A branch whose tip is known is not read again; a tip that only our writer moved is not even looked into.
 
 use super::message::{BranchReading, HoldFile, Message, PolicyFiles};
-use crate::clients::git::{History, Mirror};
-use crate::journal::{Journal, Searched};
+use super::poll::pause;
+use crate::clients::git::{GitError, History, Mirror};
+use crate::journal::{Journal, JournalError, Searched};
 use crate::model::policy::PolicyOrigin;
 use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
 use crate::relay::edit::{self, Files};
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How many policy files one directory may have.
@@ -29,6 +31,17 @@ pub(super) struct Orders {
     pub(super) every: Duration,
     /// Grows when the above changes: then every branch is read again.
     pub(super) version: u64,
+}
+
+impl Orders {
+    /// The branches that are read, each with the one that it begins at.
+    fn branches(&self) -> BTreeMap<&str, &str> {
+        let policies = self.policies.iter().map(|(branch, _)| (branch.as_str(), branch.as_str()));
+        let written = self.environments.iter().filter_map(|(policy, index, _)| policy.environments.get(*index));
+        let written =
+            written.map(|environment| (environment.deliver.branch.as_str(), environment.deliver.base.as_str()));
+        policies.chain(written).collect()
+    }
 }
 
 /// The tips that are known, shared with the loop: a push of ours moves one without a reading.
@@ -80,36 +93,50 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads until the daemon stops.
+    /// Reads until the daemon stops. A branch that could not be read is left alone for ever longer; where the server asks
+    /// for patience, all are.
     pub(super) async fn run(self, mut orders: watch::Receiver<Orders>) {
+        let mut rests: BTreeMap<String, Rest> = BTreeMap::new();
+        let mut left_alone_until = Instant::now();
         loop {
             let wanted = orders.borrow_and_update().clone();
-            let mut branches: BTreeMap<&str, &str> = BTreeMap::new();
-            branches.extend(wanted.policies.iter().map(|(branch, _)| (branch.as_str(), branch.as_str())));
-            for (policy, index, _) in &wanted.environments {
-                let deliver = &policy.environments[*index].deliver;
-                branches.insert(&deliver.branch, &deliver.base);
-            }
-            for (branch, base) in branches {
-                let more = tokio::select! {
-                    more = self.branch(&wanted, branch, base) => more,
-                    // A reading changes nothing outside: the next start makes it again.
-                    () = self.stop.cancelled() => false,
-                };
-                if !more {
-                    return;
+            let branches = wanted.branches();
+            rests.retain(|branch, _| branches.contains_key(branch.as_str()));
+            for (branch, base) in &branches {
+                let rest = rests.get(*branch).copied().unwrap_or_else(Rest::over);
+                if rest.until.max(left_alone_until) > Instant::now() {
+                    continue;
                 }
+                let read = tokio::select! {
+                    read = self.branch(&wanted, branch, base) => read,
+                    // A reading changes nothing outside: the next start makes it again.
+                    () = self.stop.cancelled() => return,
+                };
+                let Some(read) = read else { return };
+                let rest = rest.after(&read, wanted.every);
+                if let Err(Unread { retry_after: Some(_), .. }) = read {
+                    left_alone_until = rest.until;
+                }
+                rests.insert((*branch).to_owned(), rest);
             }
+            let first =
+                branches.keys().map(|branch| rests.get(*branch).map_or(left_alone_until, |rest| rest.until)).min();
+            let next = first.unwrap_or_else(|| Instant::now() + wanted.every).max(left_alone_until);
             tokio::select! {
-                () = tokio::time::sleep(wanted.every) => {}
-                () = self.wake.notified() => {}
-                changed = orders.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(next) => {}
+                () = self.wake.notified() => rests.values_mut().for_each(Rest::wake),
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    rests.clear();
+                }
             }
         }
     }
 
-    /// Reads one branch and tells the loop; false when the loop is gone.
-    async fn branch(&self, orders: &Orders, branch: &str, base: &str) -> bool {
+    /// Reads one branch and tells the loop; none when the loop is gone.
+    async fn branch(&self, orders: &Orders, branch: &str, base: &str) -> Option<Result<(), Unread>> {
         let at = self.clock.now();
         let generation = self.tips.generation(branch);
         let result = match self.tip(branch, base).await {
@@ -123,16 +150,18 @@ impl Reader {
                 }
             }
         };
+        let read = result.as_ref().map(drop).map_err(Clone::clone);
         let (repository, branch) = (self.name.clone(), branch.to_owned());
-        self.out.send(Message::Read { repository, branch, at, result }).await.is_ok()
+        let result = result.map_err(|unread| unread.error);
+        self.out.send(Message::Read { repository, branch, at, result }).await.is_ok().then_some(read)
     }
 
-    async fn tip(&self, branch: &str, base: &str) -> Result<CommitId, String> {
-        let tip = match self.mirror.tip(branch).await.map_err(told)? {
-            None if branch != base => self.mirror.tip(base).await.map_err(told)?,
+    async fn tip(&self, branch: &str, base: &str) -> Result<CommitId, Unread> {
+        let tip = match self.mirror.tip(branch).await? {
+            None if branch != base => self.mirror.tip(base).await?,
             tip => tip,
         };
-        tip.ok_or_else(|| format!("repository `{}` has no branch {branch}", self.name))
+        Ok(tip.ok_or_else(|| format!("repository `{}` has no branch {branch}", self.name))?)
     }
 
     /// Reads a tip that is new.
@@ -142,11 +171,11 @@ impl Reader {
         branch: &str,
         tip: CommitId,
         generation: u64,
-    ) -> Result<BranchReading, String> {
-        self.mirror.fetch(branch, &tip).await.map_err(told)?;
+    ) -> Result<BranchReading, Unread> {
+        self.mirror.fetch(branch, &tip).await?;
         let mut whole = true;
         if let Some((_, directory)) = orders.policies.as_ref().filter(|(of, _)| of == branch) {
-            let result = self.policies(&tip, directory).await;
+            let result = self.policies(&tip, directory).await.map_err(|unread| unread.error);
             whole = result.is_ok();
             let repository = Some(self.name.clone());
             // The loop may be gone; the reading of the branch finds that out.
@@ -156,7 +185,7 @@ impl Reader {
         let environments: Vec<_> = orders.environments.iter().filter(here).collect();
         let places = environments.iter().flat_map(|(policy, index, _)| &policy.environments[*index].write);
         let wanted: Vec<String> = places.flat_map(|place| edit::wanted(std::slice::from_ref(place))).collect();
-        let files = self.mirror.read(&tip, &wanted).await.map_err(told)?;
+        let files = self.mirror.read(&tip, &wanted).await?;
         let mut pins = Vec::with_capacity(environments.len());
         for (policy, index, met) in environments {
             let environment = &policy.environments[*index];
@@ -181,7 +210,7 @@ impl Reader {
         met: Option<&CommitId>,
         tip: &CommitId,
         files: &Files,
-    ) -> Result<Result<PinReading, Why>, String> {
+    ) -> Result<Result<PinReading, Why>, Unread> {
         let environment = &policy.environments[index];
         let pin = match edit::read(&environment.write, &environment.images, files) {
             Ok(pin) => pin,
@@ -191,10 +220,10 @@ impl Reader {
             }
         };
         let known = self.journal.searched(&policy.name, &environment.name).await;
-        let known = known.map_err(told)?;
+        let known = known?;
         let stop_at = known.as_ref().map(|known| &known.tip).or(met);
         let paths = edit::wanted(&environment.write);
-        let found = self.mirror.search(tip, &paths, &policy.name, &environment.name, stop_at).await.map_err(told)?;
+        let found = self.mirror.search(tip, &paths, &policy.name, &environment.name, stop_at).await?;
         let History { ours, last_touch, reached_stop } = found;
         let ours = match (ours, known) {
             (OurCommit::None, Some(known)) if reached_stop => known.ours,
@@ -203,27 +232,27 @@ impl Reader {
         if ours != OurCommit::LimitReached {
             let searched = Searched { tip: tip.clone(), ours: ours.clone() };
             let kept = self.journal.set_searched(&policy.name, &environment.name, &searched).await;
-            kept.map_err(told)?;
+            kept?;
         }
         Ok(Ok(PinReading { tip: tip.clone(), pin, ours, last_touch }))
     }
 
     /// Reads the policy files of a directory, and the HOLD files beside them.
-    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<PolicyFiles, String> {
-        let paths = self.mirror.list(tip, directory.trim_matches('/')).await.map_err(told)?;
+    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<PolicyFiles, Unread> {
+        let paths = self.mirror.list(tip, directory.trim_matches('/')).await?;
         let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
         let is_hold = |path: &String| name(path) == "HOLD" || name(path).starts_with("HOLD.");
         let is_policy = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
         let wanted: Vec<String> = paths.into_iter().filter(|path| is_hold(path) || is_policy(path)).collect();
         if wanted.len() > POLICY_FILES_MAX {
             let why = format!("{directory} holds more than {POLICY_FILES_MAX} policy files");
-            return Err(why);
+            return Err(why.into());
         }
-        let mut texts = self.mirror.read(tip, &wanted).await.map_err(told)?;
+        let mut texts = self.mirror.read(tip, &wanted).await?;
         let mut holds = Vec::new();
         for path in wanted.iter().filter(|path| is_hold(path)) {
             let Some(reason) = texts.remove(path) else { continue };
-            let touch = self.mirror.last_touch(tip, path).await.map_err(told)?;
+            let touch = self.mirror.last_touch(tip, path).await?;
             let who = touch.map_or_else(|| "somebody".to_owned(), |touch| touch.author);
             holds.push(HoldFile { name: name(path), reason: crate::model::text::shown(&reason), who });
         }
@@ -233,7 +262,64 @@ impl Reader {
     }
 }
 
-/// An error as text: a reading that failed is told, and tried again at the next.
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// A reading that failed: it is told, and tried again later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unread {
+    error: String,
+    /// How long the server asks to be left alone.
+    retry_after: Option<Duration>,
+}
+
+impl From<GitError> for Unread {
+    fn from(error: GitError) -> Self {
+        let retry_after = match &error {
+            GitError::Unreachable { retry_after, .. } => *retry_after,
+            GitError::Refused { .. } | GitError::Absent { .. } | GitError::Invalid { .. } | GitError::Mirror { .. } => {
+                None
+            }
+        };
+        Self { error: error.to_string(), retry_after }
+    }
+}
+
+impl From<JournalError> for Unread {
+    fn from(error: JournalError) -> Self {
+        error.to_string().into()
+    }
+}
+
+impl From<String> for Unread {
+    fn from(error: String) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// How long a branch rests until it is read again.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Instant,
+    /// How many readings failed in a row.
+    failures: u32,
+}
+
+impl Rest {
+    fn over() -> Self {
+        Self { until: Instant::now(), failures: 0 }
+    }
+
+    /// The rest after a reading.
+    fn after(self, read: &Result<(), Unread>, every: Duration) -> Self {
+        let (pause, failures) = match read {
+            Ok(()) => (every, 0),
+            Err(unread) => (pause(unread.retry_after, self.failures), self.failures.saturating_add(1)),
+        };
+        Self { until: Instant::now() + pause, failures }
+    }
+
+    /// Ends the rest of a branch that can be read.
+    fn wake(&mut self) {
+        if self.failures == 0 {
+            *self = Self::over();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use crate::clients::http::HttpError;
 use crate::model::text;
+use std::time::Duration;
 
 /// Why a git operation did not come about. Every message names the remote, without user, password or query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,8 @@ pub enum GitError {
         remote: String,
         /// What happened and what to do.
         reason: String,
+        /// How long from now the server wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
     },
     /// The server does not want this from us (credentials, a protected branch, a hook): a person has to act.
     #[error("{remote}: {reason}")]
@@ -58,6 +61,8 @@ pub enum GitError {
 #[derive(Debug)]
 pub(super) enum Fault {
     Unreachable(String),
+    /// The same, of a server that asks for patience.
+    Busy(String, Option<Duration>),
     Refused(String),
     Absent(String),
     Invalid(String),
@@ -70,7 +75,8 @@ impl Fault {
     pub(super) fn at(self, remote: &str) -> GitError {
         let remote = remote.to_owned();
         match self {
-            Self::Unreachable(reason) => GitError::Unreachable { remote, reason },
+            Self::Unreachable(reason) => GitError::Unreachable { remote, reason, retry_after: None },
+            Self::Busy(reason, retry_after) => GitError::Unreachable { remote, reason, retry_after },
             Self::Refused(reason) => GitError::Refused { remote, reason },
             Self::Absent(reason) => GitError::Absent { remote, reason },
             Self::Invalid(reason) => GitError::Invalid { remote, reason },

@@ -13,6 +13,7 @@ use super::upload::{self, Abilities, Ask};
 use crate::clients::http::{self, Counter};
 use crate::model::text;
 use git2::{Oid, Repository};
+use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
@@ -228,6 +229,8 @@ fn refusal(runtime: &Handle, response: Response) -> Fault {
              write the new address into the configuration"
         ));
     }
+    let headers = response.headers();
+    let retry_after = http::retry_after(headers, http::date(headers).unwrap_or(Timestamp::MAX));
     let body = runtime.block_on(http::body(response, WORDS_BYTES_MAX, "explanation")).unwrap_or_default();
     let words = text::shown(&String::from_utf8_lossy(&body));
     let words = if words.is_empty() || words.starts_with('<') { String::new() } else { format!(": {words}") };
@@ -238,8 +241,10 @@ fn refusal(runtime: &Handle, response: Response) -> Fault {
         StatusCode::NOT_FOUND | StatusCode::GONE => {
             Fault::Absent(format!("{told}; is the URL right, and may this token see the repository?"))
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Fault::Unreachable(format!("{told}; try later")),
-        status if status.is_server_error() => Fault::Unreachable(format!("{told}; try later")),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Fault::Busy(format!("{told}; try later"), retry_after)
+        }
+        status if status.is_server_error() => Fault::Busy(format!("{told}; try later"), retry_after),
         _ => Fault::Invalid(format!("{told}; does the URL name a git repository?")),
     }
 }

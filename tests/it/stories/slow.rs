@@ -83,3 +83,26 @@ async fn a_commit_that_comes_to_the_branch_later_becomes_a_candidate() {
     story.until_written(super::people::DEV, "newTag: v2").await;
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_git_server_that_asks_for_patience_is_left_alone() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    let git = &story.world.git.face;
+    git.faults.add(Rule::every(Fault::answer(429).with("retry-after", "5")));
+    git.forget();
+    story.until("it asks for patience", || async { !git.requests().is_empty() }).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(git.requests().len(), 1);
+    git.faults.clear();
+    let second = story.push("dev", 2);
+    story.until_at("prod", &second, "verified").await;
+    git.faults.add(Rule::every(Fault::answer(500)));
+    git.forget();
+    story.until("it fails", || async { !git.requests().is_empty() }).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(git.requests().len() <= 3, "at once, after 2 s, after 4 more: {}", git.requests().len());
+    story.stop().await;
+}
