@@ -18,6 +18,7 @@ use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How much of a refusal's body is read: errors are short, and a person reads one line of them.
@@ -47,6 +48,8 @@ pub(super) struct Host {
     pub(super) renewed: Renewed,
     pub(super) pace: Pace,
     pub(super) times: Times,
+    /// The lists of tags that may be read at once.
+    pub(super) lists: Semaphore,
     /// Its own API, where it is Amazon's and we are somebody there.
     pub(super) ecr: Option<Box<Ecr>>,
     clock: Mutex<Option<ServerClock>>,
@@ -63,6 +66,7 @@ impl Host {
             client: http::client(&transport)?,
             pace: Pace::new(transport.requests_per_second.get()),
             times: Times::default(),
+            lists: Semaphore::new(super::LISTS_OF_HOST_MAX),
             ecr: None,
             transport,
             counter,

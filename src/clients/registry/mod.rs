@@ -43,6 +43,12 @@ use reqwest::Url;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+/// How many lists of tags are read at once, of all hosts together: each may be some hundred megabytes while it is read.
+const LISTS_MAX: usize = 8;
+/// How many of them may be one host's: one that answers slowly leaves room for the others.
+const LISTS_OF_HOST_MAX: usize = 4;
 
 /// How to speak to one host, and as whom.
 #[derive(Debug, Clone)]
@@ -69,13 +75,19 @@ struct Shared {
     settings: Box<dyn Fn(&str) -> HostSettings + Send + Sync>,
     counter: Counter,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    lists: Semaphore,
 }
 
 impl Registry {
     /// A client that asks for a host's settings before each operation, so that a changed password is used at once.
     #[must_use]
     pub fn new(settings: impl Fn(&str) -> HostSettings + Send + Sync + 'static, counter: Counter) -> Self {
-        Self(Arc::new(Shared { settings: Box::new(settings), counter, hosts: Mutex::default() }))
+        Self(Arc::new(Shared {
+            settings: Box::new(settings),
+            counter,
+            hosts: Mutex::default(),
+            lists: Semaphore::new(LISTS_MAX),
+        }))
     }
 
     /// What a repository holds; none where that is as it was at `last`. Names that no tag can have are left out. Where
@@ -90,6 +102,7 @@ impl Registry {
         last: Option<&Mark>,
     ) -> Result<Option<Listing>, RegistryError> {
         let (host, settings) = self.host(repository)?;
+        let _turns = (host.lists.acquire().await, self.0.lists.acquire().await);
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
             return ecr.list(repository, last).await;
         }

@@ -11,9 +11,11 @@ use crate::model::{Digest, Digesting, Tag, TagList};
 use jiff::Timestamp;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use reqwest::{Method, StatusCode, Url};
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::fmt;
 
 /// How many tags are asked for at once: ECR refuses more, and others give fewer as they please.
 const PAGE_TAGS: &str = "1000";
@@ -21,6 +23,9 @@ const PAGE_TAGS: &str = "1000";
 const PAGE_BYTES_MAX: usize = 64 << 20;
 /// The longest list, all its pages together.
 const LIST_BYTES_MAX: usize = 128 << 20;
+/// The most names of one repository: its largest users have some hundred thousands, and what lists and choices cost us
+/// grows with them.
+const TAGS_MAX: usize = 2_000_000;
 /// How many pages are read: at Quay's fifty tags a page this is still half a million tags.
 const PAGES_MAX: usize = 10_000;
 
@@ -80,17 +85,45 @@ impl Mark {
 
 #[derive(Deserialize)]
 struct Page<'p> {
-    name: Option<serde::de::IgnoredAny>,
+    name: Option<IgnoredAny>,
     #[serde(borrow, default, deserialize_with = "present")]
-    tags: Option<Vec<Name<'p>>>,
+    tags: Option<Names<'p>>,
 }
 
 /// A name, in the bytes of the page where it can be.
 #[derive(Deserialize)]
 struct Name<'p>(#[serde(borrow)] Cow<'p, str>);
 
+/// Names, of which one more is kept than there may be: that they are too many is known, and what they cost is not paid.
+#[derive(Default)]
+struct Names<'p>(Vec<Name<'p>>);
+
+impl<'de: 'p, 'p> Deserialize<'de> for Names<'p> {
+    fn deserialize<D: Deserializer<'de>>(names: D) -> Result<Self, D::Error> {
+        struct Kept;
+        impl<'de> Visitor<'de> for Kept {
+            type Value = Names<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of names")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Names<'de>, A::Error> {
+                let mut kept = Vec::new();
+                while kept.len() <= TAGS_MAX {
+                    let Some(name) = names.next_element()? else { return Ok(Names(kept)) };
+                    kept.push(name);
+                }
+                while names.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Names(kept))
+            }
+        }
+        names.deserialize_seq(Kept)
+    }
+}
+
 /// `tags: null` is an empty list; no `tags` at all is none.
-fn present<'de, D: serde::Deserializer<'de>>(tags: D) -> Result<Option<Vec<Name<'de>>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(tags: D) -> Result<Option<Names<'de>>, D::Error> {
     Ok(Some(Option::deserialize(tags)?.unwrap_or_default()))
 }
 
@@ -98,15 +131,50 @@ fn present<'de, D: serde::Deserializer<'de>>(tags: D) -> Result<Option<Vec<Name<
 #[derive(Deserialize)]
 struct Manifests {
     #[serde(default)]
-    manifest: BTreeMap<String, Uploaded>,
+    manifest: Uploads,
 }
+
+/// What is told of tags, manifest after manifest; no more of it than there may be tags.
+#[derive(Default)]
+struct Uploads(Vec<Told>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Uploaded {
-    #[serde(default)]
-    tag: Vec<String>,
+struct Uploaded<'p> {
+    #[serde(borrow, default)]
+    tag: Names<'p>,
     time_uploaded_ms: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Uploads {
+    fn deserialize<D: Deserializer<'de>>(manifests: D) -> Result<Self, D::Error> {
+        struct Telling;
+        impl<'de> Visitor<'de> for Telling {
+            type Value = Uploads;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("manifests by digest")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut manifests: A) -> Result<Uploads, A::Error> {
+                let mut told = Vec::new();
+                while let Some((digest, uploaded)) = manifests.next_entry::<String, Uploaded<'de>>()? {
+                    let Ok(digest) = Digest::parse(&digest) else { continue };
+                    told.extend(uploaded.told(digest).take(TAGS_MAX - told.len()));
+                }
+                Ok(Uploads(told))
+            }
+        }
+        manifests.deserialize_map(Telling)
+    }
+}
+
+impl Uploaded<'_> {
+    fn told(self, digest: Digest) -> impl Iterator<Item = Told> {
+        let pushed = self.time_uploaded_ms.and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
+        let tags = self.tag.0.into_iter().filter_map(|Name(tag)| Tag::parse(&tag).ok());
+        tags.map(move |tag| Told { tag, digest: digest.clone(), pushed })
+    }
 }
 
 /// Reads all tags, and what is told of them where `times` are wanted; none where the list is as it was at `last`.
@@ -156,7 +224,7 @@ pub(super) async fn list(
     if dropped > 0 {
         tracing::warn!(repository = %session.repository, dropped, "the registry lists names that no tag can have");
     }
-    let told = if times { pages.iter().flat_map(|page| told(page)).collect() } else { Vec::new() };
+    let told = if times { pages.iter().flat_map(|page| told(page)).take(TAGS_MAX).collect() } else { Vec::new() };
     Ok(Some(Listing { tags, told, mark }))
 }
 
@@ -167,9 +235,12 @@ fn parse(pages: &[Vec<u8>], url: &Url) -> Result<(TagList, usize), RegistryError
         let page: Page<'_> =
             serde_json::from_slice(page).map_err(|_| nonsense(url, "the answer is no list of tags"))?;
         match page {
-            Page { tags: Some(tags), .. } => names.extend(tags),
+            Page { tags: Some(Names(tags)), .. } => names.extend(tags),
             Page { name: Some(_), tags: None } => {}
             Page { name: None, tags: None } => return Err(nonsense(url, "the answer is no list of tags")),
+        }
+        if names.len() > TAGS_MAX {
+            return Err(nonsense(url, &format!("its list of tags has more than {TAGS_MAX} names; remove old ones")));
         }
     }
     Ok(TagList::of(names.iter().map(|Name(name)| &**name)))
@@ -177,15 +248,7 @@ fn parse(pages: &[Vec<u8>], url: &Url) -> Result<(TagList, usize), RegistryError
 
 /// What a page tells of its tags; nothing on most registries.
 fn told(page: &[u8]) -> Vec<Told> {
-    let Ok(Manifests { manifest }) = serde_json::from_slice(page) else { return Vec::new() };
-    let mut told = Vec::new();
-    for (digest, Uploaded { tag, time_uploaded_ms }) in manifest {
-        let Ok(digest) = Digest::parse(&digest) else { continue };
-        let pushed = time_uploaded_ms.and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
-        let tags = tag.iter().filter_map(|tag| Tag::parse(tag).ok());
-        told.extend(tags.map(|tag| Told { tag, digest: digest.clone(), pushed }));
-    }
-    told
+    serde_json::from_slice(page).map_or_else(|_| Vec::new(), |Manifests { manifest: Uploads(told) }| told)
 }
 
 /// The next page: the `Link` with `rel="next"` (RFC 8288), relative or absolute, on this same host.
@@ -254,6 +317,23 @@ mod tests {
         check(r#"<http://reg.io/v2/a/tags/list>; rel="next""#, Err(()));
         check(r#"<//evil.io/x>; rel="next""#, Err(()));
         check(r#"<https://[/x>; rel="next""#, Err(()));
+    }
+
+    #[test]
+    fn too_many_names_are_refused_and_not_collected() {
+        let url = Url::parse("https://reg.io/v2/a/tags/list").expect("a URL");
+        let page = |n: usize| format!(r#"{{"name":"a","tags":[{}"x"]}}"#, "\"a\",".repeat(n - 1)).into_bytes();
+        let long = page(TAGS_MAX + 50_000);
+        let many: Page<'_> = serde_json::from_slice(&long).expect("a page");
+        assert_eq!(many.tags.map(|Names(names)| names.len()), Some(TAGS_MAX + 1));
+        let check = |pages: &[Vec<u8>], expected: bool| {
+            let error = parse(pages, &url).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), expected, "{error:?}");
+            assert!(error.is_none_or(|error| error.contains("more than 2000000 names; remove old ones")));
+        };
+        check(&[page(TAGS_MAX)], false);
+        check(&[page(TAGS_MAX + 1)], true);
+        check(&[page(TAGS_MAX / 2), page(TAGS_MAX / 2), page(1)], true);
     }
 
     #[test]

@@ -53,6 +53,32 @@ async fn tags_come_from_all_pages() {
 }
 
 #[tokio::test]
+async fn few_lists_of_one_host_are_read_at_once() {
+    let (registry, repository, digest) = shop(Auth::None).await;
+    let nobody = nobody();
+    // A host that answers well may be asked much at once.
+    for _ in 0..80 {
+        nobody.facts(&repository, &digest).await.expect("facts");
+    }
+    registry.face.faults.add(Rule::every(Fault::Delay(Moment::Before, Duration::from_millis(300))));
+    registry.face.forget();
+    let mut lists = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let (nobody, repository) = (nobody.clone(), repository.clone());
+        lists.spawn(async move { tags(&nobody, &repository).await.expect("tags").len() });
+    }
+    let mut most = 0;
+    while !lists.is_empty() {
+        most = most.max(registry.face.requests().iter().filter(|asked| asked.status.is_none()).count());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        while let Some(listed) = lists.try_join_next() {
+            assert_eq!(listed.expect("it ends"), 1);
+        }
+    }
+    assert_eq!(most, 4);
+}
+
+#[tokio::test]
 async fn a_list_that_is_as_it_was_is_recognised() {
     let (registry, repository, _) = shop(Auth::None).await;
     registry.cap_pages(Some(1));
