@@ -13,6 +13,7 @@ use crate::relay::candidate::{self, Candidates};
 use crate::relay::gate::{self, Standing as GateStanding};
 use crate::relay::{change, facts::Facts};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// How many releases a list of choices names at the most.
 const LISTED_MAX: usize = 20;
@@ -363,11 +364,11 @@ fn the_one_that_waits(facts: &Facts<'_>) -> Result<Release, Refusal> {
     let Some(first) = waiting.next() else {
         return Err(Refusal::NotFound("nothing waits for approval there".to_owned()));
     };
-    let others: Vec<String> = waiting.take(LISTED_MAX).map(|release| format!("{} ({release})", release.id())).collect();
+    let others: Vec<&Release> = waiting.collect();
     if others.is_empty() {
         return Ok(first.clone());
     }
-    let list = format!("{} ({first}), {}", first.id(), others.join(", "));
+    let list = choices(&[&[first], others.as_slice()].concat());
     Err(Refusal::Ambiguous(format!("more than one release waits, name one: {list}")))
 }
 
@@ -406,7 +407,7 @@ fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
     let mut found: Vec<&Release> = Vec::new();
     for release in chosen.chain(arrived).chain(&tagged) {
         let builds = || release.builds().values();
-        let is = release.id().as_str() == named
+        let is = release.id().is_named(named)
             || builds().any(|build| build.tag.as_str() == named || build.digest.as_str() == named);
         if is && !found.contains(&release) {
             found.push(release);
@@ -419,8 +420,17 @@ fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
         ))),
         [one] => Ok((*one).clone()),
         several => {
-            let list: Vec<String> = several.iter().take(LISTED_MAX).map(|r| format!("{} ({r})", r.id())).collect();
-            Err(Refusal::Ambiguous(format!("more than one release is meant, name one by its id: {}", list.join(", "))))
+            let list = choices(several);
+            Err(Refusal::Ambiguous(format!("more than one release is meant, name one by its id: {list}")))
         }
     }
+}
+
+/// Releases to choose among: by what is shown of their ids, or the whole where that does not tell them apart.
+fn choices(releases: &[&Release]) -> String {
+    let shown: BTreeSet<String> = releases.iter().map(|release| release.id().to_string()).collect();
+    let whole = shown.len() < releases.len();
+    let id = |release: &Release| if whole { release.id().as_str().to_owned() } else { release.id().to_string() };
+    let each = releases.iter().take(LISTED_MAX).map(|release| format!("{} ({release})", id(release)));
+    each.collect::<Vec<_>>().join(", ")
 }

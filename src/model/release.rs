@@ -5,31 +5,43 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of a release: a short hash of its sorted (image name, digest) pairs, the same in every repository.
+/// The name of a release: the hash of its sorted (image name, digest) pairs, the same in every repository.
+///
+/// Votes, verdicts and refusals bind to the whole of it: whoever pushes images could make two releases that share a
+/// short one. People see its first digits, and may name it by as many or more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReleaseId(Box<str>);
 
 impl ReleaseId {
     /// How many hexadecimal digits an id has.
-    pub const LENGTH: usize = 12;
+    pub const LENGTH: usize = 64;
+    /// How many of them people see: enough to tell one policy's releases apart, as long as nobody tries to make two alike.
+    pub const SHOWN: usize = 12;
 
-    /// Parses an id as it was printed.
+    /// Parses a whole id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         (text.len() == Self::LENGTH && hex).then(|| Self(text.into()))
     }
 
-    /// The id as text.
+    /// The whole id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a person who types this may mean it: its first digits, at least those that are shown.
+    #[must_use]
+    pub fn is_named(&self, text: &str) -> bool {
+        text.len() >= Self::SHOWN && self.0.starts_with(text)
+    }
 }
 
+/// The digits that people see.
 impl fmt::Display for ReleaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0.get(..Self::SHOWN).unwrap_or(&self.0))
     }
 }
 
@@ -45,8 +57,7 @@ impl Release {
     #[must_use]
     pub fn new(builds: BTreeMap<ImageName, Build>) -> Self {
         let pairs: Vec<String> = builds.iter().map(|(name, build)| format!("{name}={}", build.digest)).collect();
-        let mut hash = text::hex(&text::sha256(pairs.join("\n").as_bytes()));
-        hash.truncate(ReleaseId::LENGTH);
+        let hash = text::hex(&text::sha256(pairs.join("\n").as_bytes()));
         Self { id: ReleaseId(hash.into()), builds: Arc::new(builds) }
     }
 
@@ -81,5 +92,29 @@ impl fmt::Display for Release {
             write!(f, ", {name} {}", build.tag)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_whole_and_is_named_by_its_first_digits() {
+        let whole = Release::new(BTreeMap::new()).id().clone();
+        let text = whole.as_str();
+        assert_eq!(ReleaseId::parse(text), Some(whole.clone()));
+        assert_eq!((text.len(), whole.to_string().as_str()), (64, "e3b0c44298fc"));
+        for not_whole in ["e3b0c44298fc", &text[1..], &text.to_uppercase(), &text.replace('e', "g")] {
+            assert_eq!(ReleaseId::parse(not_whole), None, "{not_whole}");
+        }
+        let other = ReleaseId(format!("e3b0c44298fc{}", "0".repeat(52)).into());
+        assert_ne!(whole, other, "two that look the same are two");
+        let check = |text: &str, expected| assert_eq!((whole.is_named(text), other.is_named(text)), expected, "{text}");
+        check("e3b0c44298fc", (true, true));
+        check("e3b0c44298fc1", (true, false));
+        check(text, (true, false));
+        check("e3b0c44298f", (false, false));
+        check("", (false, false));
     }
 }

@@ -6,7 +6,7 @@ use jiff::{Timestamp, Unit};
 use serde_json::Value;
 use std::io;
 
-/// How many characters of a digest are shown: as many as `docker images` does.
+/// How many characters of a digest or a release's id are shown: as many as `docker images` does.
 const DIGEST_CHARS: usize = 12;
 
 /// The list under a key; empty where there is none.
@@ -37,10 +37,15 @@ pub(super) fn place(environment: &Value) -> String {
 pub(super) fn release(release: &Value) -> String {
     let mut digests = release["digests"].as_object().into_iter().flatten().filter_map(|(_, digest)| digest.as_str());
     let named = match (digests.next(), digests.next()) {
-        (Some(digest), None) => digest.trim_start_matches("sha256:").chars().take(DIGEST_CHARS).collect(),
-        _ => text(release, "id"),
+        (Some(digest), None) => short(digest.trim_start_matches("sha256:")),
+        _ => short(&text(release, "id")),
     };
-    format!("{} {}", text(release, "tags"), harmless(&named)).trim().to_owned()
+    format!("{} {named}", text(release, "tags")).trim().to_owned()
+}
+
+/// The beginning of a digest or an id, without anything that a terminal would obey.
+fn short(whole: &str) -> String {
+    harmless(whole).chars().take(DIGEST_CHARS).collect()
 }
 
 /// Why nothing happens there, each reason once: two releases may wait for the same thing.
@@ -104,7 +109,7 @@ pub(super) fn environment(environment: &Value) -> io::Result<()> {
         }
     }
     if let Some(id) = environment["candidate"]["id"].as_str() {
-        print::line(&format!("  next     {} ({})", text(&environment["candidate"], "tags"), harmless(id)))?;
+        print::line(&format!("  next     {} ({})", text(&environment["candidate"], "tags"), short(id)))?;
     }
     for gate in list(environment, "gates") {
         let (mark, colour) = if gate["open"] == true { ("open", AnsiColor::Green) } else { ("shut", AnsiColor::Red) };
@@ -161,9 +166,10 @@ mod tests {
 
     #[test]
     fn a_release_is_its_tags_and_one_name() {
-        let one = json!({ "id": "ab12", "tags": "1.2.0", "digests": { "shop": "sha256:0123456789abcdef0123" } });
+        let one =
+            json!({ "id": "ab0123456789cd", "tags": "1.2.0", "digests": { "shop": "sha256:0123456789abcdef0123" } });
         assert_eq!(release(&one), "1.2.0 0123456789ab");
-        let two = json!({ "id": "ab12", "tags": "1.2.0", "digests": { "shop": "sha256:01", "worker": "sha256:02" } });
-        assert_eq!(release(&two), "1.2.0 ab12");
+        let two = json!({ "id": "ab0123456789cd", "tags": "1.2.0", "digests": { "shop": "sha256:01", "worker": "sha256:02" } });
+        assert_eq!(release(&two), "1.2.0 ab0123456789");
     }
 }

@@ -163,7 +163,7 @@ fn verdicts() -> Vec<Case> {
 #[test]
 fn every_event_is_written_as_ever_and_comes_back_whole() {
     for (event, kind, body) in effects().into_iter().chain(verdicts()) {
-        let body = body.replace("\"ID\"", &format!("\"{}\"", release().id())).replace('R', &release_text());
+        let body = body.replace("\"ID\"", &format!("\"{}\"", release().id().as_str())).replace('R', &release_text());
         assert_eq!(encode(&event).expect("encode"), (kind.to_owned(), body.clone()));
         let back = decode(Sequence(1), kind, &body).expect("decode");
         // The model compares releases by their ids; every fact of a build must come back too.

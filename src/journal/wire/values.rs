@@ -10,22 +10,32 @@ use crate::model::{
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 /// A value that is kept as its own text.
-pub(super) trait Text: Display + Sized {
-    /// Reads what `Display` wrote.
+pub(super) trait Text: Sized {
+    /// The whole of it.
+    fn written(&self) -> &str;
+
+    /// Reads what was written.
     fn read(text: &str) -> Option<Self>;
 }
 
 macro_rules! text {
     ($($value:ty),*; $($optional:ty),*) => {
         $(impl Text for $value {
+            fn written(&self) -> &str {
+                self.as_str()
+            }
+
             fn read(text: &str) -> Option<Self> {
                 Self::parse(text).ok()
             }
         })*
         $(impl Text for $optional {
+            fn written(&self) -> &str {
+                self.as_str()
+            }
+
             fn read(text: &str) -> Option<Self> {
                 Self::parse(text)
             }
@@ -52,7 +62,7 @@ pub(super) mod text {
     use super::*;
 
     pub(in super::super) fn serialize<T: Text, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
+        serializer.serialize_str(value.written())
     }
 
     pub(in super::super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
@@ -117,7 +127,7 @@ pub(super) mod option {
             value: &Option<T>,
             serializer: S,
         ) -> Result<S::Ok, S::Error> {
-            value.as_ref().map(T::to_string).serialize(serializer)
+            value.as_ref().map(T::written).serialize(serializer)
         }
 
         pub(in super::super::super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(

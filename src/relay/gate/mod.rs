@@ -15,9 +15,6 @@ use crate::model::event::Order;
 use crate::model::ledger::{Intent, StandingOrder};
 use crate::model::{Because, Environment, Release, Scope, Why, text};
 
-/// How many hexadecimal digits the fingerprint of gate rules has.
-const FINGERPRINT_LENGTH: usize = 12;
-
 /// The right to move one release into one environment.
 ///
 /// Only this module makes one: when its gates are open, when none are asked for, for a rollback order, or for a forced
@@ -116,7 +113,7 @@ pub fn of_intent(scope: &Scope, intent: &Intent) -> Cleared {
     Cleared { scope: scope.clone(), release: intent.release.clone(), because: intent.because.clone() }
 }
 
-/// A short hash of the rules that guard an environment: a vote binds to it, so that weaker rules need new votes.
+/// The hash of the rules that guard an environment: a vote binds to it, so that weaker rules need new votes.
 #[must_use]
 pub fn fingerprint(environment: &Environment) -> String {
     let gates = &environment.gates;
@@ -132,7 +129,5 @@ pub fn fingerprint(environment: &Environment) -> String {
     }
     lines.extend(gates.windows.iter().map(|window| format!("window {} for {}", window.open, window.length)));
     lines.extend(gates.freezes.iter().map(|freeze| format!("freeze {} {}", freeze.from, freeze.until)));
-    let mut hash = text::hex(&text::sha256(lines.join("\n").as_bytes()));
-    hash.truncate(FINGERPRINT_LENGTH);
-    hash
+    text::hex(&text::sha256(lines.join("\n").as_bytes()))
 }

@@ -152,7 +152,7 @@ fn release(digit: &str, tags: String) -> ReleaseView {
     let image = ImageName::parse("shop").expect("a name");
     let digest = Digest::parse(&digest(digit)).expect("a digest");
     ReleaseView {
-        id: ReleaseId::parse(&digit.repeat(12)).expect("an id"),
+        id: ReleaseId::parse(&digit.repeat(64)).expect("an id"),
         tags,
         digests: vec![(image.clone(), digest)],
         revisions: vec![(image, evil("revision"))],
