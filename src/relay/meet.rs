@@ -62,7 +62,7 @@ pub fn committed(facts: &Facts<'_>, intent: &Intent, commit: &CommitId) -> Vec<E
 }
 
 /// An order that the policy would not have given holds the environment from its arrival on.
-fn hold_of_order(facts: &Facts<'_>, arrived: &Release) -> Option<Event> {
+pub(super) fn hold_of_order(facts: &Facts<'_>, arrived: &Release) -> Option<Event> {
     let standing = facts.ledger.order.as_ref()?;
     match &standing.order {
         Order::Promote { release, force: _, holds: true } if release == arrived => {

@@ -1,7 +1,7 @@
 //! What was begun and must come to its end before anything new: a retag of a set, and an order that passes the gates.
 
 use super::facts::Facts;
-use super::{Step, Turn, gate};
+use super::{Step, Turn, gate, meet};
 use crate::model::event::{Effect, Event};
 use crate::model::ledger::Intent;
 use crate::model::{Because, Release, Tag, Why};
@@ -28,9 +28,7 @@ fn complete(facts: &Facts<'_>, intent: &Intent, tag: &Tag) -> Turn {
     let moved = |name| builds.and_then(|builds| builds.get(name)).map(|build| &build.digest);
     let n_moved = wanted.iter().filter(|(name, build)| moved(name) == Some(&build.digest)).count();
     Turn::Act(if n_moved == wanted.len() {
-        let mut events = retagged(facts, intent);
-        events.push(Event::Retagged { intent: intent.sequence });
-        Step::Record(events)
+        Step::Record(retagged(facts, intent))
     } else if n_moved > 0 {
         Step::Retag(gate::of_intent(&facts.scope(), intent), tag.clone())
     } else {
@@ -39,7 +37,7 @@ fn complete(facts: &Facts<'_>, intent: &Intent, tag: &Tag) -> Turn {
     })
 }
 
-/// What ends when a retag is the arrival itself.
+/// The facts of a retag that was made; where it is the arrival itself, what it overtook ends, and its order holds.
 fn retagged(facts: &Facts<'_>, intent: &Intent) -> Vec<Event> {
     let arrives = matches!(intent.effect, Effect::Retag { is_pin: true, .. });
     let in_flight = facts.ledger.in_flight().filter(|arrival| arrives && !arrival.is_of(intent.release.id()));
@@ -48,7 +46,8 @@ fn retagged(facts: &Facts<'_>, intent: &Intent) -> Vec<Event> {
         outcome: crate::model::Outcome::Canceled,
         why: format!("overtaken by {}", intent.release),
     });
-    ended.into_iter().collect()
+    let held = meet::hold_of_order(facts, &intent.release).filter(|_| arrives);
+    ended.into_iter().chain([Event::Retagged { intent: intent.sequence }]).chain(held).collect()
 }
 
 /// A standing order that passes the gates, and the holds with them.

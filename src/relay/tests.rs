@@ -463,6 +463,27 @@ fn a_rollback_comes_back_and_stays() {
 }
 
 #[test]
+fn an_order_that_the_policy_would_not_give_holds_from_its_arrival_on() {
+    for tag_is_pin in [false, true] {
+        let mut world = World::new();
+        if tag_is_pin {
+            world.policy.environments[1].write.clear();
+        }
+        let settle = &mut |world: &mut World| _ = world.settle();
+        world.settle();
+        world.journey(1, settle);
+        world.journey(2, settle);
+        assert_eq!(world.ledger(1).holds, []);
+        let order = Order::Promote { release: release(1), force: None, holds: true };
+        world.record(1, vec![Event::Ordered { order, who: "alice".into() }]);
+        world.settle();
+        let ledger = world.ledger(1);
+        assert_eq!(ledger.current().unwrap().release, Some(release(1)), "tag is pin: {tag_is_pin}");
+        assert_eq!(ledger.holds.iter().map(|hold| hold.who.as_str()).collect::<Vec<_>>(), ["alice"]);
+    }
+}
+
+#[test]
 fn a_strangers_retag_is_a_request_for_the_same_gates() {
     let mut world = World::new();
     world.settle();
