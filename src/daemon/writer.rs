@@ -227,14 +227,20 @@ fn plan(order: &WriteOrder, files: &mut Files, commits: &mut Vec<NewCommit>) -> 
         };
     let new: BTreeMap<String, Option<String>> =
         changed.iter().map(|(path, text)| (path.clone(), Some(text.clone()))).collect();
+    let old: Files = changed.keys().filter_map(|path| Some((path.clone(), files.get(path)?.clone()))).collect();
     files.extend(changed);
-    match edit::read(&environment.write, images, files) {
-        Ok(pin) => {
+    let release = order.cleared.release();
+    let why = match edit::read(&environment.write, images, files) {
+        Ok(pin) if pin.says(release) => {
             commits.push(NewCommit { files: new, message });
-            Planned::Stacked(pin)
+            return Planned::Stacked(pin);
         }
-        Err(error) => Planned::Failed(error.to_string()),
-    }
+        Ok(pin) => format!("the change would pin {pin} and not {release}: it is not made; look at what `write` names"),
+        Err(error) => error.to_string(),
+    };
+    // What is not made, the next order must not see.
+    files.extend(old);
+    Planned::Failed(why)
 }
 
 /// The message of the commit that makes a change: its trailers say what it is to whoever reads the history.

@@ -94,6 +94,7 @@ pub(super) fn write(
     let (entries, elsewhere) = of_image(entries(tree)?, image);
     let mut of_image: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
     let repository = familiar(&image.repository);
+    let moved = elsewhere && !of_image.is_empty();
     match (of_image.is_empty(), missing) {
         (true, Missing::Error) => return Ok(None),
         (true, Missing::Add) => of_image.push(repository.clone()),
@@ -101,7 +102,7 @@ pub(super) fn write(
     }
     let mut changes = Vec::new();
     for name in &of_image {
-        if elsewhere && *name != repository {
+        if moved {
             changes.extend(slot(tree, name, "newName").set(&repository, Missing::Add)?);
         }
         let values = [

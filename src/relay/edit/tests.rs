@@ -91,6 +91,30 @@ fn every_place_is_read_and_written() {
 }
 
 #[test]
+fn an_entry_is_moved_over_to_the_repository_that_its_image_was_copied_to() {
+    let shop =
+        Image { before: vec![Repository::parse("reg.io/shop").expect("repository")], ..image("shop", "prod.io/shop") };
+    let wanted = Pin::of(&release(&[("shop", "v2")]), PinForm::Tag);
+    for (entry, expected) in [
+        ("{name: reg.io/shop, newTag: v1}", "{name: reg.io/shop, newTag: v2, newName: prod.io/shop}"),
+        ("{name: shop, newName: reg.io/shop, newTag: v1}", "{name: shop, newName: prod.io/shop, newTag: v2}"),
+        (
+            "{name: prod.io/shop, newName: reg.io/shop, newTag: v1}",
+            "{name: prod.io/shop, newName: prod.io/shop, newTag: v2}",
+        ),
+        ("{name: prod.io/shop, newTag: v1}", "{name: prod.io/shop, newTag: v2}"),
+        ("", "{name: prod.io/shop, newTag: v2}"),
+    ] {
+        let place = [Place { missing: Missing::Add, ..kustomize("k") }];
+        let mut files = files(&[("k/kustomization.yaml", &format!("images: [{entry}]\n"))]);
+        let plan = plan_pin(&place, std::slice::from_ref(&shop), &wanted, &files).expect("plans");
+        files.extend(apply(&plan, &files).expect("applies"));
+        assert_eq!(files["k/kustomization.yaml"], format!("images: [{expected}]\n"), "{entry}");
+        assert_eq!(read(&place, std::slice::from_ref(&shop), &files), Ok(wanted.clone()), "{entry}");
+    }
+}
+
+#[test]
 fn plans_are_stacked_and_a_moved_place_is_seen() {
     let files = files(&[("k/kustomization.yaml", KUSTOMIZATION)]);
     let plan_one = |name: &str, tag: &str, files: &Files| {
