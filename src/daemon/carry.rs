@@ -8,6 +8,7 @@ use crate::clients::registry::{Carriage, Registry};
 use crate::model::{Environment, PinForm, Policy, ReleaseId, Scope, Tag};
 use crate::relay::Cleared;
 use crate::relay::facts::Blocked;
+use tokio_util::sync::CancellationToken;
 
 impl Daemon {
     /// Begins to copy a release; another that is being copied here is given up.
@@ -26,16 +27,19 @@ impl Daemon {
                 // The next one finds what is there already, and goes on from that.
                 () = stop.cancelled() => return,
             };
-            let _sent = out.send(Message::Done { scope, done: Done::Copy { release, result } }).await;
+            let _sent = out.send(Message::Done { scope, done: Done::Copy { release, stop, result } }).await;
         });
     }
 
-    /// Takes in what became of a copy, unless it was given up meanwhile.
-    pub(super) fn copied(&mut self, scope: &Scope, release: ReleaseId, result: Result<(), String>) {
-        let Some(standing) = self.memory.standing_mut(scope) else { return };
-        if standing.copying.as_ref().is_none_or(|(copying, _)| *copying.id() != release) {
-            return;
-        }
+    /// Takes in what became of a copy, unless it was given up meanwhile: perhaps for another copy of the same release.
+    pub(super) fn copied(
+        &mut self,
+        scope: &Scope,
+        release: ReleaseId,
+        stop: &CancellationToken,
+        result: Result<(), String>,
+    ) {
+        let Some(standing) = self.memory.standing_mut(scope).filter(|_| !stop.is_cancelled()) else { return };
         standing.copying = None;
         match result {
             Ok(()) => {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// One thing that happened outside of the loop.
 pub(super) enum Message {
@@ -95,8 +96,8 @@ pub(super) struct HoldFile {
 
 /// What became of an effect.
 pub(super) enum Done {
-    /// A copy: done, or why not.
-    Copy { release: ReleaseId, result: Result<(), String> },
+    /// A copy: done, or why not; given up where this token was cancelled.
+    Copy { release: ReleaseId, stop: CancellationToken, result: Result<(), String> },
     /// A retag: done, or why not.
     Retag { intent: Sequence, tag: Tag, result: Result<(), String> },
     /// A write.

@@ -209,7 +209,7 @@ impl Daemon {
                     }
                 }
             }
-            Done::Copy { release, result } => self.copied(scope, release, result),
+            Done::Copy { release, stop, result } => self.copied(scope, release, &stop, result),
             Done::Retag { intent, tag, result } => {
                 self.set_busy(scope, None);
                 match result {
