@@ -25,14 +25,16 @@ pub fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings +
             (None, None, Provider::Ecr) => Credentials::Amazon,
             (None, None, _) => docker.clone().map_or(Credentials::Anonymous, |file| Credentials::Docker { file }),
         };
-        let push = settings.push.as_ref().map_or_else(|| pull.clone(), credentials);
+        // Who was named to read was not named to push.
+        let is_named = settings.pull.is_some() || settings.docker_config.is_some();
+        let push = settings.push.as_ref().map(credentials).or_else(|| (!is_named).then(|| pull.clone()));
         let amazon = (provider == Provider::Ecr).then(|| {
             let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
             let caller = callers.entry(settings.assume_role.clone());
             caller.or_insert_with_key(|role| Caller::of_chain(role.clone())).clone()
         });
         let endpoint = settings.endpoint_url.as_ref().and_then(|url| Url::parse(url).ok());
-        HostSettings { provider, amazon, endpoint, transport: transport(&settings), pull, push: Some(push) }
+        HostSettings { provider, amazon, endpoint, transport: transport(&settings), pull, push }
     }
 }
 

@@ -129,11 +129,11 @@ form! {
     RegistryForm("registry") {
         /// Whether it is spoken to over plain HTTP.
         "plain_http" plain_http: bool, Default("false");
-        /// Who reads.
+        /// Who reads. Default docker's login; at Amazon ECR who the machine is there.
         "pull" pull: LoginForm, Optional;
         /// A docker configuration that says who reads, instead of `pull`: an image pull secret, or a config.json.
         "docker_config" docker_config: Secret, Optional;
-        /// Who pushes tags. Default who reads.
+        /// Who pushes tags and copies. Default the same as for `pull`; nobody where `pull` or `docker_config` is set.
         "push" push: LoginForm, Optional;
         /// Certificates of the authorities that are trusted besides the system's, as PEM.
         "ca" ca: Secret, Optional;

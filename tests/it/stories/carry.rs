@@ -32,6 +32,10 @@ async fn story(policy: &str, to: &str, prod: &str) -> Story {
 
 /// A story whose prod has a registry of its own, where `bot` may push.
 async fn with_two_registries() -> (Story, World, String) {
+    two_registries("pull: LOGIN, push: LOGIN").await
+}
+
+async fn two_registries(logins: &str) -> (Story, World, String) {
     let prod = World::start().await.expect("a world");
     let host = prod.registry.host();
     prod.registry.add_account("bot", "hunter2", true);
@@ -41,7 +45,8 @@ async fn with_two_registries() -> (Story, World, String) {
     let password = story.home.path().join("password");
     std::fs::write(&password, "hunter2").expect("written");
     let login = format!("{{ username: bot, password: {{ file: {} }} }}", password.display());
-    let settings = format!("  \"{host}\": {{ plain_http: true, pull: {login}, push: {login} }}\ngitlab:");
+    let logins = logins.replace("LOGIN", &login);
+    let settings = format!("  \"{host}\": {{ plain_http: true, {logins} }}\ngitlab:");
     story.config = story.config.replace("gitlab:", &settings);
     (story, prod, to)
 }
@@ -95,6 +100,16 @@ async fn a_registry_that_refuses_the_copy_is_told_of() {
     assert!(story.file(FILE).await.contains("0.9.0"));
     prod.registry.face.faults.clear();
     story.until_written(FILE, &digest).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_named_to_read_pushes_nothing() {
+    let (mut story, prod, _) = two_registries("pull: LOGIN").await;
+    story.start().await;
+    story.push("1.0.0", 1);
+    story.until_said("prod", "nobody may push; set `push` for").await;
+    assert!(prod.registry.face.requests().iter().all(|asked| asked.method != Method::POST));
     story.stop().await;
 }
 
