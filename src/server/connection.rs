@@ -1,6 +1,6 @@
-//! Connections: at most so many at once, and none that stays silent.
+//! Connections: at most so many at once, and none that stays silent or never comes to the end of its request.
 //!
-//! It bounds what a stranger can hold open without a word; what is said over a connection is not its business.
+//! It bounds what a stranger can hold open without a question; what is said over a connection is not its business.
 
 use std::future::Future as _;
 use std::io;
@@ -17,8 +17,9 @@ use tokio::time::{Instant, Sleep};
 /// How many connections are open at once: people, a proxy's pool and senders of signals stay far below it, and it is half
 /// of the 1024 files that a process may open by default. More wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
-/// How long a connection may pass without a byte: longer than a request may take, so that none that is answered is cut.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a connection may pass without a byte of an answer, after the last one and after the first byte of a request:
+/// longer than a request may take from the end of its header, so that none that is answered is cut.
+const UNANSWERED_MAX: Duration = Duration::from_secs(60);
 
 /// A listener that keeps to the limits.
 pub(super) struct Door {
@@ -41,7 +42,7 @@ impl axum::serve::Listener for Door {
         // The semaphore is never closed; without a seat there would only be one connection too many.
         let seat = self.seats.clone().acquire_owned().await.ok();
         let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-        (Connection { stream, silence: Box::pin(tokio::time::sleep(SILENCE_MAX)), _seat: seat }, address)
+        (Connection::new(stream, seat), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -49,35 +50,46 @@ impl axum::serve::Listener for Door {
     }
 }
 
-/// A connection that ends when nothing was said for too long.
+/// A connection that ends when nothing was answered for too long.
+///
+/// Bytes that come do not put the end off, but for the first after an answer: one a minute would keep a seat for ever.
 pub(super) struct Connection {
     stream: TcpStream,
-    silence: Pin<Box<Sleep>>,
+    end: Pin<Box<Sleep>>,
+    /// Whether a request was begun since the last answer.
+    asked: bool,
     _seat: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    /// Counts the silence anew with each byte, and ends what waits for the next one for too long.
-    fn heard<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
-            return polled;
+    fn new(stream: TcpStream, seat: Option<OwnedSemaphorePermit>) -> Self {
+        Self { stream, end: Box::pin(tokio::time::sleep(UNANSWERED_MAX)), asked: false, _seat: seat }
+    }
+
+    /// Counts anew where a request begins or an answer goes out, and ends what waits for too long.
+    fn said<T>(&mut self, asked: bool, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() {
+            return self.end.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
-        self.silence.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        if !(asked && self.asked) {
+            self.end.as_mut().reset(Instant::now() + UNANSWERED_MAX);
+        }
+        self.asked = asked;
+        polled
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
-        self.heard(context, polled)
+        self.said(true, context, polled)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.heard(context, polled)
+        self.said(false, context, polled)
     }
 
     fn poll_write_vectored(
@@ -86,7 +98,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.heard(context, polled)
+        self.said(false, context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -106,7 +118,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use axum::serve::Listener as _;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use std::future::poll_fn;
 
     async fn door() -> (Door, SocketAddr) {
         let door = Door::new(TcpListener::bind("127.0.0.1:0").await.expect("a port"));
@@ -115,16 +127,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_ends_a_connection_and_a_word_puts_it_off() {
+    async fn a_connection_ends_that_is_silent_or_never_comes_to_its_end() {
         let (mut door, address) = door().await;
-        let (client, accepted) = tokio::join!(TcpStream::connect(address), door.accept());
-        let (mut client, (mut served, _)) = (client.expect("connected"), accepted);
-        let begun = Instant::now();
-        tokio::time::sleep(SILENCE_MAX / 2).await;
-        client.write_all(b"x").await.expect("written");
-        assert_eq!(served.read_u8().await.expect("a byte"), b'x');
-        assert_eq!(served.read_u8().await.expect_err("silence").kind(), io::ErrorKind::TimedOut);
-        assert!(begun.elapsed() >= SILENCE_MAX + SILENCE_MAX / 2, "{:?}", begun.elapsed());
+        let step = UNANSWERED_MAX / 2;
+        // What is read (`r`) and written (`w`), step after step, and after how many steps it ends.
+        for (said, end) in [("", 2), ("r", 3), ("rrrr", 3), ("-r", 4), ("wwww", 6), ("rrwrrr", 6), ("rrwrrw", 8)] {
+            let (client, (mut served, _)) = tokio::join!(TcpStream::connect(address), door.accept());
+            let (_client, begun) = (client.expect("connected"), Instant::now());
+            let mut said = said.chars();
+            let ended = loop {
+                let quiet = poll_fn(|context| served.said::<()>(true, context, Poll::Pending));
+                let Err(_) = tokio::time::timeout(step - Duration::from_millis(1), quiet).await else {
+                    break begun.elapsed();
+                };
+                let what = said.next().unwrap_or('-');
+                let polled = || if what == '-' { Poll::Pending } else { Poll::Ready(Ok(())) };
+                let _polled = poll_fn(|context| Poll::Ready(served.said(what == 'r', context, polled()))).await;
+            };
+            assert_eq!(ended.as_secs().div_ceil(step.as_secs()), end, "{ended:?}");
+        }
     }
 
     #[tokio::test]
