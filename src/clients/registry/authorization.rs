@@ -47,11 +47,24 @@ impl Session<'_> {
             Some(Challenge::Basic) if login.has_password() => Ok(Shown::Login),
             Some(Challenge::Basic) => Ok(Shown::Nothing),
             Some(Challenge::Bearer { realm, service }) => {
-                let key = self.key(&realm, service, login);
-                let token = self.host.tokens.get(&key, Instant::now(), self.fetch_token(realm, &key, login)).await?;
-                Ok(Shown::Token(key, token))
+                let mounts = self.mounts().is_some();
+                match self.token(&realm, service.clone(), login).await {
+                    // Most realms grant less than was asked for; some refuse it all.
+                    Err(RegistryError::Refused(_)) if mounts => {
+                        self.streams.store(true, Ordering::Relaxed);
+                        self.token(&realm, service, login).await
+                    }
+                    shown => shown,
+                }
             }
         }
+    }
+
+    async fn token(&self, realm: &Url, service: Option<String>, login: &Login) -> Result<Shown, RegistryError> {
+        let key = self.key(realm, service, login);
+        let fetched = self.fetch_token(realm.clone(), &key, login);
+        let token = self.host.tokens.get(&key, Instant::now(), fetched).await?;
+        Ok(Shown::Token(key, token))
     }
 
     /// Another repository's token, where this one has none and the host may honour it.
@@ -96,7 +109,7 @@ impl Session<'_> {
             Access::Metadata => "metadata_read",
         };
         let repository = self.repository.path().to_owned();
-        let mounts = self.mounts.map(|repository| repository.path().to_owned());
+        let mounts = self.mounts().map(|repository| repository.path().to_owned());
         token::Key { realm: realm.to_string(), service, login: login.id(), repository, actions, mounts }
     }
 

@@ -42,6 +42,7 @@ use crate::relay::gate::Cleared;
 use reqwest::Url;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -238,5 +239,5 @@ fn session<'a>(
     repository: &'a Repository,
     access: Access,
 ) -> Session<'a> {
-    Session { host, credentials, repository, access, mounts: None }
+    Session { host, credentials, repository, access, mounts: None, streams: AtomicBool::new(false) }
 }

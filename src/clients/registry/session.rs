@@ -13,7 +13,7 @@ use crate::model::Repository;
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode, Url};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How many redirects are followed: a storage service behind a regional host makes two.
@@ -36,6 +36,8 @@ pub(super) struct Session<'a> {
     pub(super) access: Access,
     /// The repository of the same host that blobs are mounted from: its scope is asked for too.
     pub(super) mounts: Option<&'a Repository>,
+    /// Whether the host's realm refused that scope, and blobs are streamed instead.
+    pub(super) streams: AtomicBool,
 }
 
 /// One request, but for what it shows.
@@ -75,7 +77,12 @@ impl Answer {
     }
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// Where blobs are mounted from, as long as that is allowed.
+    pub(super) fn mounts(&self) -> Option<&'a Repository> {
+        self.mounts.filter(|_| !self.streams.load(Ordering::Relaxed))
+    }
+
     /// The URL of something in the repository.
     pub(super) fn url(&self, below: &str) -> Url {
         let mut url = self.host.base.clone();

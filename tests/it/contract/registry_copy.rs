@@ -69,6 +69,27 @@ async fn a_build_arrives_at_another_host_of_the_sandbox() {
     }
 }
 
+#[tokio::test]
+async fn a_realm_that_refuses_the_scope_of_mounts_is_asked_without_it() {
+    for status in [401, 403] {
+        let (registry, place) = sandbox(Auth::Bearer(Bearer::default())).await;
+        let ours = knowing(&[&place]);
+        let digest =
+            registry.push_image("shop", "1.0", &ImageSpec::new("new", "2026-11-01T10:00:00Z")).expect("pushed");
+        let digest = Digest::parse(&digest).expect("a digest");
+        let refused = stand_in::refusing(status, "DENIED", "requested access to the resource is denied");
+        registry.face.faults.add(Rule::once(refused.clone()).path("/token"));
+        let (source, target) = (repository(&place.host, "shop"), repository(&place.host, "prod/shop"));
+        let copied = copy(&ours, &digest, &source, &target).await.expect("streamed");
+        assert_eq!(copied.mounted, 0, "{status}");
+        assert!(registry.face.requests().iter().all(|asked| !asked.query.contains("mount=")), "{status}");
+        assert_eq!(registry.token_requests(), 3, "with and without the scope, and to read");
+        registry.face.faults.add(Rule::every(refused).path("/token"));
+        let other = repository(&place.host, "test/shop");
+        copy(&knowing(&[&place]), &digest, &source, &other).await.expect_err("refused");
+    }
+}
+
 fn place(url: &str) -> Place {
     let url = Url::parse(url).expect("a URL");
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -32,7 +32,7 @@ impl Copy<'_> {
             if self.has(digest).await? {
                 return Ok(());
             }
-            let mut upload = match self.target.mounts {
+            let mut upload = match self.target.mounts() {
                 Some(from) => match self.mount(digest, from.path()).await? {
                     Mount::Done => return Ok(()),
                     Mount::Upload(upload) => Some(upload),
