@@ -173,7 +173,7 @@ fn entry(platform: &str, child: &Manifest, first: Option<&Value>) -> Value {
 /// Takes in a signature of what a digest names, both ways: with a subject, and under a tag.
 pub(super) fn sign(repository: &mut Repository, digest: &str) -> Result<String, Unfit> {
     let empty = Bytes::from_static(b"{}");
-    let layer = Bytes::from(format!("signed {digest}"));
+    let layer = Bytes::from(format!("signed {digest} beside {} manifests", repository.manifests.len()));
     let (config_size, layer_size) = (empty.len(), layer.len());
     let (config, layer) = (repository.add_blob(empty), repository.add_blob(layer));
     let mut manifest = json!({

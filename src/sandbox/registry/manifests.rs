@@ -62,10 +62,19 @@ pub(super) fn manifest(state: &State, name: &str, reference: &str, request: &Req
 }
 
 /// `GET /v2/<name>/referrers/<digest>`: an index of what is about that manifest.
-pub(super) fn referrers(state: &State, name: &str, subject: &str) -> Response {
+pub(super) fn referrers(state: &State, name: &str, subject: &str, request: &Request<Bytes>) -> Response {
+    let limit = held(&state.page_cap).unwrap_or(usize::MAX);
+    let query = wire::query(request);
+    let last = wire::value(&query, "last").unwrap_or_default();
     let store = held(&state.store);
     let all = store.repositories.get(name).into_iter().flat_map(|repository| repository.manifests.values());
-    let about = all.filter(|manifest| manifest.subject().as_deref() == Some(subject)).map(|manifest| {
+    let mut left = all.filter(|found| found.subject().as_deref() == Some(subject) && *found.digest > *last);
+    let page: Vec<&Manifest> = left.by_ref().take(limit).collect();
+    let next = left
+        .next()
+        .and(page.last())
+        .map(|last| format!("</v2/{name}/referrers/{subject}?last={}>; rel=\"next\"", last.digest));
+    let about = page.iter().map(|manifest| {
         let json = manifest.json();
         json!({
             "mediaType": manifest.media_type,
@@ -76,7 +85,11 @@ pub(super) fn referrers(state: &State, name: &str, subject: &str) -> Response {
         })
     });
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": about.collect::<Vec<Value>>() });
-    ([(header::CONTENT_TYPE, OCI_INDEX)], index.to_string()).into_response()
+    let mut response = ([(header::CONTENT_TYPE, OCI_INDEX)], index.to_string()).into_response();
+    if let Some(next) = next.and_then(|next| next.parse().ok()) {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    response
 }
 
 fn get(repository: &Repository, reference: &str, request: &Request<Bytes>) -> Response {

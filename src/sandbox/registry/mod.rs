@@ -81,7 +81,7 @@ impl Registry {
         held(&self.state.store).repository(repository).pushed.insert(digest.to_owned(), seconds);
     }
 
-    /// Lists at most so many tags on a page, whatever is asked, as GHCR and Quay do.
+    /// Lists at most so many tags or referrers on a page, whatever is asked, as GHCR and Quay do.
     pub fn cap_pages(&self, tags: Option<usize>) {
         *held(&self.state.page_cap) = tags;
     }
@@ -248,7 +248,7 @@ impl State {
             None => Json(json!({})).into_response(),
             Some(Place::Tags) => manifests::tags(self, name, request),
             Some(Place::Manifest(reference)) => manifests::manifest(self, name, reference, request),
-            Some(Place::Referrers(subject)) => manifests::referrers(self, name, subject),
+            Some(Place::Referrers(subject)) => manifests::referrers(self, name, subject, request),
             Some(Place::Uploads) => blobs::begin_upload(self, name, request),
             Some(Place::Upload(upload)) => blobs::upload(self, name, upload, request),
             Some(Place::Blob(digest)) => blobs::blob(self, name, digest, request),

@@ -4,6 +4,7 @@
 use super::real;
 use super::registry::{Place, basic, cleared, client, config, repository, sandbox, tag};
 use reqwest::{Method, Url};
+use serde_json::Value;
 use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Carriage, Copied, Credentials, HostSettings, Registry, RegistryError};
 use tagrelay::model::{Digest, ImageName, Provider, Repository};
@@ -158,6 +159,37 @@ async fn an_index_comes_with_its_children_and_what_is_attached_to_it() {
     assert!(there.contains(&referrer));
     let signature = format!("{}.sig", pair.digest.as_str().replace(':', "-"));
     assert_eq!(pair.to.tags("prod/shop"), ["1.0", signature.as_str()]);
+}
+
+#[tokio::test]
+async fn signatures_are_found_where_the_registry_keeps_no_list_of_them() {
+    let pair = Pair::of(ImageSpec::new("signed", "2026-11-01T10:00:00Z")).await;
+    let mut referrers: Vec<String> =
+        (0..3).map(|_| pair.from.sign("shop", pair.digest.as_str()).expect("signed")).collect();
+    referrers.sort();
+    pair.from.cap_pages(Some(1));
+    let to = &pair.to.face.faults;
+    to.add(Rule::every(Fault::answer(404)).method(Method::GET).path("/v2/prod/shop/referrers/"));
+    to.add(Rule::every(Fault::header("oci-subject", None)).method(Method::PUT));
+    let tag = pair.digest.as_str().replace(':', "-");
+    let path = format!("/v2/prod/shop/manifests/{tag}");
+    to.add(Rule::once(stand_in::refusing(403, "DENIED", "denied")).method(Method::PUT).path(&path));
+    pair.copy().await.expect_err("broken off between the referrers and their index");
+    pair.copy().await.expect("copied");
+    let index = pair.to.digest_of("prod/shop", &tag).expect("an index");
+    let url = format!("{}/v2/prod/shop/manifests/{index}", pair.to.face.url());
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+    let asked = client.get(url).basic_auth("bot", Some("hunter2"));
+    let index: Value = asked
+        .header("accept", "application/vnd.oci.image.index.v1+json")
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let named = index["manifests"].as_array().expect("a list").iter().map(|entry| entry["digest"].as_str());
+    assert_eq!(named.flatten().collect::<Vec<_>>(), referrers);
 }
 
 #[tokio::test]

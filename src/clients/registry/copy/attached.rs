@@ -7,24 +7,23 @@ use super::Copy;
 use crate::clients::http;
 use crate::clients::registry::error::{RegistryError, nonsense};
 use crate::clients::registry::manifest;
-use crate::clients::registry::session::{Answer, Call};
+use crate::clients::registry::session::{Answer, Call, Session};
+use crate::clients::registry::tags::next_page;
 use crate::model::{Digest, Tag};
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How many referrers of one build are carried: a signature, an attestation and a scan each, many times over.
 const REFERRERS_MAX: usize = 64;
+/// How many pages of referrers are read: as many as there could be of one referrer each.
+const PAGES_MAX: usize = REFERRERS_MAX;
 /// The largest list of referrers that is read, that of a manifest.
 const LIST_BYTES_MAX: usize = 4 << 20;
 /// What cosign puts behind `sha256-<hex>` in its tags.
 const SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
 /// What an index is.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// By which a registry says that it keeps the list of referrers itself (distribution-spec 1.1, "Pushing Manifests with
-/// Subject").
-const KEEPS_LIST: &str = "oci-subject";
 
 /// A list of referrers; each is kept as it was written.
 #[derive(Deserialize)]
@@ -53,47 +52,57 @@ impl Copy<'_> {
         }
         let manifest = manifest::by_digest(self.source, &digest).await?;
         self.parts(&manifest, 1).await?;
-        self.put(tag.as_str(), &manifest).await.map(drop)
+        self.put(tag.as_str(), &manifest).await
     }
 
     async fn referrers(&self, digest: &Digest) -> Result<(), RegistryError> {
-        let listed = self.listed(digest).await?;
-        let mut unlisted: Vec<Value> = Vec::new();
-        for entry in listed.into_iter().take(REFERRERS_MAX) {
+        let (api, tag) = (format!("referrers/{digest}"), tag_of(digest));
+        let listed = match list(self.source, &api).await? {
+            Some(listed) => listed,
+            None => list(self.source, &format!("manifests/{tag}")).await?.unwrap_or_default(),
+        };
+        for entry in &listed {
             let named = entry.get("digest").and_then(Value::as_str).unwrap_or_default();
-            let here = || self.source.url(&format!("referrers/{digest}"));
+            let here = || self.source.url(&api);
             let named = Digest::parse(named).map_err(|error| nonsense(&here(), &error.to_string()))?;
-            let said: HeaderMap = self.manifest(&named, 1).await?;
-            if !said.is_empty() && !said.contains_key(KEEPS_LIST) {
-                unlisted.push(entry);
-            }
+            self.manifest(&named, 1).await?;
         }
-        let Ok(tag) = Tag::parse(&tag_of(digest)) else { return Ok(()) };
-        // A registry without the list finds referrers by a tag that whoever pushes them keeps.
-        if unlisted.is_empty() || manifest::digest(self.target, &tag).await?.is_some() {
+        // A registry without the list finds referrers by a tag that whoever pushes them keeps. All are named there, those
+        // too that an earlier copy left without it.
+        let Ok(tag) = Tag::parse(&tag) else { return Ok(()) };
+        if listed.is_empty()
+            || list(self.target, &api).await?.is_some()
+            || manifest::digest(self.target, &tag).await?.is_some()
+        {
             return Ok(());
         }
-        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": unlisted }).to_string();
-        self.put_bytes(tag.as_str(), INDEX, index.as_bytes()).await.map(drop)
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": listed }).to_string();
+        self.put_bytes(tag.as_str(), INDEX, index.as_bytes()).await
     }
+}
 
-    /// The referrers of a build, by the registry's list, or where it has none by the tag that stands for it.
-    async fn listed(&self, digest: &Digest) -> Result<Vec<Value>, RegistryError> {
-        for below in [format!("referrers/{digest}"), format!("manifests/{}", tag_of(digest))] {
-            let url = self.source.url(&below);
-            let call = Call { method: Method::GET, url: url.clone(), accept: INDEX, content: None, special: None };
-            let response = match self.source.ask(&call).await? {
-                Answer::Yes(response) => response,
-                Answer::No(refusal) if is_unknown(refusal.status) => continue,
-                Answer::No(refusal) => return Err(refusal.into_error()),
-            };
-            let bytes = http::body(response, LIST_BYTES_MAX, "list of referrers").await?;
-            let list: List =
-                serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the answer is no list of referrers"))?;
-            return Ok(list.manifests);
+/// A list of referrers, page after page; none where the registry has no such list.
+async fn list(session: &Session<'_>, below: &str) -> Result<Option<Vec<Value>>, RegistryError> {
+    let (mut url, mut all) = (session.url(below), Vec::new());
+    for page in 0..PAGES_MAX {
+        let call = Call { method: Method::GET, url: url.clone(), accept: INDEX, content: None, special: None };
+        let response = match session.ask(&call).await? {
+            Answer::Yes(response) => response,
+            Answer::No(refusal) if page == 0 && is_unknown(refusal.status) => return Ok(None),
+            Answer::No(refusal) => return Err(refusal.into_error()),
+        };
+        let next = next_page(response.headers(), &url)?;
+        let bytes = http::body(response, LIST_BYTES_MAX, "list of referrers").await?;
+        let list: List =
+            serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the answer is no list of referrers"))?;
+        all.extend(list.manifests);
+        match next {
+            Some(next) if all.len() < REFERRERS_MAX => url = next,
+            Some(_) | None => break,
         }
-        Ok(Vec::new())
     }
+    all.truncate(REFERRERS_MAX);
+    Ok(Some(all))
 }
 
 /// Whether a registry does not know this kind of question, or has no answer.

@@ -14,7 +14,6 @@ use crate::model::{Digest, ImageName, Repository, Tag};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
-use reqwest::header::HeaderMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many blobs are carried at once: each holds one piece in memory, and one stream rarely fills a line.
@@ -113,16 +112,16 @@ impl Copy<'_> {
             Some(found) => Ok((found != *digest).then_some(found)),
             None => {
                 let manifest = manifest::by_digest(self.target, digest).await?;
-                self.put(tag.as_str(), &manifest).await.map(|_| None)
+                self.put(tag.as_str(), &manifest).await.map(|()| None)
             }
         }
     }
 
     /// A manifest by its digest, unless it is there, after everything that it names.
-    fn manifest<'f>(&'f self, digest: &'f Digest, depth: usize) -> BoxFuture<'f, Result<HeaderMap, RegistryError>> {
+    fn manifest<'f>(&'f self, digest: &'f Digest, depth: usize) -> BoxFuture<'f, Result<(), RegistryError>> {
         Box::pin(async move {
             if manifest::named(self.target, digest.as_str()).await?.is_some() {
-                return Ok(HeaderMap::new());
+                return Ok(());
             }
             let manifest = manifest::by_digest(self.source, digest).await?;
             self.parts(&manifest, depth).await?;
@@ -160,19 +159,19 @@ impl Copy<'_> {
         stream::iter(carried).buffer_unordered(BLOBS_AT_ONCE).try_collect::<()>().await
     }
 
-    /// Pushes a manifest as the bytes that came, under a digest or a tag; what the registry says of it.
-    async fn put(&self, reference: &str, manifest: &Manifest) -> Result<HeaderMap, RegistryError> {
+    /// Pushes a manifest as the bytes that came, under a digest or a tag.
+    async fn put(&self, reference: &str, manifest: &Manifest) -> Result<(), RegistryError> {
         self.put_bytes(reference, &manifest.media_type, &manifest.bytes).await
     }
 
-    async fn put_bytes(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<HeaderMap, RegistryError> {
+    async fn put_bytes(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<(), RegistryError> {
         let url = self.target.url(&format!("manifests/{reference}"));
         let content = Some((media_type, bytes));
         let call = Call { method: Method::PUT, url, accept: "*/*", content, special: None };
         match self.target.ask(&call).await? {
-            Answer::Yes(response) => {
+            Answer::Yes(_) => {
                 self.manifests.fetch_add(1, Ordering::Relaxed);
-                Ok(response.headers().clone())
+                Ok(())
             }
             Answer::No(refusal) if refusal.says_immutable() => Err(RegistryError::Immutable(format!(
                 "{}: answered {}{}; let tags be pushed there",
