@@ -1,18 +1,20 @@
 //! How fast one host may be asked: requests in a second, requests at once, and when it is to be left alone.
 //!
 //! It sends nothing and reads no header: it is told how each request went. A request's turn ends with the head of the
-//! answer; bodies are bounded by whoever reads them.
+//! answer; bodies are bounded by whoever reads them. What carries much keeps the rate, and takes nobody's place.
 
 use super::host::held;
 use std::sync::Mutex;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// How many requests are under way at first: enough to learn from, too few to hurt a small registry.
 const AT_ONCE_FIRST: f64 = 2.0;
 /// How many it grows to at the most, one more for each round of successes.
 const AT_ONCE_MAX: f64 = 16.0;
+/// How many requests that carry much are under way at once, beside the others: each takes minutes on a slow line.
+const LARGE_AT_ONCE: usize = 2;
 /// How many requests in a row fail before the host counts as dead: one or two are lost on any line.
 const FAILURES_MAX: u32 = 3;
 /// How long a dead host is left alone at first; each probe that fails doubles it.
@@ -137,12 +139,12 @@ impl State {
     }
 
     /// A request leaves its place to another.
-    fn left(&mut self) {
+    fn leave(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// A request that began at `begun` has ended; none where nobody waited for its answer.
-    fn ended(&mut self, heard: Option<Heard>, begun: Instant, probe: bool, now: Instant) {
+    fn learn(&mut self, heard: Option<Heard>, begun: Instant, probe: bool, now: Instant) {
         let wait = match &heard {
             Some(Heard::Answer(wait) | Heard::Busy(wait)) => *wait,
             Some(Heard::Nothing(_)) | None => None,
@@ -187,6 +189,7 @@ impl State {
 pub(super) struct Pace {
     state: Mutex<State>,
     ended: Notify,
+    large: Semaphore,
 }
 
 /// One request's turn; dropped, it ends without a lesson.
@@ -197,11 +200,14 @@ pub(super) struct Turn<'a> {
     probe: bool,
     heard: Option<Heard>,
     has_left: bool,
+    /// Held by what carries much, in the place of the others' places.
+    large: Option<SemaphorePermit<'a>>,
 }
 
 impl Pace {
     pub(super) fn new(per_second: u32) -> Self {
-        Self { state: Mutex::new(State::new(per_second, Instant::now())), ended: Notify::new() }
+        let state = Mutex::new(State::new(per_second, Instant::now()));
+        Self { state, ended: Notify::new(), large: Semaphore::new(LARGE_AT_ONCE) }
     }
 
     /// Waits for a request's turn.
@@ -220,7 +226,7 @@ impl Pace {
                 }
                 Entry::Go { at, probe } => {
                     self.ended.notify_one();
-                    let turn = Turn { pace: self, begun: at, probe, heard: None, has_left: false };
+                    let turn = Turn { pace: self, begun: at, probe, heard: None, has_left: false, large: None };
                     tokio::time::sleep_until(at).await;
                     return match self.shut() {
                         Some(shut) => Err(shut),
@@ -229,6 +235,21 @@ impl Pace {
                 }
             }
         }
+    }
+
+    /// Waits for the turn of a request that carries much: once it is sent, the others go on beside it.
+    ///
+    /// # Errors
+    /// When the host is to be left alone.
+    pub(super) async fn large_turn(&self) -> Result<Turn<'_>, Shut> {
+        // The semaphore is never closed; without a permit the request would only keep its place.
+        let large = self.large.acquire().await.ok();
+        let mut turn = self.turn().await?;
+        if large.is_some() {
+            turn.large = large;
+            turn.leave();
+        }
+        Ok(turn)
     }
 
     /// Whether the host is to be left alone just now.
@@ -253,7 +274,7 @@ impl Turn<'_> {
     /// Leaves its place among those that are under way at once, for it waits too long; it goes on beside them.
     pub(super) fn leave(&mut self) {
         if !std::mem::replace(&mut self.has_left, true) {
-            held(&self.pace.state).left();
+            held(&self.pace.state).leave();
             self.pace.ended.notify_one();
         }
     }
@@ -266,13 +287,12 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        {
-            let mut state = held(&self.pace.state);
-            if !self.has_left {
-                state.left();
-            }
-            state.ended(self.heard.take(), self.begun, self.probe, Instant::now());
+        let mut state = held(&self.pace.state);
+        if !self.has_left {
+            state.leave();
         }
+        state.learn(self.heard.take(), self.begun, self.probe, Instant::now());
+        drop(state);
         self.pace.ended.notify_one();
     }
 }

@@ -13,8 +13,12 @@ fn dead() -> Option<Heard> {
 /// One request from beginning to end, at one moment.
 fn ask(state: &mut State, now: Instant, heard: Option<Heard>) {
     let Entry::Go { probe, .. } = state.enter(now) else { panic!("not sent: {state:?}") };
-    state.left();
-    state.ended(heard, now, probe, now);
+    ended(state, heard, now, probe, now);
+}
+
+fn ended(state: &mut State, heard: Option<Heard>, begun: Instant, probe: bool, now: Instant) {
+    state.leave();
+    state.learn(heard, begun, probe, now);
 }
 
 #[test]
@@ -25,8 +29,7 @@ fn requests_come_at_the_rate_after_one_burst() {
     let mut at = |millis| {
         let now = after(start, millis);
         let Entry::Go { at, probe } = state.enter(now) else { panic!("not sent: {state:?}") };
-        state.left();
-        state.ended(Some(Heard::Answer(None)), now, probe, now);
+        ended(&mut state, Some(Heard::Answer(None)), now, probe, now);
         (at - now).as_millis()
     };
     assert!((0..10).all(|_| at(0) == 0), "a second's worth at once");
@@ -43,10 +46,8 @@ fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert_eq!(state.enter(start), Entry::Full, "two at first");
-    state.left();
-    state.ended(Some(Heard::Answer(None)), start, false, start);
-    state.left();
-    state.ended(Some(Heard::Answer(None)), start, false, start);
+    ended(&mut state, Some(Heard::Answer(None)), start, false, start);
+    ended(&mut state, Some(Heard::Answer(None)), start, false, start);
     (0..500).for_each(|_| ask(&mut state, start, Some(Heard::Answer(None))));
     assert!((state.at_once - AT_ONCE_MAX).abs() < f64::EPSILON);
     let later = after(start, 1);
@@ -54,8 +55,7 @@ fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
         state.enter(start);
     }
     for _ in 0..2 {
-        state.left();
-        state.ended(Some(Heard::Busy(None)), start, false, later);
+        ended(&mut state, Some(Heard::Busy(None)), start, false, later);
     }
     assert!((state.at_once - 8.0).abs() < f64::EPSILON, "two that were under way together are one lesson");
     ask(&mut state, later, Some(Heard::Answer(None)));
@@ -91,18 +91,15 @@ fn a_dead_host_is_probed_ever_more_seldom_and_alone() {
         now += Duration::from_secs(pause);
         let Entry::Go { probe: true, .. } = state.enter(now) else { panic!("no probe: {state:?}") };
         assert_eq!(state.enter(now), Entry::Full, "one probe alone");
-        state.left();
-        state.ended(dead(), start, false, now);
+        ended(&mut state, dead(), start, false, now);
         assert_eq!(state.enter(now), Entry::Full, "an older request that fails late says nothing new");
         state.under_way += 1;
-        state.left();
-        state.ended(dead(), now, true, now);
+        ended(&mut state, dead(), now, true, now);
     }
     now += PAUSE_MAX;
     ask(&mut state, now, None);
     assert!(matches!(state.enter(now), Entry::Go { probe: true, .. }), "a probe given up is made again");
-    state.left();
-    state.ended(Some(Heard::Answer(None)), now, true, now);
+    ended(&mut state, Some(Heard::Answer(None)), now, true, now);
     assert_eq!(state.circuit, Circuit::Closed);
     ask(&mut state, now, dead());
     assert!(matches!(state.enter(now), Entry::Go { probe: false, .. }), "one failure is none");
@@ -142,4 +139,26 @@ async fn a_request_that_stalls_leaves_its_place_and_is_still_heard() {
     first.end(Heard::Nothing("no whole answer within the time limit".to_owned()));
     let state = held(&pace.state);
     assert_eq!((state.under_way, state.failures), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_carries_much_takes_nobodys_place_and_keeps_the_rate() {
+    let pace = Pace::new(1000);
+    let in_time = Duration::from_secs(1);
+    let mut large = Vec::new();
+    for _ in 0..LARGE_AT_ONCE {
+        large.push(pace.large_turn().await.expect("a turn"));
+    }
+    assert!(tokio::time::timeout(in_time, pace.large_turn()).await.is_err(), "as many as may be");
+    let small = [pace.turn().await.expect("a turn"), pace.turn().await.expect("a turn")];
+    assert!(tokio::time::timeout(in_time, pace.turn()).await.is_err(), "two places, as without");
+    drop(large.pop());
+    assert!(tokio::time::timeout(in_time, pace.large_turn()).await.is_err(), "it goes out through the same door");
+    drop(small);
+    large.push(pace.large_turn().await.expect("a turn"));
+    assert_eq!(pace.state("reg.io").requests, 5);
+    large.pop().expect("a turn").end(Heard::Busy(Some(Duration::from_secs(60))));
+    assert!(pace.large_turn().await.is_err() && pace.turn().await.is_err(), "the host asked to be left alone");
+    drop(large);
+    assert_eq!(held(&pace.state).under_way, 0);
 }
