@@ -176,9 +176,9 @@ impl Registry {
             .ok_or_else(|| RegistryError::Invalid(format!("{to}: release {} has no image {image}", release.id())))?;
         let ((source, reading), (target, writing)) = (self.host(from)?, self.host(to)?);
         let push = writing.push.as_ref().ok_or_else(|| nobody_may_push(&to.to_string(), to.host()))?;
-        let source = session(&source, &reading.pull, from, Access::Pull);
+        let source = Session { waits: true, ..session(&source, &reading.pull, from, Access::Pull) };
         let mounts = (from.host() == to.host()).then_some(from);
-        let target = Session { mounts, ..session(&target, push, to, Access::Push) };
+        let target = Session { mounts, waits: true, ..session(&target, push, to, Access::Push) };
         copy::copy(&source, &target, &build.digest, tag.as_ref()).await
     }
 
@@ -239,5 +239,5 @@ fn session<'a>(
     repository: &'a Repository,
     access: Access,
 ) -> Session<'a> {
-    Session { host, credentials, repository, access, mounts: None, streams: AtomicBool::new(false) }
+    Session { host, credentials, repository, access, mounts: None, streams: AtomicBool::new(false), waits: false }
 }

@@ -1,16 +1,16 @@
 //! Requests about one repository: sent with what the host wants to be shown, through redirects, to an answer.
 //!
-//! A request is sent once, and once more where what was shown had run out; everything else is the caller's to retry.
+//! A request is sent once, and once more where what was shown had run out; a session that copies waits where the host has
+//! too much to do. Everything else is the caller's to retry.
 
 use super::authorization::Shown;
 use super::challenge::challenge;
 use super::credentials::{Credentials, Login};
 use super::error::{Refusal, RegistryError, nonsense};
-use super::host::Host;
+use super::host::{Host, is_busy};
 use super::origin;
 use crate::clients::http::{self, HttpError};
 use crate::model::Repository;
-use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,12 @@ use std::time::Duration;
 
 /// How many redirects are followed: a storage service behind a regional host makes two.
 const REDIRECTS_MAX: usize = 3;
+
+/// How often a busy host is waited for before one request is given up: one that says how long means it, and one that is
+/// dead has been left alone for a minute by then.
+const WAITS_MAX: u32 = 5;
+/// How long a busy host is left alone at first that does not say; each further wait doubles it.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
 
 /// What a request may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(super) struct Session<'a> {
     pub(super) mounts: Option<&'a Repository>,
     /// Whether the host's realm refused that scope, and blobs are streamed instead.
     pub(super) streams: AtomicBool,
+    /// Whether a busy host is waited for: what is half done would else begin anew, and never come to its end.
+    pub(super) waits: bool,
 }
 
 /// One request, but for what it shows.
@@ -83,6 +91,11 @@ impl<'a> Session<'a> {
         self.mounts.filter(|_| !self.streams.load(Ordering::Relaxed))
     }
 
+    /// The same, for what needs another right.
+    pub(super) fn with(&self, access: Access) -> Self {
+        Self { access, streams: AtomicBool::new(self.streams.load(Ordering::Relaxed)), ..*self }
+    }
+
     /// The URL of something in the repository.
     pub(super) fn url(&self, below: &str) -> Url {
         let mut url = self.host.base.clone();
@@ -90,14 +103,24 @@ impl<'a> Session<'a> {
         url
     }
 
-    /// Sends a request; where what it showed had run out, once more.
-    ///
-    /// On the heap: a copy is deep in requests already, and all that may precede one (logins, tokens) would lie on its stack.
-    pub(super) fn ask<'f>(&'f self, call: &'f Call<'f>) -> BoxFuture<'f, Result<Answer, RegistryError>> {
-        Box::pin(self.asked(call))
+    /// Sends a request; where the host has too much to do, and the session waits for it, again.
+    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
+        let mut n_waits = if self.waits { 0 } else { WAITS_MAX };
+        loop {
+            // On the heap: whoever copies asks from deep inside, and a request's state is large.
+            let answered = Box::pin(self.ask_now(call)).await;
+            let wait = match &answered {
+                Err(RegistryError::Busy { retry_after, .. }) if n_waits < WAITS_MAX => *retry_after,
+                Ok(Answer::No(refusal)) if n_waits < WAITS_MAX && is_busy(refusal.status) => refusal.retry_after,
+                _ => return answered,
+            };
+            tokio::time::sleep(wait.unwrap_or(WAIT_FIRST * 2_u32.pow(n_waits))).await;
+            n_waits += 1;
+        }
     }
 
-    async fn asked(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
+    /// Sends a request; where what it showed had run out, once more.
+    pub(super) async fn ask_now(&self, call: &Call<'_>) -> Result<Answer, RegistryError> {
         let host = self.host;
         host.busy(|| http::shown_request(&call.method, &call.url))?;
         let login = host.login(self.credentials, self.repository).await?;

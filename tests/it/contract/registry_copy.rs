@@ -213,6 +213,42 @@ async fn what_breaks_on_the_way_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn a_busy_registry_is_waited_for_in_the_middle_of_an_upload() {
+    let busy = || Fault::answer(429).with("retry-after", "1");
+    let blob = || Rule::once(busy()).method(Method::GET).path("/v2/shop/blobs/");
+    for (at_source, rule) in [
+        (true, blob()),
+        (false, Rule::every(busy()).method(Method::PATCH).times(2)),
+        (false, Rule::once(Fault::answer(503)).method(Method::PATCH)),
+        (false, Rule::once(busy()).method(Method::PUT).path("/v2/prod/shop/blobs/")),
+        (false, Rule::once(Fault::Drop(Moment::After)).method(Method::PUT).path("/v2/prod/shop/blobs/")),
+    ] {
+        let pair = Pair::large().await;
+        let said = format!("{rule:?}");
+        if at_source { &pair.from } else { &pair.to }.face.faults.add(rule);
+        pair.copy().await.unwrap_or_else(|error| panic!("{said}: {error}"));
+        assert_eq!(pair.to.digest_of("prod/shop", "1.0").as_deref(), Some(pair.digest.as_str()), "{said}");
+        let begun = pair
+            .to
+            .face
+            .requests()
+            .iter()
+            .filter(|asked| asked.method == Method::POST && asked.status == Some(202))
+            .count();
+        assert_eq!(begun, 2, "{said}: one upload for each blob");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_is_ended() {
+    let pair = Pair::large().await;
+    let refused = stand_in::refusing(403, "DENIED", "requested access to the resource is denied");
+    pair.to.face.faults.add(Rule::every(refused).method(Method::PATCH));
+    pair.copy().await.expect_err("refused");
+    assert_eq!(pair.to.face.count(&Method::DELETE, "/v2/prod/shop/blobs/uploads/"), 1);
+}
+
+#[tokio::test]
 async fn a_registry_that_cannot_begin_in_the_middle_is_read_past() {
     let pair = Pair::large().await;
     for fault in [Fault::CutBody, Fault::CutBody, Fault::Header(reqwest::header::RANGE, None)] {

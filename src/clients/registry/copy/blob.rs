@@ -1,6 +1,7 @@
 //! One blob carried over: found there, taken over by the host itself, or read from the source and pushed in pieces.
 //!
-//! A piece that was lost is sent again from where the registry says it stands; an upload that was lost is begun anew.
+//! A piece that was lost is sent again from where the registry says it stands; an upload that was lost is begun anew, and
+//! the registry is told that nobody ends the old one.
 
 use super::Copy;
 use super::source::{PAUSE, Source};
@@ -22,6 +23,8 @@ const UPLOADS_MAX: u32 = 3;
 const SENDS_MAX: u32 = 4;
 /// How long one piece may take: 8 MiB over a line of 300 kbit/s.
 const PIECE_TIME_MAX: Duration = Duration::from_secs(240);
+/// How long it may take to say that nobody ends an upload: it is a courtesy.
+const ABANDON_TIME_MAX: Duration = Duration::from_secs(10);
 /// What blobs are sent as.
 const BYTES: &str = "application/octet-stream";
 
@@ -42,17 +45,17 @@ impl Copy<'_> {
             };
             let mut uploads = 1;
             loop {
-                let at = match upload.take() {
+                let mut at = match upload.take() {
                     Some(upload) => upload,
                     None => self.begin().await?,
                 };
-                match self.pour(digest, size, at).await {
-                    Err(RegistryError::Unreachable(_)) if uploads < UPLOADS_MAX => {
-                        tokio::time::sleep(PAUSE * 2_u32.pow(uploads)).await;
-                        uploads += 1;
-                    }
-                    poured => return poured,
+                let Err(error) = self.pour(digest, size, &mut at).await else { return Ok(()) };
+                self.abandon(at).await;
+                if !matches!(error, RegistryError::Unreachable(_)) || uploads >= UPLOADS_MAX {
+                    return Err(error);
                 }
+                tokio::time::sleep(PAUSE * 2_u32.pow(uploads)).await;
+                uploads += 1;
             }
         };
         let told = |error: RegistryError| error.during(&format!("blob {} of {size} bytes", digest.short()));
@@ -103,34 +106,54 @@ impl Copy<'_> {
     }
 
     /// Reads the blob and pushes it: a small one whole, a large one in pieces.
-    async fn pour(&self, digest: &Digest, size: u64, mut at: Url) -> Result<(), RegistryError> {
+    async fn pour(&self, digest: &Digest, size: u64, at: &mut Url) -> Result<(), RegistryError> {
         let mut source = Source::new(self.source, digest, size);
         let (mut piece, mut sent_bytes) = (source.piece(PIECE_BYTES).await?, 0);
         while sent_bytes + (piece.len() as u64) < size {
-            at = self.send(at, &piece, sent_bytes).await?;
+            self.send(at, &piece, sent_bytes).await?;
             sent_bytes += piece.len() as u64;
             piece = source.piece(PIECE_BYTES).await?;
         }
         if sent_bytes > 0 {
-            at = self.send(at, &piece, sent_bytes).await?;
+            self.send(at, &piece, sent_bytes).await?;
             piece = Vec::new();
         }
-        if let Err(wrong) = source.verified() {
-            // The registry forgets an upload that nobody ends; that this could not be said changes nothing.
-            let call = Call { method: Method::DELETE, url: at, accept: "*/*", content: None, special: None };
-            let _told = self.target.ask(&call).await.is_ok();
-            return Err(wrong);
-        }
-        at.query_pairs_mut().append_pair("digest", digest.as_str());
-        let slow = Special { timeout: Some(PIECE_TIME_MAX), ..Special::default() };
-        self.target.ask(&sent(Method::PUT, at, &piece, Some(&slow))).await?.accepted()?;
+        source.verified()?;
+        self.finish(at, digest, &piece).await?;
         self.blobs.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Sends one piece; returns where the next one goes.
-    async fn send(&self, mut at: Url, piece: &[u8], begin: u64) -> Result<Url, RegistryError> {
+    /// Ends an upload with its last piece, and its digest.
+    async fn finish(&self, at: &Url, digest: &Digest, piece: &[u8]) -> Result<(), RegistryError> {
+        let mut end = at.clone();
+        end.query_pairs_mut().append_pair("digest", digest.as_str());
+        let slow = Special { timeout: Some(PIECE_TIME_MAX), ..Special::default() };
+        let ended = self.target.ask(&sent(Method::PUT, end, piece, Some(&slow))).await;
+        match ended.and_then(Answer::accepted) {
+            Ok(_) => Ok(()),
+            // The registry may have said yes before, and been lost on the way.
+            Err(error) => {
+                if self.has(digest).await == Ok(true) {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    /// Tells the registry that nobody ends this upload. It forgets it by itself some day, so that nothing comes of it
+    /// where this cannot be said.
+    async fn abandon(&self, at: Url) {
+        let quick = Special { timeout: Some(ABANDON_TIME_MAX), ..Special::default() };
+        let call = Call { method: Method::DELETE, url: at, accept: "*/*", content: None, special: Some(&quick) };
+        let _told = self.target.ask_now(&call).await.is_ok();
+    }
+
+    /// Sends one piece; `at` is then where the next one goes.
+    async fn send(&self, at: &mut Url, piece: &[u8], begin: u64) -> Result<(), RegistryError> {
         let end = begin + piece.len() as u64;
         let mut special = Special { timeout: Some(PIECE_TIME_MAX), ..Special::default() };
         if let Ok(range) = HeaderValue::from_str(&format!("{begin}-{}", end.saturating_sub(1))) {
@@ -139,17 +162,20 @@ impl Copy<'_> {
         let mut sends = 1;
         loop {
             let asked = self.target.ask(&sent(Method::PATCH, at.clone(), piece, Some(&special))).await;
-            let lost = match asked.and_then(Answer::accepted) {
-                Ok(response) => return self.location(&at, &response),
+            let lost = match asked.and_then(taken) {
+                Ok(response) => {
+                    *at = self.location(at, &response)?;
+                    return Ok(());
+                }
                 Err(lost @ RegistryError::Unreachable(_)) if sends < SENDS_MAX => lost,
                 Err(error) => return Err(error),
             };
             tokio::time::sleep(PAUSE * 2_u32.pow(sends)).await;
             sends += 1;
-            let Some((next, stands_at)) = self.progress(&at).await? else { return Err(lost) };
-            at = next;
+            let Some((next, stands_at)) = self.progress(at).await? else { return Err(lost) };
+            *at = next;
             if stands_at == end {
-                return Ok(at);
+                return Ok(());
             }
             // Half a piece was taken, or the registry has forgotten: only a new upload is sure.
             if stands_at != begin {
@@ -182,6 +208,16 @@ enum Mount {
 
 fn sent<'a>(method: Method, url: Url, bytes: &'a [u8], special: Option<&'a Special>) -> Call<'a> {
     Call { method, url, accept: "*/*", content: Some((BYTES, bytes)), special }
+}
+
+/// The answer to a piece. An upload that does not stand where it begins has taken it, or a part of it, without a word.
+fn taken(answer: Answer) -> Result<Response, RegistryError> {
+    match answer {
+        Answer::No(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+            Err(RegistryError::Unreachable(refusal.into_error().to_string()))
+        }
+        answer => answer.accepted(),
+    }
 }
 
 /// How many bytes an upload has, by its `Range: 0-<last>`; `0-0` stands for none, as nobody sends one byte.

@@ -29,7 +29,7 @@ impl Door<'_> {
     /// The answer to a GET; whatever is no success is an error.
     pub(super) async fn get(&self, url: &Url, show: Show) -> Result<Response, RegistryError> {
         if let Show::Registry(access) = show {
-            let session = Session { access, ..*self.session };
+            let session = self.session.with(access);
             let (method, url) = (Method::GET, url.clone());
             let call = Call { method, url, accept: ACCEPTED, content: None, special: None };
             return match session.ask(&call).await? {
