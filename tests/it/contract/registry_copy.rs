@@ -242,10 +242,15 @@ async fn a_busy_registry_is_waited_for_in_the_middle_of_an_upload() {
 #[tokio::test]
 async fn an_upload_that_is_given_up_is_ended() {
     let pair = Pair::large().await;
+    // Where it stands cannot be asked, and it goes on after the host was busy.
+    let to = &pair.to.face.faults;
+    to.add(Rule::every(Fault::answer(404)).method(Method::GET).path("/v2/prod/shop/blobs/uploads/"));
+    to.add(Rule::once(Fault::answer(503).with("retry-after", "1")).method(Method::PATCH));
     let refused = stand_in::refusing(403, "DENIED", "requested access to the resource is denied");
-    pair.to.face.faults.add(Rule::every(refused).method(Method::PATCH));
+    to.add(Rule::every(refused).method(Method::PATCH));
     pair.copy().await.expect_err("refused");
     assert_eq!(pair.to.face.count(&Method::DELETE, "/v2/prod/shop/blobs/uploads/"), 1);
+    assert_eq!(pair.to.face.count(&Method::PATCH, "/v2/prod/shop/blobs/uploads/"), 2);
 }
 
 #[tokio::test]

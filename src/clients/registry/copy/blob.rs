@@ -20,7 +20,7 @@ const PIECE_BYTES: usize = 8 << 20;
 /// How often an upload is begun anew.
 const UPLOADS_MAX: u32 = 3;
 /// How often one piece is sent.
-const SENDS_MAX: u32 = 4;
+const SENDS_MAX: u32 = 5;
 /// How long one piece may take: 8 MiB over a line of 300 kbit/s.
 const PIECE_TIME_MAX: Duration = Duration::from_secs(240);
 /// How long it may take to say that nobody ends an upload: it is a courtesy.
@@ -161,25 +161,33 @@ impl Copy<'_> {
         }
         let mut sends = 1;
         loop {
-            let asked = self.target.ask(&sent(Method::PATCH, at.clone(), piece, Some(&special))).await;
+            let asked = self.target.ask_now(&sent(Method::PATCH, at.clone(), piece, Some(&special))).await;
             let lost = match asked.and_then(taken) {
                 Ok(response) => {
                     *at = self.location(at, &response)?;
                     return Ok(());
                 }
-                Err(lost @ RegistryError::Unreachable(_)) if sends < SENDS_MAX => lost,
+                Err(lost @ (RegistryError::Unreachable(_) | RegistryError::Busy { .. })) if sends < SENDS_MAX => lost,
                 Err(error) => return Err(error),
             };
-            tokio::time::sleep(PAUSE * 2_u32.pow(sends)).await;
+            let wait = if let RegistryError::Busy { retry_after, .. } = &lost { *retry_after } else { None };
+            tokio::time::sleep(wait.unwrap_or(PAUSE * 2_u32.pow(sends))).await;
             sends += 1;
-            let Some((next, stands_at)) = self.progress(at).await? else { return Err(lost) };
-            *at = next;
-            if stands_at == end {
-                return Ok(());
-            }
-            // Half a piece was taken, or the registry has forgotten: only a new upload is sure.
-            if stands_at != begin {
-                return Err(lost);
+            // Not every registry looks whether a piece begins where the upload stands, so that is asked first.
+            match self.progress(at).await? {
+                Some((next, stands_at)) => {
+                    *at = next;
+                    if stands_at == end {
+                        return Ok(());
+                    }
+                    // Half a piece was taken, or the registry has forgotten: only a new upload is sure.
+                    if stands_at != begin {
+                        return Err(RegistryError::Unreachable(lost.to_string()));
+                    }
+                }
+                // Where nothing can be asked, a host that said that it is busy took nothing.
+                None if matches!(lost, RegistryError::Busy { .. }) => {}
+                None => return Err(lost),
             }
         }
     }
