@@ -203,7 +203,7 @@ async fn a_deploy_token_is_shown_to_the_realm_of_another_host() {
 }
 
 #[tokio::test]
-async fn a_pull_secret_says_who_reads_and_pushes() {
+async fn a_pull_secret_says_who_reads_and_nobody_pushes() {
     let (registry, shop, other, digest) = shops(bearer(None, false)).await;
     registry.add_account("team", "for-team", true);
     let files = Files::new();
@@ -223,8 +223,9 @@ async fn a_pull_secret_says_who_reads_and_pushes() {
     let error = tags(&ours, &other).await.expect_err("another path").to_string();
     assert!(error.contains("names no login for it"), "{error}");
     let (cleared, image) = cleared(&digest);
-    let retagged = ours.retag(&cleared, &image, &shop, &tag("prod")).await;
-    assert_eq!(retagged, Ok(Retagged::Moved), "`push` is who reads, where it is left out");
+    let error =
+        ours.retag(&cleared, &image, &shop, &tag("prod")).await.expect_err("nobody was named to push").to_string();
+    assert!(error.contains("set `push`"), "{error}");
 
     files.write("pull", &json!({ format!("https://{host}"): { "auth": "Ym90Omh1bnRlcjI=" } }).to_string());
     assert_eq!(tags(&ours, &other).await, Ok(vec!["1.0".to_owned()]), "the older file");

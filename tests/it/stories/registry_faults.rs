@@ -218,7 +218,7 @@ async fn what_befalls_the_host_is_told_and_ends_by_itself() {
         (soon, "the host is left alone for 2 s"),
         (Fault::answer(503), "answered 503"),
         (Fault::answer(502), "answered 502"),
-        (Fault::Drop(Moment::After), "is the address right and the network there?"),
+        (Fault::Drop(Moment::After), "is the address right, and is the network there"),
     ];
     let told = cases.map(|(fault, words)| async move {
         let mut story = world(&[]).await;
