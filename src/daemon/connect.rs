@@ -1,7 +1,7 @@
 //! The clients, made from the configuration, and the tasks that read and send beside the loop.
 
 use super::outbox::Outbox;
-use super::poll::{Need, Poller};
+use super::poll::{Need, Poller, spread};
 use super::read::{Orders, Reader, Tips};
 use super::registries::{self, registry_settings};
 use super::{Daemon, ReaderTask, StartError, choose};
@@ -20,6 +20,7 @@ use crate::telemetry::Metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -191,12 +192,15 @@ impl Daemon {
         let needs = choose::needs(self.memory.policies.values());
         self.pollers.retain(|repository, _| needs.contains_key(repository));
         self.memory.repositories.retain(|repository, _| needs.contains_key(repository));
+        let n_new = needs.len() - self.pollers.len();
+        self.n_pollers.store(needs.len(), Ordering::Relaxed);
         for (repository, need) in needs {
-            self.need(repository, need);
+            self.need(repository, need, n_new);
         }
     }
 
-    fn need(&mut self, repository: Repository, need: Need) {
+    /// Tells the poller of a repository what is needed, or starts one, among so many new ones.
+    fn need(&mut self, repository: Repository, need: Need, n_new: usize) {
         if let Some((needs, _)) = self.pollers.get(&repository) {
             needs.send_if_modified(|known| {
                 let changed = *known != need;
@@ -213,6 +217,8 @@ impl Daemon {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             wake: wake.clone(),
+            first: spread(&repository, n_new),
+            n_pollers: self.n_pollers.clone(),
             stop: self.stop.clone(),
             out: self.out.clone(),
         };

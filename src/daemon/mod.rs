@@ -53,6 +53,7 @@ use message::Message;
 use past::Past;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,8 @@ pub struct Daemon {
     since: Timestamp,
     due: BTreeSet<(PolicyName, usize)>,
     pollers: BTreeMap<Repository, (watch::Sender<poll::Need>, Arc<Notify>)>,
+    /// How many they are.
+    n_pollers: Arc<AtomicUsize>,
     readers: BTreeMap<String, ReaderTask>,
     writers: BTreeMap<(String, String), mpsc::Sender<writer::WriteOrder>>,
     outboxes: BTreeMap<String, Arc<Notify>>,
@@ -153,6 +156,7 @@ impl Daemon {
             past: Past::default(),
             due: BTreeSet::new(),
             pollers: BTreeMap::new(),
+            n_pollers: Arc::default(),
             readers: BTreeMap::new(),
             writers: BTreeMap::new(),
             outboxes: BTreeMap::new(),

@@ -4,12 +4,13 @@ use super::clock::Clock;
 use super::message::{Message, Observation};
 use crate::clients::registry::{Listing, Mark, Registry, RegistryError, Told};
 use crate::model::schedule::Poll;
-use crate::model::{Repository, Tag, TagList};
+use crate::model::{Repository, Tag, TagList, text};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,11 @@ const BACKOFF_MIN: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// The longest sleep: the wall clock is looked at again after it, since it may have been set.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How much later each poller more may let those read that are due together: fifty in a second.
+const SPREAD_EACH: Duration = Duration::from_millis(20);
+/// How much later they read at the most, of thousands.
+const SPREAD_MAX: Duration = Duration::from_secs(30);
 
 /// How long after a reading began the next may begin that was woken: a flood of webhooks is a few readings.
 const WOKEN_MIN: Duration = Duration::from_millis(250);
@@ -41,6 +47,11 @@ impl Need {
     /// Whether a push of this tag can change anything.
     pub(super) fn looks_at(&self, tag: &Tag) -> bool {
         self.tags || self.followed.contains(tag)
+    }
+
+    /// Whether a cron expression says when: the same minute for many.
+    fn is_by_cron(&self) -> bool {
+        self.polls.iter().any(|poll| matches!(poll, Poll::Cron(_)))
     }
 
     /// How long it is until a reading is too old that was made at `last`, so long ago by the machine's own count: a clock
@@ -73,6 +84,10 @@ pub(super) struct Poller {
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) wake: Arc<Notify>,
+    /// How long it waits before it first reads: those that begin together do not read together.
+    pub(super) first: Duration,
+    /// How many pollers there are.
+    pub(super) n_pollers: Arc<AtomicUsize>,
     pub(super) stop: CancellationToken,
     pub(super) out: mpsc::Sender<Message>,
 }
@@ -82,6 +97,11 @@ impl Poller {
     pub(super) async fn run(self, mut need: watch::Receiver<Need>) {
         let (mut failures, mut last): (u32, Option<Observation>) = (0, None);
         let mut listed: Option<Listed> = None;
+        tokio::select! {
+            () = tokio::time::sleep(self.first) => {}
+            () = self.wake.notified() => {}
+            () = self.stop.cancelled() => return,
+        }
         loop {
             let wanted = need.borrow_and_update().clone();
             let at = self.clock.now();
@@ -132,8 +152,16 @@ impl Poller {
         }
         loop {
             let left = need.borrow().left(last, self.clock.now(), read.elapsed());
-            if left.is_zero() {
+            if left.is_zero() && !need.borrow().is_by_cron() {
                 return true;
+            }
+            if left.is_zero() {
+                let apart = spread(&self.repository, self.n_pollers.load(Ordering::Relaxed));
+                return tokio::select! {
+                    () = tokio::time::sleep(apart) => true,
+                    () = self.wake.notified() => true,
+                    changed = need.changed() => changed.is_ok(),
+                };
             }
             tokio::select! {
                 () = tokio::time::sleep(left.min(SLEEP_MAX)) => {}
@@ -173,6 +201,13 @@ impl Poller {
     }
 }
 
+/// How long one of so many pollers that are due together waits: each repository always the same, all of them evenly.
+pub(super) fn spread(repository: &Repository, n_pollers: usize) -> Duration {
+    let window = SPREAD_EACH.saturating_mul(u32::try_from(n_pollers).unwrap_or(u32::MAX)).min(SPREAD_MAX);
+    let [a, b, c, d, ..] = text::sha256(repository.to_string().as_bytes());
+    window.mul_f64(f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0))
+}
+
 /// How long the host of a failed reading asks to be left alone.
 fn asked(error: &RegistryError) -> Option<Duration> {
     match error {
@@ -195,6 +230,22 @@ pub(super) fn pause(asked: Option<Duration>, failures: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::model::Span;
+
+    #[test]
+    fn pollers_that_are_due_together_read_apart() {
+        let of = |n: usize, all: usize| {
+            let repository = Repository::parse(&format!("reg.io/team/app-{n}")).expect("a repository");
+            spread(&repository, all)
+        };
+        assert!(of(1, 1) < SPREAD_EACH);
+        assert_eq!(of(7, 1000), of(7, 1000), "always the same");
+        let mut seconds = [0; 20];
+        for n in 0..1000 {
+            seconds[usize::try_from(of(n, 1000).as_secs()).expect("small")] += 1;
+        }
+        assert!(seconds.iter().all(|n| (25..=80).contains(n)), "about fifty in each second: {seconds:?}");
+        assert!((0..100).all(|n| of(n, 1_000_000) < SPREAD_MAX));
+    }
 
     #[test]
     fn a_reading_grows_old_by_the_clock_or_by_the_machines_count() {
