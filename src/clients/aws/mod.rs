@@ -1,7 +1,11 @@
 //! Amazon's APIs as whoever we are there: credentials by the standard chain, requests signed with them.
 //!
 //! The chain (environment, profile, web identity, EKS Pod Identity, ECS, IMDSv2) and `AssumeRole` are Amazon's own code and
-//! make their own requests; what we ask goes through our client. No operation is known here.
+//! make their own requests; what we ask goes through our client. The operations are known to whoever asks them.
+
+mod failure;
+
+pub(crate) use failure::Failure;
 
 use crate::clients::http::{self, HttpError};
 use crate::model::text;
@@ -29,9 +33,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(4 * 60);
 const KEPT: Duration = Duration::from_secs(5 * 60);
 /// By which a role's sessions are known in CloudTrail.
 const SESSION: &str = "tagrelay";
-/// What the operations of AWS JSON 1.1 send.
-const JSON: &str = "application/x-amz-json-1.1";
-/// How the operation is named in AWS JSON 1.1.
+/// How the operation is named in AWS JSON.
 const TARGET: &str = "x-amz-target";
 
 /// What belongs to temporary keys.
@@ -66,6 +68,37 @@ pub enum AwsError {
 #[expect(clippy::disallowed_methods, reason = "a signature is good for the machine's time alone, not for a test's")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+/// Which version of AWS JSON an API speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Json {
+    /// 1.0: SQS.
+    V1_0,
+    /// 1.1: ECR.
+    V1_1,
+}
+
+impl Json {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::V1_0 => "application/x-amz-json-1.0",
+            Self::V1_1 => "application/x-amz-json-1.1",
+        }
+    }
+}
+
+/// One of Amazon's APIs, and where it answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Api<'a> {
+    /// Where.
+    pub endpoint: &'a Url,
+    /// The region that it answers for.
+    pub region: &'a str,
+    /// What it is called in a signature.
+    pub service: &'a str,
+    /// What it speaks.
+    pub json: Json,
 }
 
 /// Somebody at Amazon. Clones share the credentials.
@@ -105,20 +138,13 @@ impl Caller {
         region.ok_or(AwsError::NoRegion)
     }
 
-    /// A request of AWS JSON 1.1, signed with Signature Version 4.
+    /// A request of an operation, signed with Signature Version 4.
     ///
     /// # Errors
     /// When nobody says who we are, or the request cannot be made.
-    pub async fn request(
-        &self,
-        endpoint: &Url,
-        region: &str,
-        service: &str,
-        operation: &str,
-        body: Vec<u8>,
-    ) -> Result<Request, AwsError> {
+    pub async fn request(&self, api: Api<'_>, operation: &str, body: Vec<u8>) -> Result<Request, AwsError> {
         let credentials = self.0.credentials().await?;
-        signed(endpoint, region, service, operation, body, credentials, now()).map_err(AwsError::Http)
+        signed(api, operation, body, credentials, now()).map_err(AwsError::Http)
     }
 
     /// Forgets the credentials, for they were refused: the next are asked for anew.
@@ -201,14 +227,13 @@ fn causes(error: &dyn Error) -> String {
 
 /// Signs a request (IAM User Guide, "Create a signed AWS API request").
 fn signed(
-    endpoint: &Url,
-    region: &str,
-    service: &str,
+    api: Api<'_>,
     operation: &str,
     body: Vec<u8>,
     credentials: Credentials,
     now: SystemTime,
 ) -> Result<Request, HttpError> {
+    let Api { endpoint, region, service, json } = api;
     let wrong = |why: String| HttpError::Setting(format!("{}: {why}", http::shown_url(endpoint)));
     let identity = credentials.into();
     let parameters = v4::SigningParams::builder()
@@ -220,7 +245,7 @@ fn signed(
         .build()
         .map_err(|error| wrong(error.to_string()))?
         .into();
-    let headers = [(CONTENT_TYPE.as_str(), JSON), (TARGET, operation)];
+    let headers = [(CONTENT_TYPE.as_str(), json.content_type()), (TARGET, operation)];
     let signable = SignableRequest::new("POST", endpoint.as_str(), headers.into_iter(), SignableBody::Bytes(&body));
     let signable = signable.map_err(|error| wrong(error.to_string()))?;
     let (instructions, _) = sign(signable, &parameters).map_err(|error| wrong(error.to_string()))?.into_parts();
@@ -254,7 +279,8 @@ mod tests {
     fn a_signed_request_names_key_place_and_headers_and_shows_no_secret() {
         let endpoint = Url::parse("https://api.ecr.eu-west-1.amazonaws.com/").expect("a URL");
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let request = signed(&endpoint, "eu-west-1", "ecr", "X.DescribeImages", b"{}".to_vec(), keys(None), now);
+        let api = Api { endpoint: &endpoint, region: "eu-west-1", service: "ecr", json: Json::V1_1 };
+        let request = signed(api, "X.DescribeImages", b"{}".to_vec(), keys(None), now);
         let request = request.expect("signed");
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let authorization = header("authorization");

@@ -7,10 +7,10 @@ use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::Host;
 use super::tags::{Listing, Mark, Told};
-use crate::clients::aws::{self, AwsError, Caller};
+use crate::clients::aws::{self, Api, AwsError, Caller, Failure, Json};
 use crate::clients::http::{self, Counter, Transport};
 use crate::model::ecr::Place;
-use crate::model::{Digest, Repository, Tag, TagList, text};
+use crate::model::{Digest, Repository, Tag, TagList};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
@@ -182,7 +182,8 @@ impl Ecr {
         let mut again = true;
         loop {
             let body = asked.to_string().into_bytes();
-            let request = self.caller.request(&host.base, region, service, &target, body).await.map_err(not_signed)?;
+            let api = Api { endpoint: &host.base, region, service, json: Json::V1_1 };
+            let request = self.caller.request(api, &target, body).await.map_err(not_signed)?;
             let response = host.send(request, true).await?;
             if response.status().is_success() {
                 let bytes = http::body(response, PAGE_BYTES_MAX, "answer of ECR").await?;
@@ -196,7 +197,7 @@ impl Ecr {
                 again = false;
                 continue;
             }
-            return Err(failure.into_error(&format!("{} {operation}", refusal.request), refusal.status));
+            return Err(refused(&failure, &format!("{} {operation}", refusal.request), refusal.status));
         }
     }
 
@@ -281,52 +282,24 @@ fn time(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()
 }
 
-/// What an operation answers when it fails.
-#[derive(Deserialize, Default)]
-struct Failure {
-    #[serde(rename = "__type", default)]
-    kind: String,
-    #[serde(default)]
-    message: String,
-    /// As some services write it; moto writes both.
-    #[serde(rename = "Message", default)]
-    other_message: String,
-}
-
-impl Failure {
-    fn of(body: &str) -> Self {
-        serde_json::from_str(body).unwrap_or_default()
+/// What a failed operation means.
+fn refused(failure: &Failure, request: &str, status: StatusCode) -> RegistryError {
+    let answer = failure.shown(request, status);
+    if failure.name() == "RepositoryNotFoundException" {
+        return RegistryError::Absent(format!(
+            "{answer}; is the repository spelled right, and in this account and region?"
+        ));
     }
-
-    /// The name of the error, without the namespace that some services put before it.
-    fn name(&self) -> &str {
-        self.kind.rsplit_once('#').map_or(self.kind.as_str(), |(_, name)| name)
+    if failure.says_throttled() {
+        let message = format!("{answer}; it is left alone for a while");
+        return RegistryError::Busy { message, retry_after: Some(THROTTLED) };
     }
-
-    fn says_expired(&self) -> bool {
-        self.name().starts_with("ExpiredToken") || self.name() == "RequestExpired"
+    if status.is_server_error() {
+        return RegistryError::Unreachable(format!("{answer}; it is asked again later"));
     }
-
-    fn into_error(self, request: &str, status: StatusCode) -> RegistryError {
-        let message = if self.message.is_empty() { &self.other_message } else { &self.message };
-        let said = text::shown(format!("{}: {message}", self.name()).trim_matches([':', ' ']));
-        let answer = format!("{request}: answered {} {said}", status.as_u16());
-        match self.name() {
-            "RepositoryNotFoundException" => RegistryError::Absent(format!(
-                "{answer}; is the repository spelled right, and in this account and region?"
-            )),
-            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "LimitExceededException" => {
-                RegistryError::Busy {
-                    message: format!("{answer}; it is left alone for a while"),
-                    retry_after: Some(THROTTLED),
-                }
-            }
-            _ if status.is_server_error() => RegistryError::Unreachable(format!("{answer}; it is asked again later")),
-            _ => RegistryError::Refused(format!(
-                "{answer}; the AWS credentials need ecr:GetAuthorizationToken and ecr:DescribeImages there"
-            )),
-        }
-    }
+    RegistryError::Refused(format!(
+        "{answer}; the AWS credentials need ecr:GetAuthorizationToken and ecr:DescribeImages there"
+    ))
 }
 
 #[cfg(test)]
@@ -369,7 +342,7 @@ mod tests {
     fn failures() {
         let check = |status: u16, body: &str, expected: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
-            let error = format!("{:?}", Failure::of(body).into_error("POST https://api.ecr DescribeImages", status));
+            let error = format!("{:?}", refused(&Failure::of(body), "POST https://api.ecr DescribeImages", status));
             assert!(error.starts_with(expected), "{body}: {error}");
         };
         check(400, r#"{"__type":"RepositoryNotFoundException","message":"no"}"#, "Absent");
@@ -379,7 +352,5 @@ mod tests {
         check(400, r#"{"__type":"AccessDeniedException","Message":"not allowed"}"#, "Refused");
         check(500, r#"{"__type":"ServerException","message":"oops"}"#, "Unreachable");
         check(502, "<html>", "Unreachable");
-        assert!(Failure::of(r#"{"__type":"ExpiredTokenException"}"#).says_expired());
-        assert!(!Failure::of("<html>").says_expired());
     }
 }

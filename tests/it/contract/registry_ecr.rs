@@ -8,7 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::http::Method;
 use reqwest::Url;
 use serde_json::{Value, json};
-use tagrelay::clients::aws::Caller;
+use tagrelay::clients::aws::{Api, Caller, Json};
 use tagrelay::clients::http::{self, Transport, uncounted};
 use tagrelay::clients::registry::{Credentials, HostSettings, Listing, Registry, RegistryError, Retagged};
 use tagrelay::model::{Digest, Provider, Repository, TagRef};
@@ -121,7 +121,8 @@ async fn failures_say_what_to_do() {
 async fn operation(caller: &Caller, endpoint: &Url, name: &str, asked: Value) -> Value {
     let target = format!("AmazonEC2ContainerRegistry_V20150921.{name}");
     let body = asked.to_string().into_bytes();
-    let request = caller.request(endpoint, "eu-west-1", "ecr", &target, body).await.expect("signed");
+    let api = Api { endpoint, region: "eu-west-1", service: "ecr", json: Json::V1_1 };
+    let request = caller.request(api, &target, body).await.expect("signed");
     let http = http::client(&Transport::default()).expect("a client");
     let response = http.execute(request).await.expect("an answer");
     assert!(response.status().is_success(), "{name}: {}", response.status());
