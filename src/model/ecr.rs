@@ -14,9 +14,9 @@ pub struct Place {
 }
 
 /// How long an account's number is.
-const ACCOUNT_DIGITS: usize = 12;
+pub(super) const ACCOUNT_DIGITS: usize = 12;
 /// The partitions: what their hosts end with, over IPv4 alone and over both.
-const SUFFIXES: [(&str, Option<(&str, &str)>); 7] = [
+pub(super) const SUFFIXES: [(&str, Option<(&str, &str)>); 7] = [
     ("amazonaws.com", Some(("on.aws", "api.aws"))),
     ("amazonaws.com.cn", Some(("on.amazonwebservices.com.cn", "api.amazonwebservices.com.cn"))),
     ("amazonaws.eu", None),

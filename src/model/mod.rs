@@ -16,6 +16,7 @@ pub mod provider;
 pub mod reference;
 pub mod release;
 pub mod schedule;
+pub mod sqs;
 pub mod tags;
 pub mod text;
 pub mod why;

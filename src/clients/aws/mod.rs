@@ -4,6 +4,7 @@
 //! make their own requests; what we ask goes through our client. The operations are known to whoever asks them.
 
 mod failure;
+pub mod sqs;
 
 pub(crate) use failure::Failure;
 
