@@ -41,7 +41,7 @@ pub use policy::Broken;
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
     Access, Act, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, ProxySettings,
-    Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
+    QueueSettings, Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
 };
 
 use diagnostic::{Hides, Problems};

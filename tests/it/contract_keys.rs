@@ -217,6 +217,14 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             (Built, "server: { webhooks: { distribution: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { dockerhub: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { ecr: { secret: { env: HARBOR_SECRET } } } }"),
+            (
+                Built,
+                "server: { webhooks: { ecr: { queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay' } } }",
+            ),
+            (
+                Built,
+                "server: { webhooks: { ecr: { queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/q', secret: { env: S }, registry: ecr.corp, assume_role: 'arn:aws:iam::123456789012:role/r', endpoint_url: 'https://vpce.example.com' } } }",
+            ),
             (Built, "server: { webhooks: { ghcr: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { gitea: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { gitlab: { secret: { env: HARBOR_SECRET } } } }"),

@@ -3,11 +3,13 @@
 //! Secrets stand here as places to read them from, never as text.
 
 mod read;
+mod webhooks;
 
 use super::glob::{Glob, most_specific};
 use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::Provider;
+use crate::model::sqs::Queue;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -203,6 +205,21 @@ pub struct ServerSettings {
     pub access: Vec<Access>,
     /// The senders of webhooks, by their names.
     pub webhooks: BTreeMap<String, Webhook>,
+    /// The queue that tells of pushes to Amazon ECR.
+    pub queue: Option<QueueSettings>,
+}
+
+/// A queue that tells of pushes to Amazon ECR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Which.
+    pub queue: Queue,
+    /// The host that policies know the registry by, where they call it otherwise than Amazon.
+    pub registry: Option<String>,
+    /// The ARN of the role that is assumed to read it.
+    pub assume_role: Option<String>,
+    /// Where SQS's API answers, without a slash at the end; none is the usual place.
+    pub endpoint_url: Option<String>,
 }
 
 /// What a sender of webhooks is known by.

@@ -1,8 +1,9 @@
 //! From the form of the configuration to its values.
 
+use super::webhooks::webhooks;
 use super::{
-    Access, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Registries, RegistrySettings,
-    RepositorySettings, ServerSettings, Webhook,
+    Access, ClientCert, Config, Egress, GitlabSettings, Login, May, Registries, RegistrySettings, RepositorySettings,
+    ServerSettings,
 };
 use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
@@ -11,15 +12,12 @@ use crate::config::require;
 use crate::config::tree::Node;
 use crate::config::wire::config::{
     AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm,
-    ServerForm, WebhooksForm,
+    ServerForm,
 };
-use crate::model::{Repository, Span};
+use crate::model::Span;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
-
-/// Senders whose deliveries name no host.
-const NAMELESS: [&str; 2] = ["jfrog", "nexus"];
 
 /// The configuration that a tree says; none where something is wrong.
 pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
@@ -112,7 +110,12 @@ fn may(form: MayForm, names: &[String], problems: &mut Problems) -> May {
 }
 
 /// A URL of one of these schemes, or `http` where that is allowed, without a user in it.
-fn checked_url(url: &At<String>, plain_http: bool, schemes: &[&str], problems: &mut Problems) -> Option<String> {
+pub(super) fn checked_url(
+    url: &At<String>,
+    plain_http: bool,
+    schemes: &[&str],
+    problems: &mut Problems,
+) -> Option<String> {
     let (scheme, rest) = url.value.split_once("://").unwrap_or(("", &url.value));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if scheme == "ssh" || (scheme.is_empty() && authority.contains('@')) {
@@ -167,7 +170,7 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
 }
 
 /// A role by its ARN (IAM User Guide, "IAM identifiers").
-fn checked_role(role: &At<String>, problems: &mut Problems) -> Option<String> {
+pub(super) fn checked_role(role: &At<String>, problems: &mut Problems) -> Option<String> {
     let parts: Vec<&str> = role.value.splitn(6, ':').collect();
     let is_role = matches!(parts.as_slice(), ["arn", _, "iam", "", account, name]
         if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && name.starts_with("role/"));
@@ -233,49 +236,8 @@ fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {
         problems.check(&listen.at, address)
     });
     let access: Vec<Access> = form.access.take()?.into_iter().filter_map(access).collect();
-    let webhooks = webhooks(form.webhooks.take()?, problems);
-    Some(ServerSettings { listen: listen?, access, webhooks })
-}
-
-/// The senders of webhooks by their names.
-fn webhooks(form: WebhooksForm, problems: &mut Problems) -> BTreeMap<String, Webhook> {
-    let by_secret = [
-        ("acr", form.acr),
-        ("distribution", form.distribution),
-        ("dockerhub", form.dockerhub),
-        ("ecr", form.ecr),
-        ("ghcr", form.ghcr),
-        ("gitea", form.gitea),
-        ("gitlab", form.gitlab),
-        ("harbor", form.harbor),
-        ("jfrog", form.jfrog),
-        ("nexus", form.nexus),
-        ("quay", form.quay),
-    ];
-    let mut known = BTreeMap::new();
-    for (name, field) in by_secret {
-        let Some(form) = field.take() else { continue };
-        let host = form.registry.get().map(|at| at.value.clone());
-        if let Some(host) = host.as_ref().and_then(|_| form.registry.get()) {
-            let is_host = Repository::parse(&format!("{}/x", host.value)).is_ok_and(|it| it.host() == host.value);
-            if !is_host {
-                problems
-                    .add(&host.at, "expected the host of a registry as policies write it, without a scheme or path");
-            }
-        }
-        if host.is_none() && NAMELESS.contains(&name) {
-            let help = "write `registry:` and the host that policies know it by";
-            form.lacks(format!("a webhook of `{name}` does not say which registry it is about"), help, problems);
-        }
-        known.insert(name.to_owned(), Webhook { secret: form.secret.take(), registry: host, google: None });
-    }
-    if let Some(form) = form.gar.take()
-        && let (Some(audience), Some(email)) = (form.audience.take(), form.email.take())
-    {
-        let google = Some(GoogleAccount { audience, email });
-        known.insert("gar".to_owned(), Webhook { secret: None, registry: None, google });
-    }
-    known
+    let (webhooks, queue) = webhooks(form.webhooks.take()?, problems);
+    Some(ServerSettings { listen: listen?, access, webhooks, queue })
 }
 
 fn access(form: AccessForm) -> Option<Access> {

@@ -289,3 +289,56 @@ fn a_floor_is_only_added_to() {
         assert_eq!(said, [format!("7 [{{] {expected}")]);
     }
 }
+
+#[test]
+fn a_queue_of_amazons() {
+    let ecr = |keys: &str| format!("server: {{ webhooks: {{ ecr: {{ {keys} }} }} }}");
+    let queue = "queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay";
+    let config = |keys: &str| {
+        config(&format!("repositories: {{ default: {{ url: file:///srv/d.git, policies: p }} }}\n{}\n", ecr(keys)))
+    };
+    let alone = config(queue).server;
+    assert!(alone.webhooks.is_empty(), "nobody may knock who has no secret");
+    assert_eq!(alone.queue.expect("a queue").queue.region, "eu-west-1");
+    let both = config(&format!(
+        "secret: {{ env: A }}, registry: ecr.corp, {queue}, assume_role: 'arn:aws:iam::123456789012:role/r', \
+         endpoint_url: 'http://localhost:5000/', plain_http: true"
+    ))
+    .server;
+    assert_eq!(both.webhooks["ecr"].registry.as_deref(), Some("ecr.corp"));
+    let both = both.queue.expect("a queue");
+    assert_eq!(both.assume_role.as_deref(), Some("arn:aws:iam::123456789012:role/r"));
+    assert_eq!(
+        (both.registry.as_deref(), both.endpoint_url.as_deref()),
+        (Some("ecr.corp"), Some("http://localhost:5000"))
+    );
+    assert!(config("secret: { env: A }").server.queue.is_none());
+
+    check(
+        &ecr(""),
+        &["2 [{] this says neither who tells of pushes nor where to look | write `secret:` for an API destination of \
+             EventBridge, or `queue:` for the URL of an SQS queue"],
+    );
+    check(
+        &ecr("secret: { env: A }, assume_role: 'arn:aws:iam::123456789012:role/r'"),
+        &[
+            "2 ['arn:aws:iam::123456789012:role/r'] `assume_role` is about a queue, and none is named | write `queue:` and \
+             its URL beside it, or leave it out",
+        ],
+    );
+    for wrong in ["arn:aws:sqs:eu-west-1:123456789012:tagrelay", "https://evil.example/123456789012/tagrelay"] {
+        check(
+            &ecr(&format!("queue: '{wrong}'")),
+            &[&format!(
+                "2 ['{wrong}'] expected the URL of an SQS queue | write it as SQS shows it, as in \
+                 `https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay`; where its API answers at another address, \
+                 write that as `endpoint_url`"
+            )],
+        );
+    }
+    check(
+        &ecr(&format!("{queue}, endpoint_url: 'http://localhost:5000'")),
+        &["2 ['http://localhost:5000'] `http://` shows everything, the token too, to whoever listens | write \
+             `plain_http: true` beside it if it may go over the network as it is"],
+    );
+}

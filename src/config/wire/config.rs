@@ -229,8 +229,8 @@ form! {
         "distribution" distribution: WebhookForm, Optional;
         /// Docker Hub.
         "dockerhub" dockerhub: WebhookForm, Optional;
-        /// Amazon ECR, by an API destination of EventBridge.
-        "ecr" ecr: WebhookForm, Optional;
+        /// Amazon ECR, by EventBridge: an API destination, a queue, or both.
+        "ecr" ecr: EcrForm, Optional;
         /// Google's registries, by a push subscription of Pub/Sub.
         "gar" gar: GoogleForm, Optional;
         /// GitHub's container registry.
@@ -257,6 +257,24 @@ form! {
         "secret" secret: Secret, Required;
         /// The host that policies know its registry by, where it calls it otherwise or not at all.
         "registry" registry: String, Optional;
+    }
+}
+
+form! {
+    /// What tells of pushes to Amazon ECR: whoever knows `secret`, the queue `queue`, or both.
+    EcrForm("webhook.ecr") {
+        /// The secret that EventBridge's API destination sends along.
+        "secret" secret: Secret, Optional;
+        /// The host that policies know the registry by, where they call it otherwise than Amazon.
+        "registry" registry: String, Optional;
+        /// The URL of an SQS queue that an EventBridge rule sends to; it is read and emptied.
+        "queue" queue: String, Optional;
+        /// The role that is assumed to read the queue, by its ARN.
+        "assume_role" assume_role: String, Optional;
+        /// Where SQS's API answers, where that is not the usual place.
+        "endpoint_url" endpoint_url: String, Optional;
+        /// Whether `http://` is allowed there.
+        "plain_http" plain_http: bool, Optional;
     }
 }
 
