@@ -2,15 +2,18 @@
 //!
 //! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the policies again.
 
+use crate::clients::aws::Caller;
+use crate::clients::aws::sqs::Sqs;
 use crate::clients::http::{Counter, Transport};
 use crate::clients::kind::kind;
-use crate::config::{self, Config};
+use crate::config::{self, Config, QueueSettings};
 use crate::daemon::{Clients, Clock, Daemon, Handle, journal_path};
 use crate::journal::Journal;
-use crate::server::{self, Google, Server};
+use crate::server::{self, Google, Queue, Server, Tally};
 use crate::telemetry::logs::{self, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, bail};
+use reqwest::Url;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -69,19 +72,35 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
     let (counted, requested) = (metrics.clone(), metrics.clone());
     let counter: Counter =
         Arc::new(move |url, status| requested.requested(url.host_str().unwrap_or_default(), kind(url), status));
+    let delivered: Tally = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
+    let queue = config.server.queue.clone();
+    let queue =
+        queue.map(|settings| queue_of(settings, handle.clone(), delivered.clone(), counter.clone())).transpose()?;
     let google = Google::published(Transport::default(), counter, Clock::System);
-    let delivered = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
     let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
     let serving = tokio::spawn(server::serve(listener, server, leave.clone()));
+    let listening = queue.map(|queue| tokio::spawn(queue.run(stop.clone())));
     let signals = tokio::spawn(signals(stop.clone(), handle));
     daemon.run(stop).await;
+    if let Some(listening) = listening {
+        listening.abort();
+    }
     signals.abort();
     leave.cancel();
     // What the server still had to say does not hold up the exit.
     let _served = tokio::time::timeout(FAREWELL, serving).await;
     tracing::info!("stopped; what was begun is in the journal");
     Ok(())
+}
+
+/// The queue that tells of pushes to Amazon ECR, read as whoever we are there.
+fn queue_of(settings: QueueSettings, handle: Handle, delivered: Tally, counter: Counter) -> anyhow::Result<Queue> {
+    let endpoint = settings.endpoint_url.map(|url| Url::parse(&url)).transpose();
+    let endpoint = endpoint.context("server.webhooks.ecr.endpoint_url")?;
+    let caller = Caller::of_chain(settings.assume_role);
+    let sqs = Sqs::new(settings.queue, endpoint, caller, &Transport::default(), counter);
+    Ok(Queue::new(sqs.context("server.webhooks.ecr")?, settings.registry, handle, delivered))
 }
 
 /// Turns signals into words: stop, stop at once, read the policies again.

@@ -165,6 +165,8 @@ pub enum Request {
     History(Option<Scope>, Option<u64>, u32, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
     /// Read this repository now, if anything looks at this tag there; none = any.
     Wake(Repository, Option<Tag>),
+    /// The queue that tells of pushes was read again, or could not be.
+    Queue(Result<(), String>),
     /// Read the policies and all branches now.
     Reload,
 }
@@ -226,6 +228,15 @@ impl Handle {
     /// When the daemon is stopping.
     pub async fn wake(&self, repository: Repository, tag: Option<Tag>) -> Result<(), Refusal> {
         let sent = self.requests.send(Request::Wake(repository, tag)).await;
+        sent.map_err(|_| Refusal::Unavailable("the daemon is stopping".to_owned()))
+    }
+
+    /// Tells that the queue that tells of pushes could not be read, or that it was read again.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn queue(&self, read: Result<(), String>) -> Result<(), Refusal> {
+        let sent = self.requests.send(Request::Queue(read)).await;
         sent.map_err(|_| Refusal::Unavailable("the daemon is stopping".to_owned()))
     }
 

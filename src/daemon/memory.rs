@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) broken: Vec<String>,
     /// Places of policies that could not be read the last time, and why: their policies stay as they were.
     pub(super) unreadable: BTreeMap<Option<String>, String>,
+    /// Why the queue that tells of pushes could not be read the last time.
+    pub(super) queue: Option<String>,
     /// HOLD files, by the repository of the policies they stand beside.
     pub(super) holds: BTreeMap<Option<String>, Vec<HoldFile>>,
     /// What is known of each image repository.

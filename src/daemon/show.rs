@@ -30,7 +30,14 @@ impl Daemon {
             mode,
             is_loaded: !self.sources.is_empty() || !self.memory.unreadable.is_empty(),
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
-            broken: self.memory.unreadable.values().chain(&self.memory.broken).cloned().collect(),
+            broken: self
+                .memory
+                .unreadable
+                .values()
+                .chain(&self.memory.broken)
+                .chain(&self.memory.queue)
+                .cloned()
+                .collect(),
             repositories: self.repositories(),
             hosts: self.hosts(),
             branches: self.branches(),

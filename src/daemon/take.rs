@@ -57,6 +57,16 @@ impl Daemon {
         }
     }
 
+    /// Keeps whether the queue that tells of pushes can be read.
+    fn queue_was_read(&mut self, read: Result<(), String>) {
+        match &read {
+            Err(error) if self.memory.queue.as_ref() != Some(error) => tracing::warn!(error = %error, "{error}"),
+            Ok(()) if self.memory.queue.is_some() => tracing::info!("the queue is read again"),
+            Ok(()) | Err(_) => {}
+        }
+        self.memory.queue = read.err();
+    }
+
     /// Looks at the clock, before anything is judged by it.
     pub(super) fn look_at_the_clock(&mut self) {
         let machine = Clock::machine();
@@ -254,6 +264,7 @@ impl Daemon {
             },
             Request::History(of, before, n, reply) => answer(reply, self.history(of, before, n).await),
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
+            Request::Queue(read) => self.queue_was_read(read),
             Request::Reload => self.tell_tasks(),
         }
     }

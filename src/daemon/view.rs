@@ -18,7 +18,7 @@ pub struct Status {
     pub is_loaded: bool,
     /// The policies, by name.
     pub policies: Vec<PolicyView>,
-    /// Policy files and settings that could not be used: one text each, with file and line.
+    /// Policy files and settings that could not be used, and a queue that could not be read: one text each.
     pub broken: Vec<String>,
     /// The repositories that are polled.
     pub repositories: Vec<RepositoryView>,

@@ -27,6 +27,7 @@ pub mod fault;
 pub mod git;
 pub mod gitlab;
 mod line;
+pub mod queue;
 pub mod registry;
 mod wire;
 

@@ -16,7 +16,7 @@ mod request;
 mod signal;
 mod wire;
 
-pub use hooks::Google;
+pub use hooks::{Google, Queue};
 pub(crate) use wire::plans;
 
 use crate::config::{Access, Webhook};
@@ -45,6 +45,9 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Told of each delivery: by whom, and what became of it.
+pub type Tally = Arc<dyn Fn(&'static str, Delivered) + Send + Sync>;
+
 /// What the server needs.
 #[derive(Clone)]
 pub struct Server {
@@ -52,7 +55,7 @@ pub struct Server {
     gatekeeper: Arc<Gatekeeper>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     hooks: Hooks,
-    delivered: Arc<dyn Fn(&'static str, Delivered) + Send + Sync>,
+    delivered: Tally,
 }
 
 impl Server {
@@ -65,12 +68,7 @@ impl Server {
 
     /// The same server, with webhooks of these senders; it is told what became of each delivery.
     #[must_use]
-    pub fn with_webhooks(
-        self,
-        senders: BTreeMap<String, Webhook>,
-        google: Google,
-        delivered: Arc<dyn Fn(&'static str, Delivered) + Send + Sync>,
-    ) -> Self {
+    pub fn with_webhooks(self, senders: BTreeMap<String, Webhook>, google: Google, delivered: Tally) -> Self {
         Self { hooks: Hooks::new(senders, google), delivered, ..self }
     }
 }

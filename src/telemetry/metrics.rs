@@ -51,7 +51,7 @@ pub enum Pushed {
     Failed,
 }
 
-/// What became of a delivery of a webhook.
+/// What became of a delivery of a webhook, or of a message of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivered {
     /// It was read, and woke what it names.
@@ -60,6 +60,8 @@ pub enum Delivered {
     Refused,
     /// It made no sense.
     Unread,
+    /// The queue could not be read, or not emptied: what it holds comes later.
+    Failed,
 }
 
 impl Delivered {
@@ -68,6 +70,7 @@ impl Delivered {
             Self::Taken => "taken",
             Self::Refused => "refused",
             Self::Unread => "unread",
+            Self::Failed => "failed",
         }
     }
 }
@@ -273,7 +276,7 @@ impl Metrics {
         names.register("reports", "Tries to tell GitLab a state, by what became of them", self.reports.clone());
         names.register(
             "deliveries",
-            "Deliveries of webhooks, by sender and what became of them",
+            "Deliveries of webhooks and queues, by sender and what became of them",
             self.deliveries.clone(),
         );
         names.register("journal_entries", "Entries added to the journal", self.journal_entries.clone());
@@ -358,7 +361,7 @@ impl Metrics {
         self.journal_entries.inc_by(entries as u64);
     }
 
-    /// A webhook was delivered.
+    /// A webhook or a message was delivered.
     pub fn delivered(&self, sender: &'static str, outcome: Delivered) {
         self.deliveries.get_or_create(&BySender { sender, result: outcome.as_str() }).inc();
     }

@@ -123,10 +123,11 @@ impl Sqs {
         loop {
             let request = self.caller.request(api, &target, asked.to_string().into_bytes()).await;
             let request = request.map_err(not_signed)?;
-            let response = http::send(&self.client, request, &self.counter).await.map_err(no_answer)?;
+            let response = http::send(&self.client, request, &self.counter).await.map_err(|error| no_answer(&error))?;
             let status = response.status();
             if status.is_success() {
-                let bytes = http::body(response, ANSWER_BYTES_MAX, "answer of SQS").await.map_err(no_answer)?;
+                let bytes =
+                    http::body(response, ANSWER_BYTES_MAX, "answer of SQS").await.map_err(|error| no_answer(&error))?;
                 let nonsense = || SqsError::Refused(format!("{shown}: the answer makes no sense; is this SQS?"));
                 return serde_json::from_slice(&bytes).map_err(|_| nonsense());
             }
@@ -147,11 +148,11 @@ fn not_signed(error: AwsError) -> SqsError {
     match error {
         AwsError::NoCredentials { .. } | AwsError::NoRegion => SqsError::Refused(error.to_string()),
         AwsError::Slow => SqsError::Away(error.to_string()),
-        AwsError::Http(error) => no_answer(error),
+        AwsError::Http(error) => no_answer(&error),
     }
 }
 
-fn no_answer(error: HttpError) -> SqsError {
+fn no_answer(error: &HttpError) -> SqsError {
     let told = error.to_string();
     match error {
         HttpError::Unreachable { .. } | HttpError::TimedOut { .. } => SqsError::Away(told),

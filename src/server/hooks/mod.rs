@@ -1,7 +1,8 @@
 //! Webhooks of registries: a sender proves itself, names what was pushed, and the pollers of exactly that are woken.
 //!
 //! Nothing that a sender says is believed: a delivery carries no digest to a decision, and one that is replayed, forged by
-//! a thief of the secret, or lost costs a reading or the time until the next poll. One file a sender.
+//! a thief of the secret, or lost costs a reading or the time until the next poll. One file a sender, and one for the queue
+//! that is read where nobody can call us.
 
 mod acr;
 mod distribution;
@@ -17,6 +18,7 @@ mod nexus;
 mod proof;
 mod push;
 mod quay;
+mod queue;
 
 use super::Server;
 use super::reply::{Answer, Refused};
@@ -29,6 +31,7 @@ use axum::http::StatusCode;
 pub use google::Google;
 use proof::Proof;
 use push::{Delivery, Push};
+pub use queue::Queue;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
