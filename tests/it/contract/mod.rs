@@ -15,6 +15,7 @@ mod registry_ecr;
 mod registry_faults;
 mod registry_times;
 mod registry_tls;
+mod sqs;
 mod webhooks;
 
 use tagrelay::clients::registry::{Registry, RegistryError};
