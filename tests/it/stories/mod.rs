@@ -27,6 +27,7 @@ mod overtaking;
 mod platforms;
 mod promotion;
 mod push_times;
+mod queue;
 mod quiet;
 mod registry_faults;
 mod restart;
