@@ -152,7 +152,7 @@ impl Nonsense {
         tracing::warn!(
             webhook.sender = SENDER,
             error = %error,
-            "message {id} of the queue makes no sense and is deleted, as were {others} since the last that was told of: \
+            "message {id} of the queue makes no sense and is deleted (and {others} more since the last that was told of): \
              {error}"
         );
     }
