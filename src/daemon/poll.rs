@@ -106,8 +106,10 @@ impl Poller {
             let wanted = need.borrow_and_update().clone();
             let at = self.clock.now();
             let begun = tokio::time::Instant::now();
+            // On the heap, and only while it reads: thousands of pollers rest.
+            let observing = Box::pin(self.observe(&wanted, &mut listed));
             let result = tokio::select! {
-                result = self.observe(&wanted, &mut listed) => result,
+                result = observing => result,
                 // A reading changes nothing outside: the next start makes it again.
                 () = self.stop.cancelled() => return,
             };
