@@ -4,11 +4,9 @@
 
 use crate::model::policy::Select;
 use crate::model::{Tag, TagRef, text};
+use crate::relay::keep;
 use std::collections::HashSet;
 use std::fmt;
-
-/// The beginning of the tags that this program keeps builds alive with.
-const KEEP_PREFIX: &str = "tagrelay-";
 
 /// Why a tag is no candidate, by its name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl fmt::Display for Dropped {
 pub fn by_name(select: &Select, reserved: &HashSet<Tag>, tag: TagRef<'_>) -> Result<(), Dropped> {
     if is_attachment(tag.as_str()) {
         Err(Dropped::Attachment)
-    } else if tag.as_str().starts_with(KEEP_PREFIX) {
+    } else if tag.as_str().starts_with(keep::PREFIX) {
         Err(Dropped::Ours)
     } else if reserved.contains(tag.as_str()) {
         Err(Dropped::Reserved)
