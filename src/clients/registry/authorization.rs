@@ -106,6 +106,7 @@ impl Session<'_> {
         let actions = match self.access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
+            Access::Delete => "pull,delete",
             Access::Metadata => "metadata_read",
         };
         let repository = self.repository.path().to_owned();

@@ -14,6 +14,7 @@ mod facts;
 mod helper;
 mod host;
 mod identity;
+mod keep;
 mod manifest;
 mod origin;
 mod pace;
@@ -28,6 +29,7 @@ pub use copy::{Carriage, Copied};
 pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
 pub use host::ServerClock;
+pub use keep::Removed;
 pub use pace::HostState;
 pub use retag::Retagged;
 pub use tags::{Listing, Mark, Told};
@@ -37,8 +39,9 @@ use self::host::Host;
 use self::session::{Access, Session};
 use super::aws::Caller;
 use super::http::{Counter, Transport};
-use crate::model::{BuildFacts, Digest, ImageName, Provider, Repository, Tag};
+use crate::model::{BuildFacts, Digest, ImageName, Provider, Release, Repository, Tag};
 use crate::relay::gate::Cleared;
+use crate::relay::keep::{Kept, Lapsed};
 use reqwest::Url;
 use std::collections::HashMap;
 use std::fmt;
@@ -155,11 +158,41 @@ impl Registry {
         repository: &Repository,
         tag: &Tag,
     ) -> Result<Retagged, RegistryError> {
-        let release = cleared.release();
-        let build = release.builds().get(image).ok_or_else(|| {
-            RegistryError::Invalid(format!("{repository}:{tag}: release {} has no image {image}", release.id()))
-        })?;
-        self.tag(repository, &build.digest, tag).await
+        self.tag(repository, build(cleared.release(), image, repository)?, tag).await
+    }
+
+    /// Makes the tag of a release that is kept name its build of `image`, unless it does.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a build that is gone is `Absent`. After `Unreachable` it may have been made: look.
+    pub async fn keep(
+        &self,
+        kept: &Kept,
+        image: &ImageName,
+        repository: &Repository,
+    ) -> Result<Retagged, RegistryError> {
+        self.tag(repository, build(kept.release(), image, repository)?, kept.tag()).await
+    }
+
+    /// Removes the tag of a release that is kept no longer, where it names its build of `image`.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says. That these credentials or this registry remove no tag is no error.
+    pub async fn let_go(
+        &self,
+        lapsed: &Lapsed,
+        image: &ImageName,
+        repository: &Repository,
+    ) -> Result<Removed, RegistryError> {
+        let digest = build(lapsed.release(), image, repository)?;
+        let (host, settings) = self.host(repository)?;
+        let push = pusher(&settings, repository, lapsed.tag())?;
+        let session = session(&host, push, repository, Access::Delete);
+        match keep::remove(&session, digest, lapsed.tag()).await {
+            // A realm that grants no such right says so before the registry can.
+            Err(RegistryError::Refused(why)) => Ok(Removed::Unsupported(why)),
+            removed => removed,
+        }
     }
 
     /// Copies the build of an image in the release that was cleared, with its signatures and attestations: whatever the
@@ -169,23 +202,18 @@ impl Registry {
     /// As [`RegistryError`] says, with what was copied from where to where. What was copied until then stays.
     pub async fn copy(&self, cleared: &Cleared, carriage: &Carriage) -> Result<Copied, RegistryError> {
         let Carriage { image, from, to, tag } = carriage;
-        let release = cleared.release();
-        let build = release
-            .builds()
-            .get(image)
-            .ok_or_else(|| RegistryError::Invalid(format!("{to}: release {} has no image {image}", release.id())))?;
+        let digest = build(cleared.release(), image, to)?;
         let ((source, reading), (target, writing)) = (self.host(from)?, self.host(to)?);
         let push = writing.push.as_ref().ok_or_else(|| nobody_may_push(&to.to_string(), to.host()))?;
         let source = Session { waits: true, ..session(&source, &reading.pull, from, Access::Pull) };
         let mounts = (from.host() == to.host()).then_some(from);
         let target = Session { mounts, waits: true, ..session(&target, push, to, Access::Push) };
-        copy::copy(&source, &target, &build.digest, tag.as_ref()).await
+        copy::copy(&source, &target, digest, tag.as_ref()).await
     }
 
     async fn tag(&self, repository: &Repository, digest: &Digest, tag: &Tag) -> Result<Retagged, RegistryError> {
         let (host, settings) = self.host(repository)?;
-        let push = settings.push.as_ref();
-        let push = push.ok_or_else(|| nobody_may_push(&format!("{repository}:{tag}"), repository.host()))?;
+        let push = pusher(&settings, repository, tag)?;
         retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
     }
 
@@ -227,6 +255,17 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").finish_non_exhaustive()
     }
+}
+
+/// The build of an image in a release.
+fn build<'r>(release: &'r Release, image: &ImageName, of: &Repository) -> Result<&'r Digest, RegistryError> {
+    let build = release.builds().get(image).map(|build| &build.digest);
+    build.ok_or_else(|| RegistryError::Invalid(format!("{of}: release {} has no image {image}", release.id())))
+}
+
+/// Who moves a tag.
+fn pusher<'s>(settings: &'s HostSettings, of: &Repository, tag: &Tag) -> Result<&'s Credentials, RegistryError> {
+    settings.push.as_ref().ok_or_else(|| nobody_may_push(&format!("{of}:{tag}"), of.host()))
 }
 
 fn nobody_may_push(what: &str, host: &str) -> RegistryError {

@@ -30,6 +30,7 @@ const WAIT_FIRST: Duration = Duration::from_secs(1);
 pub(super) enum Access {
     Pull,
     Push,
+    Delete,
     /// Azure: what is told of tags beside their builds.
     Metadata,
 }
@@ -58,6 +59,13 @@ pub(super) struct Call<'a> {
     pub(super) content: Option<(&'a str, &'a [u8])>,
     /// What only few requests say.
     pub(super) special: Option<&'a Special>,
+}
+
+impl Call<'_> {
+    /// Whether a redirect is followed: what carries something, or takes something away, was meant for this address alone.
+    fn may_be_led_on(&self) -> bool {
+        self.content.is_none() && self.method != Method::DELETE
+    }
 }
 
 /// What only few requests say.
@@ -188,7 +196,7 @@ impl<'a> Session<'a> {
             }
             let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let next = match location {
-                Some(location) if response.status().is_redirection() && call.content.is_none() => url.join(location),
+                Some(location) if response.status().is_redirection() && call.may_be_led_on() => url.join(location),
                 _ => return Ok(response),
             };
             let next = next.map_err(|_| nonsense(&url, "it redirects to no address"))?;
