@@ -17,6 +17,7 @@ use super::wire::environment::{EnvironmentForm, Prefer, PromoteForm};
 use crate::model::policy::{Environment, Image, OnFailure, PolicyOrigin, Promote};
 use crate::model::{PinForm, PolicyName};
 use crate::relay::edit::words::Words;
+use crate::relay::keep::PREFIX;
 use jiff::tz::TimeZone;
 
 /// What every environment of a policy stands on.
@@ -75,8 +76,7 @@ pub(crate) fn environment(
         let reports = list.iter().filter_map(|form| form.gitlab.value());
         reports.filter_map(|form| report(form, name, words, ground, problems)).collect()
     });
-    // `keep` has one value in this version, as `deliver.mode` has: anything else was refused.
-    form.keep.value()?;
+    let keep = keep(form, here, ground, problems);
     let on_failure = form.on_failure.value().copied();
     let default_on_failure = if form.promote.is_absent() { OnFailure::Next } else { OnFailure::Hold };
     Some(Environment {
@@ -96,6 +96,7 @@ pub(crate) fn environment(
         hold_new_until: *form.hold_new_until.value()?,
         auto: *form.auto.value()?,
         gates: gates?,
+        keep: keep?,
         report: report?,
     })
 }
@@ -137,6 +138,19 @@ fn promote(
         only_newest: *form.prefer.value()? == Prefer::Newest,
         trust_tag: *form.trust_tag.value()? && !required.forbids_trusted_tags,
     })
+}
+
+/// How many releases are kept: their tags are pushed, so what bounds pushing bounds them.
+fn keep(form: &EnvironmentForm, images: &[Image], ground: &Ground<'_>, problems: &mut Problems) -> Option<u32> {
+    let keep = form.keep.get()?;
+    let allowed = ground.may().and_then(|may| may.retag.as_deref());
+    if let Some(name) = form.name.value().filter(|_| keep.value.0 > 0) {
+        for image in images {
+            let pushed = format!("{}:{PREFIX}{name}-*", image.repository);
+            bounded(&keep.at, "push", "may.retag", &pushed, allowed, problems);
+        }
+    }
+    Some(keep.value.0)
 }
 
 /// Tells of something that the repository of the policy does not allow it to do.

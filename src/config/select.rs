@@ -87,7 +87,7 @@ fn one<T>(name: &'static str, field: &Field<T>, strategy: impl Fn(&T) -> Strateg
 
 /// Tells of a tag that is ours: `tagrelay-...` keeps releases from lifecycle rules and is never a candidate.
 pub(crate) fn reserved(tag: &str, at: &Place, problems: &mut Problems) {
-    if tag.starts_with("tagrelay-") {
+    if tag.starts_with(relay::keep::PREFIX) {
         problems.add(at, "tags that begin with `tagrelay-` are tagrelay's own");
     }
 }

@@ -1,7 +1,7 @@
 //! The part of the contract that this version refuses: named here once, absent from the schema, never read and ignored.
 
 /// What is promised and not built yet: the form or word list it belongs to (as in [`super::read`]), and its name there.
-/// `keep` above 0 and `ssh://` are values of keys that are built: whoever reads those keys refuses them.
+/// `ssh://` is a value of a key that is built: whoever reads that key refuses it.
 pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("write", "markers"),
     ("write", "policy"),
@@ -19,7 +19,6 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("approvals.by", "merge_request"),
     ("approvals.by", "merge"),
     ("approver", "gitlab_group"),
-    ("environment.keep", "above 0"),
     ("repository", "sign"),
     ("repository.url", "ssh://"),
     ("may", "namespaces"),

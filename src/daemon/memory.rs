@@ -1,5 +1,6 @@
 //! What the daemon knows in memory: readings of the outside and the journal folded. All of it can be read again.
 
+use super::keep::Keeping;
 use super::message::HoldFile;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
@@ -72,6 +73,8 @@ pub(super) struct Standing {
     pub(super) copied: Option<ReleaseId>,
     /// The release that is being copied there; the copy is given up with the guard.
     pub(super) copying: Option<(Release, DropGuard)>,
+    /// The tags that keep its releases.
+    pub(super) keeping: Keeping,
     /// Effects that failed.
     pub(super) blocks: Vec<Block>,
     /// The tip that was last written on: what failed there is tried again at once on another.
@@ -103,6 +106,7 @@ impl Standing {
             busy: None,
             copied: None,
             copying: None,
+            keeping: Keeping::default(),
             blocks: Vec::new(),
             tried_at: None,
             n_failures: 0,
@@ -138,6 +142,8 @@ pub(super) struct Shelf {
     pub(super) read_at: Option<Timestamp>,
     /// Why the last reading failed.
     pub(super) error: Option<String>,
+    /// Why tags of ours are not removed here when their time is over.
+    pub(super) tags_stay: Option<String>,
 }
 
 impl Shelf {

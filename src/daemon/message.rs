@@ -1,6 +1,7 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
 use super::handle::{Reply, Request, Target};
+use super::keep::Swept;
 use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
@@ -98,6 +99,8 @@ pub(super) struct HoldFile {
 pub(super) enum Done {
     /// A copy: done, or why not; given up where this token was cancelled.
     Copy { release: ReleaseId, stop: CancellationToken, result: Result<(), String> },
+    /// Releases were kept by tags, or not all of them; given up where this token was cancelled.
+    Keep { stop: CancellationToken, swept: Swept },
     /// A retag: done, or why not.
     Retag { intent: Sequence, tag: Tag, result: Result<(), String> },
     /// A write.

@@ -18,6 +18,7 @@ mod command;
 mod connect;
 mod directory;
 pub mod handle;
+mod keep;
 mod learn;
 mod look;
 mod memory;
@@ -331,9 +332,11 @@ impl Daemon {
         self.journal.close().await;
     }
 
-    /// Whether a release is being copied: worth waiting for, but not when the daemon stops, for the next start goes on.
+    /// Whether a release is being copied, or kept by tags: worth waiting for, but not when the daemon stops, for the next
+    /// start goes on.
     fn is_copying(&self) -> bool {
-        self.memory.policies.values().flat_map(|known| &known.standings).any(|standing| standing.copying.is_some())
+        let mut standings = self.memory.policies.values().flat_map(|known| &known.standings);
+        standings.any(|standing| standing.copying.is_some() || standing.keeping.is_busy())
     }
 
     fn is_busy(&self) -> bool {

@@ -14,14 +14,25 @@ impl Daemon {
         let compared = compared(&known.policy, environment);
         let mut notes: Vec<String> = compared.filter_map(|repository| self.timeless(repository)).collect();
         notes.dedup();
+        let kept = environment.images.iter().filter(|_| environment.keep > 0);
+        notes.extend(kept.filter_map(|image| self.stays(&image.repository)));
         notes
     }
 
-    /// The note on a repository among whose tags some policy seeks the last pushed.
+    /// The note on a repository: on the push times, where some policy seeks the last pushed, else on tags that stay.
     pub(super) fn note(&self, repository: &Repository) -> Option<String> {
         let policies = self.memory.policies.values().map(|known| &known.policy);
         let mut compared = policies.flat_map(|policy| policy.environments.iter().flat_map(|e| compared(policy, e)));
-        compared.any(|used| used == repository).then(|| self.timeless(repository)).flatten()
+        let timeless = compared.any(|used| used == repository).then(|| self.timeless(repository)).flatten();
+        timeless.or_else(|| self.stays(repository))
+    }
+
+    /// That tags of ours stay in a repository when their time is over.
+    fn stays(&self, repository: &Repository) -> Option<String> {
+        let why = self.memory.repositories.get(repository)?.tags_stay.as_ref()?;
+        Some(format!(
+            "{repository} lets tags of releases that are kept no longer stay: remove them by a lifecycle rule ({why})"
+        ))
     }
 
     /// What `pushed` means where nothing, or nothing any more, is told of when tags were pushed.

@@ -210,6 +210,7 @@ impl Daemon {
                 }
             }
             Done::Copy { release, stop, result } => self.copied(scope, release, &stop, result),
+            Done::Keep { stop, swept } => self.kept(scope, &stop, swept),
             Done::Retag { intent, tag, result } => {
                 self.set_busy(scope, None);
                 match result {
@@ -369,9 +370,7 @@ impl Daemon {
         let now = self.clock.now();
         self.metrics.failed(scope.policy.as_ref());
         let Some(standing) = self.memory.standing_mut(scope) else { return };
-        let doubled = 2_i32.saturating_pow(standing.n_failures);
-        let pause = BLOCK_MIN.checked_mul(doubled).map_or(BLOCK_MAX, |pause| pause.min(BLOCK_MAX));
-        let until = now.saturating_add(pause).unwrap_or(now);
+        let until = now.saturating_add(pause(standing.n_failures)).unwrap_or(now);
         standing.n_failures = standing.n_failures.saturating_add(1);
         // What was copied may be gone again: that may be why, and looking costs little.
         standing.copied = None;
@@ -396,6 +395,12 @@ impl Daemon {
             (standing.n_failures, standing.n_races) = (0, 0);
         }
     }
+}
+
+/// How long what failed waits that had failed so often before, in a row.
+pub(super) fn pause(n_failures: u32) -> SignedDuration {
+    let doubled = 2_i32.saturating_pow(n_failures);
+    BLOCK_MIN.checked_mul(doubled).map_or(BLOCK_MAX, |pause| pause.min(BLOCK_MAX))
 }
 
 /// What an effect is called where it is counted.

@@ -28,8 +28,9 @@ impl Daemon {
                 continue;
             }
             if let Some(step) = self.settle(&policy, index).await {
-                effects.push((policy, index, step));
+                effects.push((policy.clone(), index, step));
             }
+            self.keep_releases(&policy, index);
         }
         let n_changes = effects.iter().filter_map(|(_, _, step)| changed(step)).count() + self.n_changing();
         let limit = self.config.changes_max;
@@ -73,6 +74,7 @@ impl Daemon {
                     let unheard = self.memory.unheard(known, index, self.clock.now());
                     why.retain(|why| !unheard.iter().any(|unheard| is_same_error(why, unheard)));
                     why.extend(unheard);
+                    why.extend(standing.keeping.why());
                     self.rest(&scope, why);
                     return None;
                 }

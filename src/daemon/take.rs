@@ -1,6 +1,7 @@
 //! What reaches the loop is taken into the memory, and marks what must be judged again.
 
 use super::handle::Request;
+use super::keep::Keeping;
 use super::memory::{Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan};
@@ -91,6 +92,7 @@ impl Daemon {
             let unread = standing.why.iter().any(|why| matches!(why, Why::Unread { .. }));
             due || unread
                 || standing.ledger.in_flight().is_some()
+                || standing.keeping.is_due(now)
                 || standing.blocks.iter().any(|block| block.until <= now)
         };
         for known in self.memory.policies.values() {
@@ -223,8 +225,13 @@ impl Daemon {
                     let fresh = Standing::new(crate::model::Ledger::default());
                     standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
                 });
-                let kept =
-                    kept.map(|standing| Standing { blocks: Vec::new(), copied: None, copying: None, ..standing });
+                let kept = kept.map(|standing| Standing {
+                    blocks: Vec::new(),
+                    copied: None,
+                    copying: None,
+                    keeping: Keeping::default(),
+                    ..standing
+                });
                 let remembered = || Standing::new(self.past.take(&Scope::of(&name, &environment.name)));
                 standings.push(kept.unwrap_or_else(remembered));
             }

@@ -166,6 +166,8 @@ pub struct Environment {
     pub auto: bool,
     /// What guards every change.
     pub gates: Gates,
+    /// How many verified releases besides what runs are kept by tags of ours; 0 keeps none, nor what runs.
+    pub keep: u32,
     /// What GitLab is told.
     pub report: Vec<Report>,
 }

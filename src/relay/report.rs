@@ -235,6 +235,7 @@ mod tests {
             hold_new_until: HoldNewUntil::None,
             auto: true,
             gates: Gates::default(),
+            keep: 0,
             report,
         }
     }

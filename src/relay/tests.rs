@@ -66,6 +66,7 @@ fn environment(name: &str) -> Environment {
         hold_new_until: HoldNewUntil::None,
         auto: true,
         gates: Gates::default(),
+        keep: 0,
         report: Vec::new(),
     }
 }

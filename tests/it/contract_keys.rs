@@ -39,7 +39,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
             (Built, "suspend: true"),
             (Built, "defaults: {}"),
             (Built, "defaults: { write: [], gates: { approvals: { required: 1 } }, deadline: 1h30m }"),
-            (NotBuiltYet, "defaults: { keep: 5 }"),
+            (Built, "defaults: { keep: 5 }"),
         ],
     ),
     (
@@ -143,7 +143,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
             (NotBuiltYet, "gates: { signature: { key: cosign.pub } }"),
             (NotBuiltYet, "gates: { source: { protected: true, pipeline: success } }"),
             (Built, "keep: 0"),
-            (NotBuiltYet, "keep: 5"),
+            (Built, "keep: 5"),
             (
                 Built,
                 "report: [{ gitlab: { project: g/p, sha: revision, environment: d, tier: development, url: 'https://a.b', ref: main, for: shop } }]",

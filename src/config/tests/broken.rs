@@ -301,10 +301,7 @@ fn evidence() {
         &format!("{base}, evidence: some"),
         &["4 [some] `some` is no value of `evidence` | write `none`"],
     );
-    check_environment(
-        &format!("{base}, keep: 5"),
-        &["4 [5] `keep above 0` is not built yet | this version refuses what it would not do: leave it out"],
-    );
+    check_environment(&format!("{base}, keep: 101"), &["4 [101] expected at most 100 releases"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::gates::GatesForm;
 use crate::config::diagnostic::Problems;
 use crate::config::read::Presence::{Default, Optional, Required};
-use crate::config::read::{At, Entries, Read, form, not_built_yet, words};
+use crate::config::read::{At, Entries, Read, form, words};
 use crate::config::scalar::{Alphabetical, Numeric};
 use crate::config::tree::{Kind, Node};
 use crate::model::place::Missing;
@@ -46,7 +46,8 @@ form! {
         "auto" auto: bool, Default("true");
         /// What guards every change of this environment.
         "gates" gates: GatesForm, Default("{}");
-        /// How many running and verified releases are kept from the registry's lifecycle rules; 0 = off.
+        /// How many verified releases besides what runs are kept from the registry's lifecycle rules, by tags
+        /// `tagrelay-<environment>-<release>`; 0 = off.
         "keep" keep: Keep, Default("0");
         /// The GitLab deployments that are told of its rollouts.
         "report" report: Vec<ReportForm>, Default("[]");
@@ -288,23 +289,25 @@ impl Read for Destination {
     }
 }
 
-/// How many releases are kept by tags: none, in this version.
+/// The most releases that an environment keeps: each is looked at in the registry whenever one is added.
+const KEEP_MAX: u32 = 100;
+
+/// How many verified releases are kept by tags.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keep;
+pub(crate) struct Keep(pub(crate) u32);
 
 impl Read for Keep {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match u32::read(node, problems)? {
-            0 => Some(Self),
-            _ => {
-                not_built_yet(&node.at, "keep above 0", problems);
-                None
-            }
+        let n = u32::read(node, problems)?;
+        if n > KEEP_MAX {
+            problems.add(&node.at, format!("expected at most {KEEP_MAX} releases"));
+            return None;
         }
+        Some(Self(n))
     }
 
     fn schema() -> Value {
-        json!({ "type": "integer", "const": 0 })
+        json!({ "type": "integer", "minimum": 0, "maximum": KEEP_MAX })
     }
 }
 

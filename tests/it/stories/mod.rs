@@ -18,6 +18,7 @@ mod ecr;
 mod failure;
 mod git_tag;
 mod hold;
+mod keep;
 mod limits;
 mod memory_lost;
 mod moved_tag;
