@@ -13,6 +13,7 @@ mod registry_copy;
 mod registry_credentials;
 mod registry_ecr;
 mod registry_faults;
+mod registry_keep;
 mod registry_times;
 mod registry_tls;
 mod sqs;

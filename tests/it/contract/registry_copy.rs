@@ -91,7 +91,7 @@ async fn a_realm_that_refuses_the_scope_of_mounts_is_asked_without_it() {
     }
 }
 
-fn place(url: &str) -> Place {
+pub(super) fn place(url: &str) -> Place {
     let url = Url::parse(url).expect("a URL");
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let user = url.password().map(|password| (url.username().to_owned(), password.to_owned()));
