@@ -9,6 +9,7 @@
 //! judge    p  relay::gate           may it go on                     -> Verdict::{Cleared, Wait}
 //! carry    e  clients::registry     copy(Cleared)                    -> the same digest in a repository of its own
 //! promote  e  clients::registry     retag(Cleared)                   -> the same digest under the next tag
+//! keep     e  clients::registry     keep(Kept), let_go(Lapsed)       -> tags of our own that lifecycle rules spare
 //! plan     p  relay::edit           which bytes change               -> ChangePlan
 //! write    e  clients::git          push on the tip that was judged  -> Commit | Raced (back to the pass)
 //! follow   p  relay::follow         what the signals say             -> Rollout::{Progressing, Healthy, Failed}

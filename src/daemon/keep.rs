@@ -23,7 +23,7 @@ const LAPSED_MAX: usize = 20;
 pub(super) struct Keeping {
     /// The releases that were kept when it last went well.
     kept: Vec<ReleaseId>,
-    /// Whether a release has its tag, as far as this process knows; not so where nothing more can be done about it.
+    /// Whether a release may have its tag, as far as this process knows; not so where nothing more can be done about it.
     tagged: BTreeMap<ReleaseId, bool>,
     /// What is being done, which is given up with the guard.
     busy: Option<DropGuard>,
@@ -99,6 +99,8 @@ impl Daemon {
         let stop = self.stop.child_token();
         let Some(standing) = self.memory.standing_mut(&scope) else { return };
         standing.keeping.busy = Some(stop.clone().drop_guard());
+        // From here on each may have its tag, whatever becomes of the others.
+        standing.keeping.tagged.extend(swept.wanted.iter().cloned().map(|release| (release, true)));
         self.metrics.decided("keep", "");
         let out = self.out.clone();
         self.tasks.spawn(async move {
@@ -125,10 +127,7 @@ impl Daemon {
         keeping.busy = None;
         keeping.tagged.extend(swept.past.into_iter().map(|release| (release, false)));
         match swept.result {
-            Ok(()) => {
-                keeping.tagged.extend(swept.wanted.iter().cloned().map(|release| (release, true)));
-                (keeping.kept, keeping.failed) = (swept.wanted, None);
-            }
+            Ok(()) => (keeping.kept, keeping.failed) = (swept.wanted, None),
             Err(why) => {
                 let n_failures = keeping.failed.as_ref().map_or(0, |(_, _, n)| *n);
                 let until = now.saturating_add(pause(n_failures)).unwrap_or(now);

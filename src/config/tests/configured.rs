@@ -231,6 +231,13 @@ environments:
             ),
         ]
     );
+    let kept = format!("{HEAD}{}", DEV.replace("kustomize: dev", "kustomize: deployment/dev"));
+    let kept = kept.replace("name: dev,", "name: dev, keep: 2,");
+    let said = errors_under(BOUNDED, &kept);
+    let pushed = format!("{may} push `reg.io/shop:tagrelay-dev-*` (`may.retag` in the configuration)");
+    assert_eq!(said, [format!("4 [2] {pushed} | allowed: `*/shop:staging`")]);
+    let allowed = BOUNDED.replace("*/shop:staging", "*/shop:tagrelay-dev-*");
+    assert!(errors_under(&allowed, &kept).is_empty());
     let nothing = BOUNDED.replace(r#"write: ["deployment/**"]"#, "write: []");
     let said = errors_under(&nothing, &format!("{HEAD}{}", DEV.replace("kustomize: dev", "kustomize: deployment/dev")));
     assert_eq!(said.len(), 1, "{said:?}");

@@ -2,8 +2,9 @@
 
 use super::world::Story;
 use reqwest::Method;
+use std::time::Duration;
 use tagrelay::model::event::Verdict;
-use tagrelay::sandbox::fault::{Fault, Rule};
+use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::refusing;
 
 const POLICY: &str = "
@@ -192,15 +193,19 @@ async fn an_environment_keeps_in_its_own_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_registry_keeps_nobody_waiting() {
+async fn a_slow_registry_keeps_nobody_waiting_and_what_was_made_is_not_made_again() {
     let mut story = story().await;
-    let slow = Fault::Delay(tagrelay::sandbox::fault::Moment::Before, std::time::Duration::from_secs(600));
+    let slow = Fault::Delay(Moment::After, Duration::from_secs(600));
     story.world.registry.face.faults.add(Rule::every(slow).method(Method::PUT).path(TAGS));
     story.start().await;
-    story.push("1.0.0", 1);
-    story.well("prod", "1.0.0").await;
+    let first = run(&story, "1.0.0", 1).await;
     story.push("1.1.0", 2);
     story.well("prod", "1.1.0").await;
-    assert!(ours(&story, "shop").is_empty());
+    assert_eq!(ours(&story, "shop"), [first], "nobody knows yet whether the first was made");
+    story.stop().await;
+    story.world.registry.face.faults.clear();
+    story.start().await;
+    story.until("both are kept", || async { ours(&story, "shop").len() == 2 }).await;
+    assert_eq!(story.world.registry.face.count(&Method::PUT, TAGS), 2);
     story.stop().await;
 }
