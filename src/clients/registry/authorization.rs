@@ -92,13 +92,13 @@ impl Session<'_> {
         }
     }
 
-    /// Forgets what was shown, for it was refused.
-    pub(super) async fn forget(&self, shown: &Shown) {
+    /// Forgets what was shown as this login, for it was refused.
+    pub(super) async fn forget(&self, shown: &Shown, login: &Login) {
         if let Shown::Token(key, token) = shown {
             self.host.tokens.forget(key, token).await;
         }
         if !shown.is_nothing() {
-            self.host.forget_login().await;
+            self.host.forget_login(login).await;
         }
     }
 

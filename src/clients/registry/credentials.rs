@@ -79,6 +79,16 @@ pub(super) enum Proof {
     Identity(SecretString),
 }
 
+impl Proof {
+    fn id(&self) -> [u8; 32] {
+        text::sha256(&match self {
+            Self::Nothing => Vec::new(),
+            Self::Password(user, password) => [user.as_bytes(), b"\0", password.expose_secret().as_bytes()].concat(),
+            Self::Identity(token) => [b"\0", token.expose_secret().as_bytes()].concat(),
+        })
+    }
+}
+
 /// Credentials, ready to be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
@@ -127,11 +137,7 @@ impl Login {
 
     /// Tells logins apart without keeping the secret.
     pub(super) fn id(&self) -> [u8; 32] {
-        text::sha256(&match &self.proof {
-            Proof::Nothing => Vec::new(),
-            Proof::Password(user, password) => [user.as_bytes(), b"\0", password.expose_secret().as_bytes()].concat(),
-            Proof::Identity(token) => [b"\0", token.expose_secret().as_bytes()].concat(),
-        })
+        self.proof.id()
     }
 
     pub(super) fn show(&self, request: RequestBuilder) -> RequestBuilder {
@@ -174,9 +180,10 @@ impl Logins {
         }
     }
 
-    /// Forgets them, for one was refused: the next is read anew.
-    pub(super) async fn forget(&self) {
-        self.0.lock().await.clear();
+    /// Forgets the one that was refused: it is read anew. Those of others stay, and failures for as long as they are kept.
+    pub(super) async fn forget(&self, refused: &Login) {
+        let refused = refused.id();
+        self.0.lock().await.retain(|_, kept| kept.answer.as_ref().map_or(true, |proof| proof.id() != refused));
     }
 
     async fn in_file(&self, file: &Path, of: &Repository) -> Result<Login, RegistryError> {
@@ -298,6 +305,24 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
             assert!(!kept.lasts(), "{kept:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn only_the_login_that_was_refused_is_read_anew() {
+        let login = |password: &str| Proof::Password("bob".to_owned(), password.into());
+        let answers = [Ok(login("old")), Ok(login("other")), Ok(Proof::Nothing), Err("failed".to_owned())];
+        let asked = |n: usize| ("helper".to_owned(), format!("{n}.io"));
+        let kept = |answer| Kept { at: Instant::now(), answer };
+        let kept = answers.into_iter().enumerate().map(|(n, answer)| (asked(n), kept(answer))).collect();
+        let logins = Logins(Mutex::new(kept));
+        let check = async |refused: Proof, left: &[usize]| {
+            logins.forget(&Login::named(refused, "a file")).await;
+            let kept = logins.0.lock().await;
+            let kept: Vec<usize> = (0..4).filter(|n| kept.contains_key(&asked(*n))).collect();
+            assert_eq!(kept, left);
+        };
+        check(login("older still"), &[0, 1, 2, 3]).await;
+        check(login("old"), &[1, 2, 3]).await;
     }
 
     #[test]

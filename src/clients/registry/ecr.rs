@@ -102,9 +102,9 @@ impl Ecr {
         Ok(kept.insert((login, until)).0.clone())
     }
 
-    /// Forgets the password, for it was refused.
-    pub(super) async fn forget(&self) {
-        *self.login.lock().await = None;
+    /// Forgets the password that was refused; a newer one stays.
+    pub(super) async fn forget(&self, refused: &Login) {
+        self.login.lock().await.take_if(|(login, _)| login.id() == refused.id());
     }
 
     /// What a repository holds under tags, with digests and push times; none where that is as it was at `last`.
@@ -305,6 +305,7 @@ fn refused(failure: &Failure, request: &str, status: StatusCode) -> RegistryErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_credential_types::provider::SharedCredentialsProvider;
 
     #[test]
     fn passwords_live_as_long_as_is_sensible() {
@@ -315,6 +316,20 @@ mod tests {
         check(Some(999_999.0), LIFE_DEFAULT);
         check(Some(f64::NAN), LIFE_DEFAULT);
         check(None, LIFE_DEFAULT);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_an_older_password_ends_no_newer_one() {
+        let keys =
+            SharedCredentialsProvider::new(aws_credential_types::Credentials::new("id", "key", None, None, "test"));
+        let caller = Caller::of(keys, "eu-west-1");
+        let ecr = Ecr::new("reg.example.com", caller, None, Transport::default(), http::uncounted());
+        let login = |password: &str| Login::named(Proof::Password("AWS".to_owned(), password.into()), "Amazon ECR");
+        *ecr.login.lock().await = Some((login("new"), Instant::now() + LIFE_DEFAULT));
+        ecr.forget(&login("old")).await;
+        assert!(ecr.login.lock().await.is_some());
+        ecr.forget(&login("new")).await;
+        assert!(ecr.login.lock().await.is_none());
     }
 
     #[test]

@@ -90,11 +90,11 @@ impl Host {
         }
     }
 
-    /// Forgets who we are there, for that was refused: it is read anew.
-    pub(super) async fn forget_login(&self) {
-        self.logins.forget().await;
+    /// Forgets a login, for it was refused: it is read anew. Those of others stay, and so does a newer one.
+    pub(super) async fn forget_login(&self, refused: &Login) {
+        self.logins.forget(refused).await;
         if let Some(ecr) = &self.ecr {
-            ecr.forget().await;
+            ecr.forget(refused).await;
         }
     }
 

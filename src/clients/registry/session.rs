@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         if !again {
             return Ok(Answer::No(refusal));
         }
-        self.forget(&shown).await;
+        self.forget(&shown, &login).await;
         let login = host.login(self.credentials, self.repository).await?;
         let shown = self.what_to_show(&login).await?;
         let response = self.send(call, &login, &shown).await?;
