@@ -32,6 +32,8 @@ const CHAIN_TIME_MAX: Duration = Duration::from_secs(30);
 const RENEW_BEFORE: Duration = Duration::from_secs(4 * 60);
 /// How long credentials without an end are kept: a file or an environment may be changed by a person.
 const KEPT: Duration = Duration::from_secs(5 * 60);
+/// How long it is kept that there are none: each of those who wait would else ask the whole chain, one after the other.
+const NONE_KEPT: Duration = Duration::from_secs(30);
 /// By which a role's sessions are known in CloudTrail.
 const SESSION: &str = "tagrelay";
 /// How the operation is named in AWS JSON.
@@ -110,7 +112,8 @@ struct Who {
     role: Option<String>,
     given: Option<(SharedCredentialsProvider, Region)>,
     chain: OnceCell<SdkConfig>,
-    kept: Mutex<Option<(Credentials, SystemTime)>>,
+    /// What the chain said last, be it why there are none, and until when that is kept.
+    kept: Mutex<Option<(Result<Credentials, AwsError>, SystemTime)>>,
 }
 
 impl Caller {
@@ -191,14 +194,14 @@ impl Who {
         }
     }
 
-    /// The kept credentials while they live; else new ones, which whoever asks meanwhile waits for.
+    /// The kept answer of the chain while it lasts; else a new one, which whoever asks meanwhile waits for.
     async fn credentials(&self) -> Result<Credentials, AwsError> {
         let mut kept = self.kept.lock().await;
         let now = self::now();
-        if let Some((credentials, until)) = kept.as_ref()
+        if let Some((answer, until)) = kept.as_ref()
             && now < *until
         {
-            return Ok(credentials.clone());
+            return answer.clone();
         }
         let none = |why: String| {
             let role = self.role.as_ref().map(|role| format!(" for {role}")).unwrap_or_default();
@@ -208,9 +211,12 @@ impl Who {
             let provider = self.provider().await.ok_or_else(|| none("the chain is empty".to_owned()))?;
             provider.provide_credentials().await.map_err(|error| none(causes(&error)))
         };
-        let credentials = timeout(CHAIN_TIME_MAX, ask).await.map_err(|_| AwsError::Slow)??;
-        let until = credentials.expiry().and_then(|end| end.checked_sub(RENEW_BEFORE)).unwrap_or(now + KEPT);
-        Ok(kept.insert((credentials, until)).0.clone())
+        let answer = timeout(CHAIN_TIME_MAX, ask).await.unwrap_or(Err(AwsError::Slow));
+        let until = match &answer {
+            Ok(credentials) => credentials.expiry().and_then(|end| end.checked_sub(RENEW_BEFORE)).unwrap_or(now + KEPT),
+            Err(_) => self::now() + NONE_KEPT,
+        };
+        kept.insert((answer, until)).0.clone()
     }
 }
 
@@ -264,6 +270,8 @@ fn signed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::UNIX_EPOCH;
 
     fn keys(expiry: Option<SystemTime>) -> Credentials {
@@ -311,5 +319,28 @@ mod tests {
         check(None, true).await;
         check(Some(3600), true).await;
         check(Some(200), false).await;
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_fails_is_not_asked_by_each_in_turn() {
+        #[derive(Debug, Default)]
+        struct Failing(Arc<AtomicU32>);
+        impl ProvideCredentials for Failing {
+            fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+            where
+                Self: 'a,
+            {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("none here")))
+            }
+        }
+        let asked = Arc::new(AtomicU32::new(0));
+        let caller = Caller::of(SharedCredentialsProvider::new(Failing(Arc::clone(&asked))), "eu-west-1");
+        let (one, other) = tokio::join!(caller.0.credentials(), caller.0.credentials());
+        assert!(one.is_err() && one == other, "{one:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        caller.forget().await;
+        assert!(caller.0.credentials().await.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

@@ -14,13 +14,13 @@ use crate::model::{Digest, Repository, Tag, TagList};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::time::Instant;
 
 /// The registry that everybody may read.
@@ -39,6 +39,11 @@ const LIFE_DEFAULT: Duration = Duration::from_secs(60 * 60);
 const LIFE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long the API is left alone that says that it is asked too often.
 const THROTTLED: Duration = Duration::from_secs(5);
+
+/// The operation that gives the password of the registry itself.
+const AUTHORIZE: &str = "GetAuthorizationToken";
+/// The operation that tells what a repository holds.
+const DESCRIBE: &str = "DescribeImages";
 
 /// The API of one registry.
 pub(super) struct Ecr {
@@ -86,7 +91,7 @@ impl Ecr {
         {
             return Ok(login.clone());
         }
-        let answer: Authorized = self.call("GetAuthorizationToken", &json!({})).await?;
+        let answer: Authorized = read(self.ask(AUTHORIZE, &json!({})).await?, AUTHORIZE).await?;
         let Some(authorization) = answer.authorization_data.first() else {
             return Err(RegistryError::Invalid(format!("{}: the answer holds no token", self.shown())));
         };
@@ -107,11 +112,13 @@ impl Ecr {
         self.login.lock().await.take_if(|(login, _)| login.id() == refused.id());
     }
 
-    /// What a repository holds under tags, with digests and push times; none where that is as it was at `last`.
+    /// What a repository holds under tags, with digests and push times; none where that is as it was at `last`. Pages are
+    /// taken in as `turns` allows.
     pub(super) async fn list(
         &self,
         repository: &Repository,
         last: Option<&Mark>,
+        turns: &Semaphore,
     ) -> Result<Option<Listing>, RegistryError> {
         let (mut told, mut token): (Vec<Told>, Option<String>) = (Vec::new(), None);
         for page in 0.. {
@@ -128,8 +135,11 @@ impl Ecr {
             if let (Some(token), Some(asked)) = (&token, asked.as_object_mut()) {
                 asked.insert("nextToken".to_owned(), token.clone().into());
             }
-            let Described { image_details, next_token } = self.call("DescribeImages", &asked).await?;
+            let answer = self.ask(DESCRIBE, &asked).await?;
+            let turn = turns.acquire().await;
+            let Described { image_details, next_token } = read(answer, DESCRIBE).await?;
             told.extend(image_details.iter().flat_map(Image::told));
+            drop(turn);
             if next_token.is_some() && next_token == token {
                 return Err(RegistryError::Invalid(format!("{repository}: DescribeImages goes round in a circle")));
             }
@@ -173,7 +183,7 @@ impl Ecr {
     }
 
     /// One operation; once more where our credentials had run out.
-    async fn call<T: DeserializeOwned>(&self, operation: &str, asked: &Value) -> Result<T, RegistryError> {
+    async fn ask(&self, operation: &str, asked: &Value) -> Result<Response, RegistryError> {
         let Door { region, host } = self.door().await?;
         let (service, target) = match self.public {
             true => ("ecr-public", format!("SpencerFrontendService.{operation}")),
@@ -186,9 +196,7 @@ impl Ecr {
             let request = self.caller.request(api, &target, body).await.map_err(not_signed)?;
             let response = host.send(request, true).await?;
             if response.status().is_success() {
-                let bytes = http::body(response, PAGE_BYTES_MAX, "answer of ECR").await?;
-                let told = format!("the answer to {operation} makes no sense");
-                return serde_json::from_slice(&bytes).map_err(|_| nonsense(&host.base, &told));
+                return Ok(response);
             }
             let refusal = host.refusal(&Method::POST, response, &Login::nobody("AWS credentials")).await;
             let failure = Failure::of(&refusal.body);
@@ -204,6 +212,12 @@ impl Ecr {
     fn shown(&self) -> String {
         self.door.get().map_or_else(|| "ECR".to_owned(), |door| http::shown_url(&door.host.base))
     }
+}
+
+async fn read<T: DeserializeOwned>(answer: Response, operation: &str) -> Result<T, RegistryError> {
+    let url = answer.url().clone();
+    let bytes = http::body(answer, PAGE_BYTES_MAX, "answer of ECR").await?;
+    serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, &format!("the answer to {operation} makes no sense")))
 }
 
 fn not_signed(error: AwsError) -> RegistryError {

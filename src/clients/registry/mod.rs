@@ -49,9 +49,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
-/// How many lists of tags are read at once, of all hosts together: each may be some hundred megabytes while it is read.
-const LISTS_MAX: usize = 8;
-/// How many of them may be one host's: one that answers slowly leaves room for the others.
+/// How many pages of lists are taken in at once, of all hosts together: each may be some hundred megabytes while it is
+/// parsed. Nobody holds one of these turns while a host is waited for to begin its answer.
+const PAGES_AT_ONCE: usize = 8;
+/// How many lists of tags of one host are read at once.
 const LISTS_OF_HOST_MAX: usize = 4;
 
 /// How to speak to one host, and as whom.
@@ -79,7 +80,7 @@ struct Shared {
     settings: Box<dyn Fn(&str) -> HostSettings + Send + Sync>,
     counter: Counter,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    lists: Semaphore,
+    pages: Semaphore,
 }
 
 impl Registry {
@@ -90,7 +91,7 @@ impl Registry {
             settings: Box::new(settings),
             counter,
             hosts: Mutex::default(),
-            lists: Semaphore::new(LISTS_MAX),
+            pages: Semaphore::new(PAGES_AT_ONCE),
         }))
     }
 
@@ -106,14 +107,14 @@ impl Registry {
         last: Option<&Mark>,
     ) -> Result<Option<Listing>, RegistryError> {
         let (host, settings) = self.host(repository)?;
-        let _turns = (host.lists.acquire().await, self.0.lists.acquire().await);
+        let (_turn, pages) = (host.lists.acquire().await, &self.0.pages);
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
-            return ecr.list(repository, last).await;
+            return ecr.list(repository, last, pages).await;
         }
         let session = session(&host, &settings.pull, repository, Access::Pull);
         // A list that is as it was is read all the same when it is time to ask for its push times again.
         let last = last.filter(|_| !times || !host.times.is_due(repository.path()));
-        let Some(mut listing) = tags::list(&session, times, last).await? else { return Ok(None) };
+        let Some(mut listing) = tags::list(&session, times, last, pages).await? else { return Ok(None) };
         if times && listing.told.is_empty() {
             let endpoint = settings.endpoint.as_ref();
             listing.told = times::told(&session, settings.provider, endpoint, &listing.tags, last.is_none()).await?;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use tokio::sync::Semaphore;
 
 /// How many tags are asked for at once: ECR refuses more, and others give fewer as they please.
 const PAGE_TAGS: &str = "1000";
@@ -177,11 +178,13 @@ impl Uploaded<'_> {
     }
 }
 
-/// Reads all tags, and what is told of them where `times` are wanted; none where the list is as it was at `last`.
+/// Reads all tags, and what is told of them where `times` are wanted; none where the list is as it was at `last`. Pages
+/// are taken in as `turns` allows.
 pub(super) async fn list(
     session: &Session<'_>,
     times: bool,
     last: Option<&Mark>,
+    turns: &Semaphore,
 ) -> Result<Option<Listing>, RegistryError> {
     let mut first = session.url("tags/list");
     first.query_pairs_mut().append_pair("n", PAGE_TAGS);
@@ -204,7 +207,9 @@ pub(super) async fn list(
         };
         let next = next_page(response.headers(), &url)?;
         etag = (seen.len() == 1 && next.is_none()).then(|| response.headers().get(ETAG).cloned()).flatten().or(etag);
+        let turn = turns.acquire().await;
         let page = http::body(response, PAGE_BYTES_MAX, "page of tags").await?;
+        drop(turn);
         n_bytes += page.len();
         if n_bytes > LIST_BYTES_MAX {
             let megabytes = LIST_BYTES_MAX >> 20;
@@ -216,6 +221,7 @@ pub(super) async fn list(
             None => break,
         };
     }
+    let _turn = turns.acquire().await;
     let mark = Mark::of(&pages, etag);
     if mark.is_as(last) {
         return Ok(None);
