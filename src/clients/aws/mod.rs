@@ -16,6 +16,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
@@ -174,7 +176,13 @@ impl Who {
         self.chain
             .get_or_init(|| async {
                 let tls = Provider::Rustls(CryptoMode::Ring);
-                let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+                let http = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, parts| {
+                    let proxy = ProxyConfig::from_env();
+                    let mut connector = Connector::builder().tls_provider(tls.clone()).proxy_config(proxy);
+                    connector.set_connector_settings(settings.cloned());
+                    connector.set_sleep_impl(parts.and_then(|parts| parts.sleep_impl()));
+                    connector.build()
+                });
                 aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).load().await
             })
             .await
