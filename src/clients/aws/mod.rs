@@ -25,7 +25,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// How long the chain may take: its last link asks an address that only Amazon's machines have.
@@ -113,7 +113,6 @@ pub struct Caller(Arc<Who>);
 struct Who {
     role: Option<String>,
     given: Option<(SharedCredentialsProvider, Region)>,
-    chain: OnceCell<SdkConfig>,
     /// What the chain said last, be it why there are none, and until when that is kept.
     kept: Mutex<Option<(Result<Credentials, AwsError>, SystemTime)>>,
 }
@@ -122,14 +121,14 @@ impl Caller {
     /// Whoever the standard chain says, in the role of this ARN where one is named. Nothing is asked yet.
     #[must_use]
     pub fn of_chain(role: Option<String>) -> Self {
-        Self(Arc::new(Who { role, given: None, chain: OnceCell::new(), kept: Mutex::default() }))
+        Self(Arc::new(Who { role, given: None, kept: Mutex::default() }))
     }
 
     /// Whoever has these credentials.
     #[must_use]
     pub fn of(credentials: SharedCredentialsProvider, region: &str) -> Self {
         let given = Some((credentials, Region::new(region.to_owned())));
-        Self(Arc::new(Who { role: None, given, chain: OnceCell::new(), kept: Mutex::default() }))
+        Self(Arc::new(Who { role: None, given, kept: Mutex::default() }))
     }
 
     /// The region that the environment or the profile names.
@@ -140,7 +139,7 @@ impl Caller {
         if let Some((_, region)) = &self.0.given {
             return Ok(region.to_string());
         }
-        let region = self.0.chain().await.region().map(ToString::to_string);
+        let region = chain().await.region().map(ToString::to_string);
         region.ok_or(AwsError::NoRegion)
     }
 
@@ -172,31 +171,15 @@ impl fmt::Debug for Caller {
 }
 
 impl Who {
-    async fn chain(&self) -> &SdkConfig {
-        self.chain
-            .get_or_init(|| async {
-                let tls = Provider::Rustls(CryptoMode::Ring);
-                let http = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, parts| {
-                    let proxy = ProxyConfig::from_env();
-                    let mut connector = Connector::builder().tls_provider(tls.clone()).proxy_config(proxy);
-                    connector.set_connector_settings(settings.cloned());
-                    connector.set_sleep_impl(parts.and_then(|parts| parts.sleep_impl()));
-                    connector.build()
-                });
-                aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).load().await
-            })
-            .await
-    }
-
     async fn provider(&self) -> Option<SharedCredentialsProvider> {
         if let Some((given, _)) = &self.given {
             return Some(given.clone());
         }
-        let chain = self.chain().await;
+        let chain = chain().await;
         match &self.role {
             None => chain.credentials_provider(),
             Some(role) => {
-                let role = AssumeRoleProvider::builder(role).session_name(SESSION).configure(chain);
+                let role = AssumeRoleProvider::builder(role).session_name(SESSION).configure(&chain);
                 Some(SharedCredentialsProvider::new(role.build().await))
             }
         }
@@ -226,6 +209,19 @@ impl Who {
         };
         kept.insert((answer, until)).0.clone()
     }
+}
+
+/// The standard chain as the environment and the profile's files have it now: it keeps what it read of them, so whoever asks
+/// anew who we are begins with a new one.
+async fn chain() -> SdkConfig {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    let http = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, parts| {
+        let mut connector = Connector::builder().tls_provider(tls.clone()).proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(parts.and_then(|parts| parts.sleep_impl()));
+        connector.build()
+    });
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).load().await
 }
 
 /// An error of Amazon's code with its causes, bounded. None of them shows a secret: they name files, variables and hosts.
