@@ -79,6 +79,36 @@ async fn few_lists_of_one_host_are_read_at_once() {
 }
 
 #[tokio::test]
+async fn hosts_that_answer_slowly_keep_no_others_waiting() {
+    let nobody = nobody();
+    let mut slow = Vec::new();
+    let mut lists = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let (registry, repository, digest) = shop(Auth::None).await;
+        // A host that answers well may be asked much at once.
+        for _ in 0..80 {
+            nobody.facts(&repository, &digest).await.expect("facts");
+        }
+        registry.face.faults.add(Rule::every(Fault::Delay(Moment::Before, Duration::from_secs(60))));
+        for _ in 0..4 {
+            let (nobody, repository) = (nobody.clone(), repository.clone());
+            lists.spawn(async move { tags(&nobody, &repository).await.map(drop) });
+        }
+        slow.push(registry);
+    }
+    let (_registry, repository, _) = shop(Auth::None).await;
+    let waited = |slow: &[stand_in::Registry]| {
+        slow.iter().flat_map(|slow| slow.face.requests()).filter(|asked| asked.status.is_none()).count()
+    };
+    while waited(&slow) < 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let listed = tokio::time::timeout(Duration::from_secs(20), tags(&nobody, &repository)).await.expect("at once");
+    assert_eq!(listed.expect("tags").len(), 1);
+    assert_eq!(waited(&slow), 8, "while the others are waited for");
+}
+
+#[tokio::test]
 async fn a_list_that_is_as_it_was_is_recognised() {
     let (registry, repository, _) = shop(Auth::None).await;
     registry.cap_pages(Some(1));
