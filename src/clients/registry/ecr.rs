@@ -6,7 +6,7 @@
 use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::Host;
-use super::tags::{Listing, Mark, Told};
+use super::tags::{Listing, Mark, TAGS_MAX, Told};
 use crate::clients::aws::{self, Api, AwsError, Caller, Failure, Json};
 use crate::clients::http::{self, Counter, Transport};
 use crate::model::ecr::Place;
@@ -140,6 +140,11 @@ impl Ecr {
             let Described { image_details, next_token } = read(answer, DESCRIBE).await?;
             told.extend(image_details.iter().flat_map(Image::told));
             drop(turn);
+            if told.len() > TAGS_MAX {
+                let too_many =
+                    format!("{repository}: DescribeImages tells of more than {TAGS_MAX} tags; remove old ones");
+                return Err(RegistryError::Invalid(too_many));
+            }
             if next_token.is_some() && next_token == token {
                 return Err(RegistryError::Invalid(format!("{repository}: DescribeImages goes round in a circle")));
             }

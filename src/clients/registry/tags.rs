@@ -26,7 +26,7 @@ const PAGE_BYTES_MAX: usize = 64 << 20;
 const LIST_BYTES_MAX: usize = 128 << 20;
 /// The most names of one repository: its largest users have some hundred thousands, and what lists and choices cost us
 /// grows with them.
-const TAGS_MAX: usize = 2_000_000;
+pub(super) const TAGS_MAX: usize = 2_000_000;
 /// How many pages are read: at Quay's fifty tags a page this is still half a million tags.
 const PAGES_MAX: usize = 10_000;
 

@@ -117,6 +117,21 @@ async fn failures_say_what_to_do() {
     assert!(ours.list(&shop, true, None).await.is_ok(), "asked once more as somebody anew");
 }
 
+#[tokio::test]
+async fn too_many_tags_are_refused() {
+    let (registry, ours, shop, digests) = shop().await;
+    let page = |n: usize, next: &str| {
+        let tags = vec!["1"; n];
+        let page =
+            json!({ "imageDetails": [{ "imageDigest": digests[0].as_str(), "imageTags": tags }], "nextToken": next });
+        Rule::once(Fault::answer(200).body("application/json", page.to_string()))
+    };
+    registry.face.faults.add(page(2_000_000, "a"));
+    registry.face.faults.add(page(1, "b"));
+    let error = ours.list(&shop, true, None).await.expect_err("too many");
+    assert!(matches!(&error, RegistryError::Invalid(text) if text.contains("more than 2000000 tags")), "{error}");
+}
+
 /// One operation of ECR on moto.
 async fn operation(caller: &Caller, endpoint: &Url, name: &str, asked: Value) -> Value {
     let target = format!("AmazonEC2ContainerRegistry_V20150921.{name}");
