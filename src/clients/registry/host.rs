@@ -50,6 +50,8 @@ pub(super) struct Host {
     pub(super) logins: Logins,
     pub(super) renewed: Renewed,
     pub(super) pace: Pace,
+    /// The pace of its provider's own API, where that is another host.
+    pub(super) beside: Pace,
     pub(super) times: Times,
     /// The lists of tags that may be read at once.
     pub(super) lists: Semaphore,
@@ -68,6 +70,7 @@ impl Host {
             base,
             client: http::client(&transport)?,
             pace: Pace::new(transport.requests_per_second.get()),
+            beside: Pace::new(transport.requests_per_second.get()),
             times: Times::default(),
             lists: Semaphore::new(super::LISTS_OF_HOST_MAX),
             ecr: None,
@@ -109,9 +112,18 @@ impl Host {
 
     /// Sends a request in its turn. What is heard counts for this host, unless another was asked that it led us to.
     pub(super) async fn send(&self, request: Request, counts: bool) -> Result<Response, RegistryError> {
+        self.send_at(&self.pace, request, counts).await
+    }
+
+    /// Sends a request to the host of its provider's own API, in its turn there.
+    pub(super) async fn send_beside(&self, request: Request) -> Result<Response, RegistryError> {
+        self.send_at(&self.beside, request, true).await
+    }
+
+    async fn send_at(&self, pace: &Pace, request: Request, counts: bool) -> Result<Response, RegistryError> {
         let shown = || http::shown_request(request.method(), request.url());
         let carried = request.body().and_then(|body| body.as_bytes()).map_or(0, <[u8]>::len);
-        let turn = if carried > SMALL_BYTES_MAX { self.pace.large_turn().await } else { self.pace.turn().await };
+        let turn = if carried > SMALL_BYTES_MAX { pace.large_turn().await } else { pace.turn().await };
         let mut turn = turn.map_err(|shut| not_sent(&shown(), shut))?;
         let mut sending = pin!(http::send(&self.client, request, &self.counter));
         let sent = match tokio::time::timeout(STALL, &mut sending).await {
@@ -137,7 +149,9 @@ impl Host {
     /// Reads a refusal.
     pub(super) async fn refusal(&self, method: &Method, response: Response, login: &Login) -> Refusal {
         let (status, url) = (response.status(), response.url().clone());
-        let retry_after = is_busy(status).then(|| patience(response.headers())).flatten();
+        // GitHub says with 403, too, that it is asked too much.
+        let retry_after =
+            (is_busy(status) || status == StatusCode::FORBIDDEN).then(|| patience(response.headers())).flatten();
         // The status says enough where the body cannot be read.
         let body = http::body(response, REFUSAL_BYTES_MAX, "error").await.unwrap_or_default();
         let (request, body) = (http::shown_request(method, &url), String::from_utf8_lossy(&body).into_owned());

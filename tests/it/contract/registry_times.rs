@@ -271,6 +271,41 @@ async fn another_host_that_does_not_answer_holds_nothing_up() {
 }
 
 #[tokio::test]
+async fn another_host_that_is_asked_too_much_is_left_alone_for_all_repositories() {
+    let used_up =
+        |status: u16| Fault::answer(status).with("x-ratelimit-remaining", "0").with("x-ratelimit-reset", "900");
+    let check = async |fault: Fault, asked: usize| {
+        let place = Place::new(Provider::Ghcr, Auth::None, bot(), None).await;
+        place.registry.push_image("team/cart", "1.0", &ImageSpec::new("1", TIME)).expect("pushed");
+        let (api, _) = sandbox(Auth::None).await;
+        api.face.faults.add(Rule::every(fault.clone()).path("/orgs/"));
+        let (transport, endpoint) =
+            (Transport { plain_http: true, ..Transport::default() }, Url::parse(&api.face.url()));
+        let endpoint = endpoint.expect("a URL");
+        let settings = move |_: &str| HostSettings {
+            provider: Provider::Ghcr,
+            amazon: None,
+            endpoint: Some(endpoint.clone()),
+            transport: transport.clone(),
+            pull: bot(),
+            push: None,
+        };
+        let client = Registry::new(settings, uncounted());
+        for path in ["team/shop", "team/cart"] {
+            let repository = repository(place.repository.host(), path);
+            let listing = client.list(&repository, true, None).await.expect("the registry answers").expect("a list");
+            assert!(listing.told.is_empty() && client.no_times(&repository).is_some(), "{path}: {fault:?}");
+        }
+        let lists = api.face.requests().iter().filter(|asked| asked.path.starts_with("/orgs/")).count();
+        assert_eq!(lists, asked, "{fault:?}");
+    };
+    check(used_up(403), 1).await;
+    check(used_up(429), 1).await;
+    check(Fault::answer(403).with("retry-after", "60"), 1).await;
+    check(Fault::answer(403).with("x-ratelimit-remaining", "7"), 2).await;
+}
+
+#[tokio::test]
 async fn only_what_is_new_is_sought() {
     let place = Place::new(Provider::Harbor, Auth::None, bot(), None).await;
     let artifacts = |tags: &[&str]| {

@@ -1,6 +1,8 @@
 //! Requests for a provider's own lists: what is shown with them, and to which host.
 //!
-//! They wait for the registry's turn like all others and follow no redirect, so that nothing is shown to a third host.
+//! They wait for their turn at the registry, or at the provider's other host. What is asked as the registry itself wants it
+//! (Azure, GitLab) is asked and redirected like its other requests; the rest follows no redirect, so that nothing is shown
+//! to a third host.
 
 use super::super::credentials::Login;
 use super::super::error::{Refusal, RegistryError, nonsense};
@@ -82,7 +84,7 @@ impl Door<'_> {
         let host = self.session.host;
         let request = request.build().map_err(|error| http::failure(&method, url, &error))?;
         let own = origin::same(url, &host.base);
-        let response = host.send(request, own).await?;
+        let response = if own { host.send(request, true).await? } else { host.send_beside(request).await? };
         if own {
             host.hear(&response);
         }
@@ -101,6 +103,9 @@ fn meant(refusal: Refusal) -> RegistryError {
     }
     let answer = format!("{}: answered {}{} to {}", refusal.request, status.as_u16(), refusal.said(), refusal.login);
     match status {
+        StatusCode::FORBIDDEN if refusal.retry_after.is_some() => {
+            RegistryError::Busy { message: answer, retry_after: refusal.retry_after }
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Refused(answer),
         StatusCode::NOT_FOUND => RegistryError::Absent(answer),
         _ => RegistryError::Invalid(answer),
