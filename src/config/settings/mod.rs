@@ -109,7 +109,8 @@ pub struct RegistrySettings {
     pub pull: Option<Login>,
     /// A docker configuration that says who reads, where `pull` does not.
     pub docker_config: Option<Secret>,
-    /// Who pushes tags; none is who reads.
+    /// Who moves tags and receives copies; none is whoever docker or Amazon says where neither `pull` nor `docker_config`
+    /// is set, and nobody where one is.
     pub push: Option<Login>,
     /// Certificates of the authorities that are trusted besides the system's, as PEM.
     pub ca: Option<Secret>,
