@@ -35,9 +35,7 @@ impl Daemon {
             return;
         }
         let is_followed = shelf.followed.contains_key(&tag);
-        let told = shelf.known.get(&tag).and_then(|known| known.build.as_ref());
-        let pushed = told.and_then(|build| build.facts.pushed);
-        let known = shelf.followed.get(&tag).cloned().flatten().or_else(|| told.map(|build| build.digest.clone()));
+        let known = shelf.digest(&tag).cloned();
         let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
         let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
         let journal = self.journal.clone();
@@ -61,7 +59,6 @@ impl Daemon {
                         Ok(None) | Err(_) => registry.facts(&repository, &digest).await?,
                     },
                 };
-                let facts = BuildFacts { pushed: pushed.or(facts.pushed), ..facts };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
             };
             let read: Result<_, RegistryError> = read.await;
@@ -100,7 +97,8 @@ impl Daemon {
         });
     }
 
-    /// Takes in a build that was read: its facts are kept for ever, and the tag's first digest with them.
+    /// Takes in a build that was read, unless its tag names another by now: its facts are kept for ever, and the tag's first
+    /// digest with them.
     pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Tagged, Unread>) {
         let now = self.clock.now();
         let Tagged { build, own_commit } = match result {
@@ -116,6 +114,13 @@ impl Daemon {
             }
         };
         let digest = build.as_ref().map(|build| build.digest.clone());
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        if shelf.is_overtaken(&tag, digest.as_ref()) {
+            shelf.learning.remove(&tag);
+            self.mark_users(&repository);
+            return;
+        }
+        let build = build.map(|build| shelf.with_push(build));
         let sighted = self.journal.sight(&repository, Extent::Tags, &[(tag.clone(), digest)], now).await;
         let sighting = match sighted {
             Ok(mut sighted) => sighted.remove(&tag),

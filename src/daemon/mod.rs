@@ -32,6 +32,7 @@ mod poll;
 mod read;
 mod registries;
 mod round;
+mod shelf;
 mod show;
 mod take;
 pub mod view;

@@ -1,0 +1,93 @@
+//! What a reading means beside what is known of a repository by the time it comes in.
+//!
+//! It reads nothing and keeps nothing: the loop asks here what became of what was asked for a while ago.
+
+use super::memory::Shelf;
+use crate::model::{Build, BuildFacts, Digest, Tag};
+
+impl Shelf {
+    /// The digest that a tag names by the readings of its repository, where one told it.
+    pub(super) fn digest(&self, tag: &Tag) -> Option<&Digest> {
+        let followed = self.followed.get(tag).and_then(Option::as_ref);
+        followed.or_else(|| self.build(tag).map(|build| &build.digest))
+    }
+
+    /// Whether a tag came to name another digest while its build was read: what was read counts for nothing then.
+    pub(super) fn is_overtaken(&self, tag: &Tag, read: Option<&Digest>) -> bool {
+        self.digest(tag).is_some_and(|now| Some(now) != read)
+    }
+
+    /// A build that was read, with the time of its push as the list told it, before or meanwhile.
+    pub(super) fn with_push(&self, build: Build) -> Build {
+        let told = self.build(&build.tag).filter(|told| told.digest == build.digest);
+        let pushed = told.and_then(|told| told.facts.pushed).or(build.facts.pushed);
+        Build { facts: BuildFacts { pushed, ..build.facts }, ..build }
+    }
+
+    fn build(&self, tag: &Tag) -> Option<&Build> {
+        self.known.get(tag).and_then(|known| known.build.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::select::Known;
+    use jiff::Timestamp;
+
+    fn tag() -> Tag {
+        Tag::parse("1.0").expect("a tag")
+    }
+
+    fn digest(of: char) -> Digest {
+        Digest::parse(&format!("sha256:{}", of.to_string().repeat(64))).expect("a digest")
+    }
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn build(of: char, pushed: Option<i64>) -> Build {
+        let facts = BuildFacts { pushed: pushed.map(time), ..BuildFacts::default() };
+        Build { tag: tag(), digest: digest(of), facts }
+    }
+
+    fn shelf(followed: Option<Option<char>>, known: Option<Build>) -> Shelf {
+        let mut shelf = Shelf::default();
+        shelf.followed.extend(followed.map(|of| (tag(), of.map(digest))));
+        shelf.known.extend(known.map(|build| (tag(), Known::of(build))));
+        shelf
+    }
+
+    #[test]
+    fn a_reading_is_overtaken_by_another_digest_only() {
+        let check = |followed, known: Option<char>, read: Option<char>, expected| {
+            let shelf = shelf(followed, known.map(|of| build(of, None)));
+            let read = read.map(digest);
+            assert_eq!(shelf.is_overtaken(&tag(), read.as_ref()), expected, "{followed:?} {known:?} {read:?}");
+        };
+        check(None, None, Some('a'), false);
+        check(None, Some('a'), Some('a'), false);
+        check(None, Some('b'), Some('a'), true);
+        check(Some(Some('a')), None, Some('a'), false);
+        check(Some(Some('b')), None, Some('a'), true);
+        check(Some(Some('b')), Some('a'), Some('a'), true);
+        check(Some(Some('b')), None, None, true);
+        // Nothing was there a moment ago: what was read is newer, and asking again would tell the same.
+        check(Some(None), None, Some('a'), false);
+        check(Some(None), None, None, false);
+    }
+
+    #[test]
+    fn push_times_that_were_told_meanwhile_are_kept() {
+        let check = |known: Option<Build>, read, expected: Option<i64>| {
+            let build = shelf(None, known).with_push(read);
+            assert_eq!(build.facts.pushed, expected.map(time));
+        };
+        check(None, build('a', Some(1)), Some(1));
+        check(Some(build('a', Some(2))), build('a', None), Some(2));
+        check(Some(build('a', Some(2))), build('a', Some(1)), Some(2));
+        check(Some(build('a', None)), build('a', Some(1)), Some(1));
+        check(Some(build('b', Some(2))), build('a', None), None);
+    }
+}
