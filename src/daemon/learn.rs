@@ -249,13 +249,11 @@ impl Daemon {
         };
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         let mut news = false;
-        for Told { tag, digest, pushed } in told {
-            let known = shelf.known.get(&tag);
-            let build = known.and_then(|known| known.build.as_ref());
-            let same = build.is_some_and(|build| build.digest == digest && build.facts.pushed == pushed);
-            if same || (known.is_none() && !times) {
+        for told in told {
+            if shelf.knows(&told, times) || (!times && !shelf.known.contains_key(&told.tag)) {
                 continue;
             }
+            let Told { tag, digest, pushed } = told;
             news = true;
             shelf.failed.remove(&tag);
             if !times {

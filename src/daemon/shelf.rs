@@ -3,6 +3,7 @@
 //! It reads nothing and keeps nothing: the loop asks here what became of what was asked for a while ago.
 
 use super::memory::Shelf;
+use crate::clients::registry::Told;
 use crate::model::{Build, BuildFacts, Digest, Tag};
 
 impl Shelf {
@@ -22,6 +23,13 @@ impl Shelf {
         let told = self.build(&build.tag).filter(|told| told.digest == build.digest);
         let pushed = told.and_then(|told| told.facts.pushed).or(build.facts.pushed);
         Build { facts: BuildFacts { pushed, ..build.facts }, ..build }
+    }
+
+    /// Whether what a list tells of a tag is known. When it was pushed only matters where times are compared: nothing
+    /// else asks for that, and what is known of a build came without it.
+    pub(super) fn knows(&self, told: &Told, times: bool) -> bool {
+        self.build(&told.tag)
+            .is_some_and(|build| build.digest == told.digest && (!times || build.facts.pushed == told.pushed))
     }
 
     fn build(&self, tag: &Tag) -> Option<&Build> {
@@ -89,5 +97,19 @@ mod tests {
         check(Some(build('a', Some(2))), build('a', Some(1)), Some(2));
         check(Some(build('a', None)), build('a', Some(1)), Some(1));
         check(Some(build('b', Some(2))), build('a', None), None);
+    }
+
+    #[test]
+    fn push_times_make_news_only_where_they_are_compared() {
+        let check = |known: Option<Build>, times, expected| {
+            let told = Told { tag: tag(), digest: digest('a'), pushed: Some(time(2)) };
+            assert_eq!(shelf(None, known.clone()).knows(&told, times), expected, "{known:?} {times}");
+        };
+        check(None, false, false);
+        check(Some(build('a', None)), false, true);
+        check(Some(build('b', None)), false, false);
+        check(Some(build('a', None)), true, false);
+        check(Some(build('a', Some(2))), true, true);
+        check(Some(build('b', Some(2))), true, false);
     }
 }
