@@ -4,6 +4,7 @@ use super::outbox::Outbox;
 use super::poll::{Need, Poller, spread};
 use super::read::{Orders, Reader, Tips};
 use super::registries::{self, registry_settings};
+use super::slots::Slots;
 use super::{Daemon, ReaderTask, StartError, choose};
 use crate::clients::checks::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
@@ -24,8 +25,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 
-/// How many builds are read at once: the registry's manners are its client's, this bounds our memory.
-const READINGS_MAX: usize = 16;
 /// How many revisions GitLab is asked for at once: it limits requests, and a registry's readings wait for none of them.
 const PLACINGS_MAX: usize = 8;
 /// How often a GitOps repository is asked for its tip where no policy says `poll` with an interval.
@@ -41,7 +40,7 @@ pub struct Clients {
     pub(super) registry: Registry,
     pub(super) gitlab: Option<GitLab>,
     pub(super) checks: Checks,
-    pub(super) readings: Arc<Semaphore>,
+    pub(super) readings: Slots,
     pub(super) placings: Arc<Semaphore>,
     mirrors: BTreeMap<String, Arc<Mirror>>,
     authors: BTreeMap<String, Author>,
@@ -92,7 +91,7 @@ impl Clients {
             registry: Registry::new(registry_settings(config.clone()), counter.clone()),
             gitlab: gitlab(config, counter)?,
             checks: Checks(Arc::new(egress)),
-            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            readings: Slots::new(),
             placings: Arc::new(Semaphore::new(PLACINGS_MAX)),
             mirrors,
             authors,

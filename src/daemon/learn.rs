@@ -41,7 +41,7 @@ impl Daemon {
         let journal = self.journal.clone();
         let mirrors: Vec<Arc<Mirror>> = self.readers.values().map(|reader| reader.mirror.clone()).collect();
         self.tasks.spawn(async move {
-            let Ok(slot) = slots.acquire().await else { return };
+            let Some(slot) = slots.take(repository.host()).await else { return };
             let read = async {
                 let digest = match known {
                     Some(digest) => Some(digest),

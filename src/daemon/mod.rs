@@ -34,6 +34,7 @@ mod registries;
 mod round;
 mod shelf;
 mod show;
+mod slots;
 mod take;
 pub mod view;
 mod writer;
