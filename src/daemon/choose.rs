@@ -68,7 +68,9 @@ fn with_request<R>(
                 entry.on_branch = match revision {
                     None if entry.facts_read => Some(false),
                     None => None,
-                    Some(revision) => memory.placed.get(&(project.clone(), revision, branch.clone())).copied(),
+                    Some(revision) => {
+                        memory.placed.get(&(project.clone(), revision, branch.clone())).map(|placed| placed.on_branch)
+                    }
                 };
             }
         }
@@ -159,11 +161,28 @@ fn lack(memory: &Memory, images: &[Image], want: &Want, branch: Option<&String>)
     Some(match want.need {
         Need::Digest | Need::Facts | Need::OwnCommit => build(),
         Need::Branch => {
-            let known = memory.repositories.get(&image.repository)?.known.get(&want.tag)?;
-            let revision = select::revision(known.build.as_ref()?)?;
-            Lack::Branch { project: image.source.clone()?, revision, branch: branch?.clone() }
+            let (project, revision, branch) = place(memory, image, &want.tag, branch?)?;
+            Lack::Branch { project, revision, branch }
         }
     })
+}
+
+/// The place that the build under a tag may have.
+fn place(memory: &Memory, image: &Image, tag: &Tag, branch: &str) -> Option<Place> {
+    let known = memory.repositories.get(&image.repository)?.known.get(tag)?;
+    let revision = select::revision(known.build.as_ref()?)?;
+    Some((image.source.clone()?, revision, branch.to_owned()))
+}
+
+/// The places of what a choice passed over, above what it chose, because it is not on the branch.
+pub(super) fn elsewhere(memory: &Memory, known: &Known, index: usize, chosen: &Chosen) -> Vec<Place> {
+    let Some(environment) = known.policy.environments.get(index) else { return Vec::new() };
+    let images = known.policy.selected_images(environment);
+    let passed_over = chosen.passed_over.iter().filter_map(|(image, tag, why)| {
+        let Why::NotOnBranch { branch } = why else { return None };
+        place(memory, images.iter().find(|selected| selected.name == *image)?, tag, branch)
+    });
+    passed_over.collect()
 }
 
 /// Every tag of an environment's images and what became of it, at most so many, and how many there are in all.

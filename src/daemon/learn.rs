@@ -1,8 +1,8 @@
-//! Readings that a choice lacks: builds under tags, and whether a revision is on a branch.
+//! Readings that a choice lacks: builds under tags.
 
 use super::Daemon;
-use super::choose::{self, Lack, compares_times};
-use super::memory::{Failed, Place};
+use super::choose::{Lack, compares_times};
+use super::memory::Failed;
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
 use crate::clients::registry::{RegistryError, Told};
@@ -14,10 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// How long a tag that could not be read is left alone.
-const RETRY: SignedDuration = SignedDuration::from_secs(30);
-/// How often it is asked again of a revision whether it came to a branch by now: a merge is taken up within that time.
-const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// How long a tag that could not be read is left alone, and a place that could not be asked for.
+pub(super) const RETRY: SignedDuration = SignedDuration::from_secs(30);
 
 impl Daemon {
     /// Has something read that is lacking, unless it is being read already or failed a moment ago.
@@ -74,29 +72,6 @@ impl Daemon {
         });
     }
 
-    fn learn_branch(&mut self, project: String, revision: String, branch: String) {
-        let Some(gitlab) = self.clients.gitlab.clone() else { return };
-        let key = (project.clone(), revision.clone(), branch.clone());
-        if !self.memory.placing.insert(key) {
-            return;
-        }
-        let (out, slots) = (self.out.clone(), self.clients.placings.clone());
-        self.tasks.spawn(async move {
-            let Ok(slot) = slots.acquire().await else { return };
-            let read = async {
-                let Some(sha) = gitlab.resolve(&project, &revision).await? else { return Ok(false) };
-                gitlab.is_on_branch(&project, &sha, &branch).await
-            };
-            let result = read.await.map_err(|error: crate::clients::gitlab::GitLabError| error.to_string());
-            drop(slot);
-            if result.is_err() {
-                // It counts as being asked until then, so that nobody asks again at once.
-                tokio::time::sleep(RETRY.unsigned_abs()).await;
-            }
-            let _sent = out.send(Message::Placed { project, revision, branch, result }).await;
-        });
-    }
-
     /// Takes in a build that was read, unless its tag names another by now: its facts are kept for ever, and the tag's first
     /// digest with them.
     pub(super) async fn learned(&mut self, repository: Repository, tag: Tag, result: Result<Tagged, Unread>) {
@@ -148,36 +123,6 @@ impl Daemon {
         let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
         shelf.known.insert(tag, known);
         self.mark_users(&repository);
-    }
-
-    /// Asks again of revisions that were not on their branches a while ago: merges bring them there, and commits of which
-    /// GitLab does not know yet. What no build is made from any more is forgotten.
-    pub(super) fn place_again(&mut self) {
-        let now = self.clock.now();
-        if now.duration_since(self.memory.placed_at).abs() < PLACE_EVERY {
-            return;
-        }
-        self.memory.placed_at = now;
-        let used = choose::places(&self.memory);
-        self.memory.placed.retain(|place, _| used.contains(place));
-        let elsewhere = self.memory.placed.iter().filter(|(_, on_branch)| !**on_branch);
-        let again: Vec<Place> = elsewhere.map(|(place, _)| place.clone()).collect();
-        again.into_iter().for_each(|(project, revision, branch)| self.learn_branch(project, revision, branch));
-    }
-
-    /// Takes in whether a revision is on a branch.
-    pub(super) fn placed(&mut self, key: Place, result: Result<bool, String>) {
-        self.memory.placing.remove(&key);
-        match result {
-            Ok(on_branch) => {
-                if self.memory.placed.insert(key, on_branch) != Some(on_branch) {
-                    self.mark_all();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(gitlab.project = %key.0, error = %error, "whether {} is on {} could not be asked", key.1, key.2);
-            }
-        }
     }
 
     /// Takes in what a registry said of a repository. What it said of followed tags counts for nothing where an effect of

@@ -2,6 +2,7 @@
 
 use super::keep::Keeping;
 use super::message::HoldFile;
+use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
     Build, BuildFacts, CommitId, Digest, Environment, EnvironmentName, ImageName, Ledger, PinForm, PinReading, Policy,
@@ -35,12 +36,13 @@ pub(super) struct Memory {
     pub(super) repositories: BTreeMap<Repository, Shelf>,
     /// What is known of each branch: (repository's name, branch).
     pub(super) branches: BTreeMap<(String, String), Branch>,
-    /// Whether revisions are on branches: (project, revision, branch). Bounded by what is chosen.
-    pub(super) placed: HashMap<Place, bool>,
+    /// Whether revisions are on branches. Bounded by the builds that are known, and so by the tags that are listed: what
+    /// none of them is made from is forgotten.
+    pub(super) placed: HashMap<Place, Placed>,
     /// What is being asked of these.
     pub(super) placing: BTreeSet<Place>,
-    /// When those that are on no branch were last asked again.
-    pub(super) placed_at: Timestamp,
+    /// When that was last done.
+    pub(super) forgot_at: Timestamp,
     /// By how much the clock is doubted.
     pub(super) doubt: Option<std::time::Duration>,
 }
@@ -65,6 +67,8 @@ pub(super) struct Standing {
     pub(super) tag: Result<Option<BTreeMap<ImageName, Build>>, Why>,
     /// What is selected.
     pub(super) chosen: Result<Vec<Release>, Why>,
+    /// What would have been selected, were it on the branch: the best few.
+    pub(super) elsewhere: Vec<Place>,
     /// What a client found unfit.
     pub(super) unfit: BTreeMap<ReleaseId, Why>,
     /// The effect that is being made.
@@ -102,6 +106,7 @@ impl Standing {
             pin: Err(unread("the GitOps repository")),
             tag: Err(unread("the registry")),
             chosen: Err(unread("the registry")),
+            elsewhere: Vec::new(),
             unfit: BTreeMap::new(),
             busy: None,
             copied: None,

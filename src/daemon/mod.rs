@@ -27,6 +27,7 @@ mod notes;
 mod outbox;
 mod past;
 mod perform;
+mod place;
 mod plan;
 mod poll;
 mod read;

@@ -3,7 +3,7 @@
 
 use super::Daemon;
 use super::choose::{self, Lack};
-use super::memory::Standing;
+use super::memory::{Place, Standing};
 use crate::model::{Event, PolicyName, ReleaseId, Scope, Why};
 use crate::relay::{self, Cleared, Step};
 use jiff::{SignedDuration, Timestamp};
@@ -120,9 +120,10 @@ impl Daemon {
         let now = self.clock.now();
         let Some(known) = self.memory.policies.get(policy) else { return };
         let Some(environment) = known.policy.environments.get(index) else { return };
-        let mut lacks: Vec<Lack> = Vec::new();
+        let (mut lacks, mut elsewhere): (Vec<Lack>, Vec<Place>) = (Vec::new(), Vec::new());
         let chosen = choose::choose(&self.memory, known, index, now).map(|(chosen, wanted)| {
             lacks.extend(wanted);
+            elsewhere = choose::elsewhere(&self.memory, known, index, &chosen);
             choose::releases(chosen)
         });
         let tag = match environment.followed_tag() {
@@ -137,6 +138,7 @@ impl Daemon {
         if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
             standing.tag = tag;
             standing.chosen = chosen.unwrap_or_else(|| Ok(Vec::new()));
+            standing.elsewhere = elsewhere;
         }
         for lack in lacks {
             self.learn(lack);

@@ -1,0 +1,167 @@
+//! Whether revisions are on branches: asked of GitLab when a choice lacks it, and again of those that were not.
+//!
+//! Only what a choice passed over for it, above what it chose, is asked again, each place ever more seldom.
+
+use super::Daemon;
+use super::choose;
+use super::learn::RETRY;
+use super::memory::Place;
+use super::message::Message;
+use crate::clients::gitlab::GitLabError;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+
+/// How long after the first answer a place is asked again; twice as long each further time.
+const AGAIN_FIRST: SignedDuration = SignedDuration::from_mins(1);
+/// How long it waits at the most: a branch that was pushed and merged much later is taken up within that time.
+const AGAIN_MAX: SignedDuration = SignedDuration::from_mins(60);
+/// How often what no known build is made from is forgotten: that goes through all of them.
+const FORGET_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// What GitLab said of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Whether the revision is on the branch.
+    pub(super) on_branch: bool,
+    /// How often it was asked again.
+    n_again: u32,
+    /// When it may be asked again.
+    again_at: Timestamp,
+}
+
+impl Placed {
+    fn new(on_branch: bool, now: Timestamp) -> Self {
+        Self { on_branch, n_again: 0, again_at: after(now, 0) }
+    }
+
+    /// The same, when it is asked again now.
+    fn asked(self, now: Timestamp) -> Self {
+        let n_again = self.n_again.saturating_add(1);
+        Self { n_again, again_at: after(now, n_again), ..self }
+    }
+}
+
+/// When a place may be asked again that was asked again so often.
+fn after(now: Timestamp, n_again: u32) -> Timestamp {
+    let grown = 2_i32.checked_pow(n_again).and_then(|times| AGAIN_FIRST.checked_mul(times)).unwrap_or(AGAIN_MAX);
+    now.saturating_add(grown.min(AGAIN_MAX)).unwrap_or(Timestamp::MAX)
+}
+
+/// Which of the places that were passed over is asked again now: that which waits longest.
+fn due<'m>(
+    elsewhere: impl Iterator<Item = &'m Place>,
+    placed: &HashMap<Place, Placed>,
+    now: Timestamp,
+) -> Option<&'m Place> {
+    let known = elsewhere.filter_map(|place| Some((placed.get(place)?, place)));
+    let due = known.filter(|(placed, _)| !placed.on_branch && placed.again_at <= now);
+    due.min_by_key(|(placed, _)| placed.again_at).map(|(_, place)| place)
+}
+
+impl Daemon {
+    /// Asks GitLab whether a revision is on a branch, unless it is being asked.
+    pub(super) fn learn_branch(&mut self, project: String, revision: String, branch: String) {
+        let Some(gitlab) = self.clients.gitlab.clone() else { return };
+        let key = (project.clone(), revision.clone(), branch.clone());
+        if !self.memory.placing.insert(key) {
+            return;
+        }
+        let (out, slots) = (self.out.clone(), self.clients.placings.clone());
+        self.tasks.spawn(async move {
+            let Ok(slot) = slots.acquire().await else { return };
+            let read = async {
+                let Some(sha) = gitlab.resolve(&project, &revision).await? else { return Ok(false) };
+                gitlab.is_on_branch(&project, &sha, &branch).await
+            };
+            let result = read.await.map_err(|error: GitLabError| error.to_string());
+            drop(slot);
+            if result.is_err() {
+                // It counts as being asked until then, so that nobody asks again at once.
+                tokio::time::sleep(RETRY.unsigned_abs()).await;
+            }
+            let _sent = out.send(Message::Placed { project, revision, branch, result }).await;
+        });
+    }
+
+    /// Asks again of a revision that was not on its branch a while ago: merges bring them there, and commits of which GitLab
+    /// does not know yet. It is one a tick, sixty a minute, of up to three requests each: a tenth of what gitlab.com takes.
+    pub(super) fn place_again(&mut self) {
+        let now = self.clock.now();
+        self.forget_places(now);
+        let standings = self.memory.policies.values().flat_map(|known| &known.standings);
+        let elsewhere = standings.flat_map(|standing| &standing.elsewhere);
+        let Some(place) = due(elsewhere, &self.memory.placed, now).cloned() else { return };
+        if let Some(placed) = self.memory.placed.get_mut(&place) {
+            *placed = placed.asked(now);
+        }
+        let (project, revision, branch) = place;
+        self.learn_branch(project, revision, branch);
+    }
+
+    fn forget_places(&mut self, now: Timestamp) {
+        if now.duration_since(self.memory.forgot_at).abs() >= FORGET_EVERY {
+            self.memory.forgot_at = now;
+            let used = choose::places(&self.memory);
+            self.memory.placed.retain(|place, _| used.contains(place));
+        }
+    }
+
+    /// Takes in whether a revision is on a branch.
+    pub(super) fn placed(&mut self, key: Place, result: Result<bool, String>) {
+        self.memory.placing.remove(&key);
+        match result {
+            Ok(on_branch) => {
+                let now = self.clock.now();
+                let was = self.memory.placed.get(&key).copied();
+                let known = was.filter(|placed| placed.on_branch == on_branch);
+                self.memory.placed.insert(key, known.unwrap_or_else(|| Placed::new(on_branch, now)));
+                if known.is_none() {
+                    self.mark_all();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(gitlab.project = %key.0, error = %error, "whether {} is on {} could not be asked", key.1, key.2);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(minutes: i64) -> Timestamp {
+        Timestamp::from_second(minutes * 60).expect("a time")
+    }
+
+    #[test]
+    fn a_place_is_asked_again_ever_more_seldom() {
+        let mut placed = Placed::new(false, minute(0));
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let at = placed.again_at;
+            placed = placed.asked(at);
+            waits.push(placed.again_at.duration_since(at).as_mins());
+        }
+        assert_eq!(waits[..7], [2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits[39], 60);
+    }
+
+    #[test]
+    fn only_what_was_passed_over_is_asked_again_and_first_what_waits_longest() {
+        let place = |n: i64| ("shop/app".to_owned(), format!("{n:040}"), "main".to_owned());
+        let answers = (1..=4).map(|n| (place(n), Placed::new(n == 4, minute(10 - n))));
+        let placed: HashMap<Place, Placed> = answers.collect();
+        let check = |elsewhere: &[i64], at, expected: Option<i64>| {
+            let elsewhere: Vec<Place> = elsewhere.iter().copied().map(place).collect();
+            let due = due(elsewhere.iter(), &placed, minute(at)).cloned();
+            assert_eq!(due, expected.map(place), "{elsewhere:?} at {at}");
+        };
+        check(&[], 100, None);
+        check(&[1, 2, 3, 4, 5], 100, Some(3));
+        check(&[1, 2], 100, Some(2));
+        check(&[1, 2], 9, Some(2));
+        check(&[1, 2], 8, None);
+        check(&[4, 5], 100, None);
+    }
+}
