@@ -5,7 +5,7 @@
 
 use super::challenge::Challenge;
 use super::credentials::Login;
-use super::error::{RegistryError, nonsense};
+use super::error::{RegistryError, in_the_way, nonsense};
 use super::host::held;
 use super::origin;
 use super::session::{Access, Session};
@@ -127,7 +127,7 @@ impl Session<'_> {
             Some(identity) => self.exchange(&realm, key, login, identity).await?,
             None => self.ask_realm(&realm, key, login).await?,
         };
-        Token::read(&answer, asked_at).ok_or_else(|| nonsense(&realm, "the answer holds no token"))
+        Token::read(&answer, asked_at).ok_or_else(|| in_the_way(&realm, "the answer holds no token"))
     }
 
     async fn ask_realm(&self, realm: &Url, key: &token::Key, login: &Login) -> Result<Vec<u8>, RegistryError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Why a registry gave no use, cut by what the caller does about it. Each text names the request and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// No answer, or the registry is broken at the moment: try later.
+    /// No answer of a registry, or it is broken at the moment, or a file that it takes is not there: try later.
     #[error("{0}")]
     Unreachable(String),
     /// The host asks for patience: leave all of it alone for that long, or for a while where it does not say.
@@ -54,10 +54,12 @@ impl RegistryError {
 impl From<HttpError> for RegistryError {
     fn from(error: HttpError) -> Self {
         match error {
-            HttpError::Unreachable { .. } | HttpError::TimedOut { .. } | HttpError::NoRoots { .. } => {
-                Self::Unreachable(error.to_string())
-            }
-            HttpError::TooLarge { .. } | HttpError::Setting(_) => Self::Invalid(error.to_string()),
+            // A setting names a file that may be renewed at this moment.
+            HttpError::Unreachable { .. }
+            | HttpError::TimedOut { .. }
+            | HttpError::NoRoots { .. }
+            | HttpError::Setting(_) => Self::Unreachable(error.to_string()),
+            HttpError::TooLarge { .. } => Self::Invalid(error.to_string()),
         }
     }
 }
@@ -113,8 +115,16 @@ impl Refusal {
             status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 RegistryError::Unreachable(format!("{answer}; it is asked again later"))
             }
+            status if status.is_redirection() || self.is_page() => RegistryError::Unreachable(format!(
+                "{answer}; is there a proxy or a login page in the way? It is asked again later"
+            )),
             _ => RegistryError::Invalid(format!("{answer}; is this the registry, and does it speak OCI distribution?")),
         }
+    }
+
+    /// Whether the body is a web page: a gateway's or a proxy's answer, no registry's.
+    fn is_page(&self) -> bool {
+        self.body.trim_start().starts_with('<')
     }
 
     /// What it means as the realm's answer to an identity token.
@@ -129,7 +139,7 @@ impl Refusal {
         let errors: Errors = serde_json::from_str(&self.body).unwrap_or_default();
         let said = match errors.errors.into_iter().next() {
             Some(Said { code, message }) => [code, message].into_iter().flatten().collect::<Vec<_>>().join(": "),
-            None if self.body.trim_start().starts_with('<') => "a web page".to_owned(),
+            None if self.is_page() => "a web page".to_owned(),
             None => self.body.clone(),
         };
         let said = text::shown(&said);
@@ -152,6 +162,18 @@ struct Said {
 /// An answer of 200 that is not what it should be.
 pub(super) fn nonsense(url: &reqwest::Url, what: &str) -> RegistryError {
     RegistryError::Invalid(format!("{}: {what}; is there a proxy or a login page in the way?", http::shown_url(url)))
+}
+
+/// An answer of 200 that is not the JSON it should be: it passes unless it is other JSON, which a registry keeps.
+pub(super) fn no_json(url: &reqwest::Url, bytes: &[u8], what: &str) -> RegistryError {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if is_json { nonsense(url, what) } else { in_the_way(url, what) }
+}
+
+/// An answer of 200 that is no registry's: whatever stands in the way may be gone a moment later.
+pub(super) fn in_the_way(url: &reqwest::Url, what: &str) -> RegistryError {
+    let url = http::shown_url(url);
+    RegistryError::Unreachable(format!("{url}: {what}; is there a proxy or a login page in the way?"))
 }
 
 #[cfg(test)]
@@ -201,6 +223,10 @@ mod tests {
         assert!(text.contains("403 (DENIED: no way) to `bot`"), "{text}");
         let text = refusal(400, "<!doctype html><title>Sign in</title>").into_error().to_string();
         assert!(text.contains("400 (a web page)"), "{text}");
+        let page = refusal(405, " <html>Maintenance</html>").into_error();
+        assert!(matches!(page, RegistryError::Unreachable(_)), "a gateway's page passes");
+        let setting = RegistryError::from(HttpError::Setting("the CA bundle is not there".to_owned()));
+        assert!(matches!(setting, RegistryError::Unreachable(_)), "a file comes back");
         let check = |status, expected: fn(&RegistryError) -> bool| {
             assert!(expected(&refusal(status, "").into_error()), "{status}");
         };
@@ -210,7 +236,7 @@ mod tests {
         check(503, |error| matches!(error, RegistryError::Busy { .. }));
         check(502, |error| matches!(error, RegistryError::Unreachable(_)));
         check(408, |error| matches!(error, RegistryError::Unreachable(_)));
-        check(302, |error| matches!(error, RegistryError::Invalid(_)));
+        check(302, |error| matches!(error, RegistryError::Unreachable(_)));
         check(405, |error| matches!(error, RegistryError::Invalid(_)));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Layers are never read. What a build says about itself is a claim; who weighs it is elsewhere.
 
-use super::error::{RegistryError, nonsense};
+use super::error::{RegistryError, no_json, nonsense};
 use super::manifest::{self, Descriptor, Manifest, WirePlatform};
 use super::session::{Call, Session};
 use crate::clients::http;
@@ -93,7 +93,7 @@ async fn config(session: &Session<'_>, manifest: &Manifest) -> Result<Config, Re
     let response = session.ask(&call).await?.accepted()?;
     let bytes = http::body(response, CONFIG_BYTES_MAX, "config").await?;
     if Digest::of(&bytes) != digest {
-        return Err(nonsense(&url, "the config does not have the digest that it was asked by"));
+        return Err(no_json(&url, &bytes, "the config does not have the digest that it was asked by"));
     }
     serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the config is no JSON of an image"))
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is written anew from what was parsed: another order of keys would be another digest.
 
-use super::error::{RegistryError, nonsense};
+use super::error::{RegistryError, no_json, nonsense};
 use super::session::{Answer, Call, Session};
 use crate::clients::http;
 use crate::model::{Digest, Tag};
@@ -118,7 +118,8 @@ async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>,
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_owned();
     let bytes = http::body(response, MANIFEST_BYTES_MAX, "manifest").await?;
-    let parts: Parts = serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the answer is no manifest"))?;
+    let parts: Parts =
+        serde_json::from_slice(&bytes).map_err(|_| no_json(&url, &bytes, "the answer is no manifest"))?;
     if parts.schema_version != 2 || (parts.config.is_none() && parts.manifests.is_none()) {
         return Err(nonsense(&url, "the manifest is of a kind that is long out of use; push the image anew"));
     }

@@ -6,7 +6,7 @@
 use super::authorization::Shown;
 use super::challenge::challenge;
 use super::credentials::{Credentials, Login};
-use super::error::{Refusal, RegistryError, nonsense};
+use super::error::{Refusal, RegistryError, in_the_way};
 use super::host::{Host, is_busy};
 use super::origin;
 use crate::clients::http::{self, HttpError};
@@ -199,13 +199,13 @@ impl<'a> Session<'a> {
                 Some(location) if response.status().is_redirection() && call.may_be_led_on() => url.join(location),
                 _ => return Ok(response),
             };
-            let next = next.map_err(|_| nonsense(&url, "it redirects to no address"))?;
+            let next = next.map_err(|_| in_the_way(&url, "it redirects to no address"))?;
             if let Err(why) = origin::may_lead_to(&host.base, &next) {
-                return Err(nonsense(&url, &format!("its redirect to {} is refused: {why}", http::shown_url(&next))));
+                return Err(in_the_way(&url, &format!("its redirect to {} is refused: {why}", http::shown_url(&next))));
             }
             url = next;
         }
-        Err(nonsense(&call.url, &format!("it redirects more than {REDIRECTS_MAX} times")))
+        Err(in_the_way(&call.url, &format!("it redirects more than {REDIRECTS_MAX} times")))
     }
 
     fn request(&self, call: &Call<'_>, url: &Url, login: &Login, shown: &Shown) -> Result<Request, HttpError> {
