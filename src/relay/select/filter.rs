@@ -8,10 +8,12 @@ use crate::relay::keep;
 use std::collections::HashSet;
 use std::fmt;
 
+/// How many hexadecimal digits a digest of SHA-256 has.
+const DIGEST_HEX: usize = 64;
 /// Why a tag is no candidate, by its name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dropped {
-    /// A cosign attachment, no image.
+    /// What is attached to a build (a signature, a list of referrers), no image.
     Attachment,
     /// A tag of ours, which keeps a build alive.
     Ours,
@@ -26,7 +28,7 @@ pub enum Dropped {
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Attachment => f.write_str("a cosign attachment"),
+            Self::Attachment => f.write_str("an attachment of a build"),
             Self::Ours => f.write_str("a tag of tagrelay's own"),
             Self::Reserved => f.write_str("a tag that a policy follows or retags"),
             Self::Unmatched => f.write_str("`match` does not match"),
@@ -65,11 +67,16 @@ pub fn by_patterns(select: &Select, tag: &str) -> Result<(), Dropped> {
     }
 }
 
-/// Whether a tag names what cosign attached to a digest: `sha256-<hex>.sig`, `.att` or `.sbom`.
+/// Whether a tag names what is attached to a digest.
+///
+/// That is `sha256-<64 hex>` (distribution-spec 1.1, "Referrers Tag Schema"), alone or with a suffix, and cosign's `.sig`,
+/// `.att` and `.sbom` behind hex of any length.
 #[must_use]
 pub fn is_attachment(tag: &str) -> bool {
-    let Some((hex, kind)) = tag.strip_prefix("sha256-").and_then(|rest| rest.split_once('.')) else { return false };
-    matches!(kind, "sig" | "att" | "sbom") && !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    let Some(rest) = tag.strip_prefix("sha256-") else { return false };
+    let (hex, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_whole = hex.len() == DIGEST_HEX || (matches!(kind, "sig" | "att" | "sbom") && !hex.is_empty());
+    is_whole && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -81,6 +88,13 @@ mod tests {
         let digest = "a".repeat(64);
         for kind in ["sig", "att", "sbom"] {
             assert!(is_attachment(&format!("sha256-{digest}.{kind}")), "{kind}");
+            assert!(is_attachment(&format!("sha256-abc.{kind}")), "{kind}");
+        }
+        for suffix in ["", ".cosign", ".sig.1"] {
+            assert!(is_attachment(&format!("sha256-{digest}{suffix}")), "{suffix}");
+        }
+        for odd in [format!("sha256-{digest}0"), format!("sha256-{}", &digest[1..]), format!("sha256-{digest}-amd64")] {
+            assert!(!is_attachment(&odd), "{odd}");
         }
         for tag in ["1.0.0.sig", "sha256-xyz.sig", "sha256-.sig", "sha256-abc", "sha256-abc.txt", "sha256-abc.sig.1"] {
             assert!(!is_attachment(tag), "{tag}");
