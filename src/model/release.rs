@@ -21,8 +21,13 @@ impl ReleaseId {
     /// Parses a whole id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        (text.len() == Self::LENGTH && hex).then(|| Self(text.into()))
+        (text.len() == Self::LENGTH && is_hex(text)).then(|| Self(text.into()))
+    }
+
+    /// Reads an id of an old vote, which has only the digits that people see: it is the id of no release.
+    #[must_use]
+    pub fn parse_short(text: &str) -> Option<Self> {
+        (text.len() == Self::SHOWN && is_hex(text)).then(|| Self(text.into()))
     }
 
     /// The whole id as text.
@@ -36,6 +41,10 @@ impl ReleaseId {
     pub fn is_named(&self, text: &str) -> bool {
         text.len() >= Self::SHOWN && self.0.starts_with(text)
     }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The digits that people see.
@@ -108,6 +117,9 @@ mod tests {
         for not_whole in ["e3b0c44298fc", &text[1..], &text.to_uppercase(), &text.replace('e', "g")] {
             assert_eq!(ReleaseId::parse(not_whole), None, "{not_whole}");
         }
+        let short = ReleaseId::parse_short("e3b0c44298fc").expect("an old vote's");
+        assert_ne!(short, whole, "an old vote is for no release");
+        assert_eq!([ReleaseId::parse_short(text), ReleaseId::parse_short("e3b0c44298fg")], [None, None]);
         let other = ReleaseId(format!("e3b0c44298fc{}", "0".repeat(52)).into());
         assert_ne!(whole, other, "two that look the same are two");
         let check = |text: &str, expected| assert_eq!((whole.is_named(text), other.is_named(text)), expected, "{text}");

@@ -118,7 +118,7 @@ enum EventForm {
         why: String,
     },
     Voted {
-        #[serde(with = "text")]
+        #[serde(with = "values::voted")]
         release: ReleaseId,
         rules: String,
         approve: bool,

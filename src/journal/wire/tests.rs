@@ -172,6 +172,19 @@ fn every_event_is_written_as_ever_and_comes_back_whole() {
 }
 
 #[test]
+fn an_old_vote_comes_back_and_is_for_no_release() {
+    let id = release().id().clone();
+    let body = format!(r#"{{"approve":true,"by":"cli","release":"{id}","rules":"f00","who":"alice"}}"#);
+    let Event::Voted { release, .. } = decode(Sequence(1), "voted", &body).expect("an old vote") else {
+        panic!("a vote");
+    };
+    assert_eq!(release.as_str(), id.to_string());
+    assert_ne!(release, id);
+    let body = body.replace(&id.to_string(), "e3b0");
+    assert!(decode(Sequence(1), "voted", &body).is_err(), "that short is none");
+}
+
+#[test]
 fn the_cases_have_every_kind() {
     let kinds: BTreeSet<&str> = effects().into_iter().chain(verdicts()).map(|(_, kind, _)| kind).collect();
     let unknown = serde_json::from_str::<EventText>(r#"{"x":{}}"#).map(|_| ()).expect_err("no such kind").to_string();

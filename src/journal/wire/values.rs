@@ -70,6 +70,21 @@ pub(super) mod text {
     }
 }
 
+/// The release that a vote is for. The first votes named it by the digits that people see: they come back, and count for
+/// no release.
+pub(super) mod voted {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(id: &ReleaseId, serializer: S) -> Result<S::Ok, S::Error> {
+        text::serialize(id, serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ReleaseId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        ReleaseId::parse_short(&text).map_or_else(|| read(&text), Ok)
+    }
+}
+
 /// A release as its builds by image; its id is made of them again.
 pub(super) mod release {
     use super::*;
