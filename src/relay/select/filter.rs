@@ -10,6 +10,7 @@ use std::fmt;
 
 /// How many hexadecimal digits a digest of SHA-256 has.
 const DIGEST_HEX: usize = 64;
+
 /// Why a tag is no candidate, by its name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dropped {
