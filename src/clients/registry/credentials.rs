@@ -331,9 +331,9 @@ mod tests {
             let variable = |name: &str| if name == "HOME" { home } else { docker }.map(OsString::from);
             assert_eq!(docker_config(variable), expected.map(PathBuf::from));
         };
-        check(None, Some("/root"), Some("/root/.docker/config.json"));
-        check(Some("/etc/docker"), Some("/root"), Some("/etc/docker/config.json"));
-        check(Some(""), Some("/root"), Some("/root/.docker/config.json"));
+        check(None, Some("/home/ann"), Some("/home/ann/.docker/config.json"));
+        check(Some("/etc/docker"), Some("/home/ann"), Some("/etc/docker/config.json"));
+        check(Some(""), Some("/home/ann"), Some("/home/ann/.docker/config.json"));
         check(None, None, None);
     }
 
