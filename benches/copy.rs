@@ -34,8 +34,11 @@ fn main() {
     let carriage =
         Carriage { image: image.clone(), from, to: Repository::parse(&to).expect("a repository"), tag: None };
     let tag = Tag::parse("1.0").expect("a tag");
-    let build =
-        Build { tag: tag.clone(), digest: Digest::parse(&digest).expect("a digest"), facts: BuildFacts::default() };
+    let build = Build {
+        tag: tag.clone(),
+        digest: Digest::parse(&digest).expect("a digest"),
+        facts: BuildFacts::default().into(),
+    };
     let intent = Intent {
         sequence: Sequence(1),
         at: jiff::Timestamp::UNIX_EPOCH,

@@ -3,7 +3,7 @@
 use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, ImageName, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{Build, Builds, ImageName, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -206,11 +206,7 @@ pub(super) fn explain(
 }
 
 /// The builds under an environment's tag, image by image; an error where a reading is missing.
-pub(super) fn tagged(
-    memory: &Memory,
-    environment: &Environment,
-    tag: &Tag,
-) -> Result<(BTreeMap<crate::model::ImageName, Build>, Vec<Lack>), Why> {
+pub(super) fn tagged(memory: &Memory, environment: &Environment, tag: &Tag) -> Result<(Builds, Vec<Lack>), Why> {
     let (mut builds, mut lacks) = (BTreeMap::new(), Vec::new());
     for image in &environment.images {
         let shelf = memory.repositories.get(&image.repository);
@@ -228,7 +224,7 @@ pub(super) fn tagged(
             None => lacks.push(Lack::Build(image.repository.clone(), tag.clone())),
         }
     }
-    Ok((builds, lacks))
+    Ok((builds.into_iter().collect(), lacks))
 }
 
 /// Which repositories are polled, and what is needed of each.

@@ -52,9 +52,9 @@ impl Daemon {
                 let facts = match facts {
                     Some(facts) => facts,
                     None => match journal.build(&repository, &digest).await {
-                        Ok(Some(kept)) => kept,
+                        Ok(Some(kept)) => Arc::new(kept),
                         // What the journal cannot tell, the registry tells again.
-                        Ok(None) | Err(_) => registry.facts(&repository, &digest).await?,
+                        Ok(None) | Err(_) => Arc::new(registry.facts(&repository, &digest).await?),
                     },
                 };
                 Ok(Some(Build { tag: tag.clone(), digest, facts }))
@@ -118,7 +118,7 @@ impl Daemon {
         if let Some(build) = &build {
             shelf.facts.insert(build.digest.clone(), build.facts.clone());
         }
-        let build = build.map(|build| Build { facts: BuildFacts { seen, ..build.facts.clone() }, ..build });
+        let build = build.map(|build| build.with(|facts| facts.seen = seen));
         let own_commit = Some(own_commit);
         let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
         shelf.known.insert(tag, known);
@@ -207,7 +207,7 @@ impl Daemon {
             }
             let seen = seen.get(&tag).map(|sighting| sighting.first_seen);
             let facts = BuildFacts { pushed, seen, ..BuildFacts::default() };
-            let build = Some(Build { tag: tag.clone(), digest, facts });
+            let build = Some(Build { tag: tag.clone(), digest, facts: Arc::new(facts) });
             shelf.known.insert(tag, select::Known { build, ..select::Known::default() });
         }
         news

@@ -5,7 +5,7 @@ use super::message::HoldFile;
 use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
-    Build, BuildFacts, CommitId, Digest, Environment, EnvironmentName, ImageName, Ledger, PinForm, PinReading, Policy,
+    BuildFacts, Builds, CommitId, Digest, Environment, EnvironmentName, Ledger, PinForm, PinReading, Policy,
     PolicyName, Release, ReleaseId, Repository, Scope, Tag, TagList, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
@@ -64,7 +64,7 @@ pub(super) struct Standing {
     /// The pin.
     pub(super) pin: Result<Option<PinReading>, Why>,
     /// The builds under its tag.
-    pub(super) tag: Result<Option<BTreeMap<ImageName, Build>>, Why>,
+    pub(super) tag: Result<Option<Builds>, Why>,
     /// What is selected.
     pub(super) chosen: Result<Vec<Release>, Why>,
     /// What would have been selected, were it on the branch: the best few.
@@ -136,7 +136,7 @@ pub(super) struct Shelf {
     /// What is known of tags and their builds.
     pub(super) known: BTreeMap<Tag, select::Known>,
     /// What is known of digests.
-    pub(super) facts: BTreeMap<Digest, BuildFacts>,
+    pub(super) facts: BTreeMap<Digest, Arc<BuildFacts>>,
     /// Whether the journal knows that these tags were seen.
     pub(super) sighted: bool,
     /// Tags that are being read.

@@ -4,7 +4,7 @@
 
 use super::memory::Shelf;
 use crate::clients::registry::Told;
-use crate::model::{Build, BuildFacts, Digest, Tag};
+use crate::model::{Build, Digest, Tag};
 
 impl Shelf {
     /// The digest that a tag names by the readings of its repository, where one told it.
@@ -21,8 +21,10 @@ impl Shelf {
     /// A build that was read, with the time of its push as the list told it, before or meanwhile.
     pub(super) fn with_push(&self, build: Build) -> Build {
         let told = self.build(&build.tag).filter(|told| told.digest == build.digest);
-        let pushed = told.and_then(|told| told.facts.pushed).or(build.facts.pushed);
-        Build { facts: BuildFacts { pushed, ..build.facts }, ..build }
+        match told.and_then(|told| told.facts.pushed).filter(|pushed| build.facts.pushed != Some(*pushed)) {
+            Some(pushed) => build.with(|facts| facts.pushed = Some(pushed)),
+            None => build,
+        }
     }
 
     /// Whether what a list tells of a tag is known. When it was pushed only matters where times are compared: nothing
@@ -40,6 +42,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::BuildFacts;
     use crate::relay::select::Known;
     use jiff::Timestamp;
 
@@ -56,7 +59,7 @@ mod tests {
     }
 
     fn build(of: char, pushed: Option<i64>) -> Build {
-        let facts = BuildFacts { pushed: pushed.map(time), ..BuildFacts::default() };
+        let facts = BuildFacts { pushed: pushed.map(time), ..BuildFacts::default() }.into();
         Build { tag: tag(), digest: digest(of), facts }
     }
 

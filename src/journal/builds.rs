@@ -6,6 +6,7 @@ use super::{Journal, JournalError};
 use crate::model::{BuildFacts, Digest, Repository};
 use sqlx::{Executor, Sqlite};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Journal {
     /// Keeps what is known of these digests. A fact that is known stays as it is; one that was missing is added. When a
@@ -16,7 +17,7 @@ impl Journal {
     pub async fn remember_builds(
         &self,
         repository: &Repository,
-        builds: &[(Digest, BuildFacts)],
+        builds: &[(Digest, Arc<BuildFacts>)],
     ) -> Result<(), JournalError> {
         // Most of the time all is known, and then no transaction is begun.
         let mut news = false;

@@ -401,12 +401,12 @@ async fn facts_of_a_digest_stay_and_what_was_missing_is_added() {
     let first = BuildFacts { pushed: Some(at(5)), seen: Some(at(9)), ..BuildFacts::default() };
     let second = BuildFacts { pushed: Some(at(6)), revision: Some("abc".to_owned()), ..BuildFacts::default() };
     for facts in [first, second, BuildFacts::default()] {
-        journal.remember_builds(&shop(), &[(digest.clone(), facts)]).await.expect("remember");
+        journal.remember_builds(&shop(), &[(digest.clone(), facts.into())]).await.expect("remember");
     }
     let known = journal.build(&shop(), &digest).await.expect("build").expect("known");
     assert_eq!(known, BuildFacts { pushed: Some(at(5)), revision: Some("abc".to_owned()), ..BuildFacts::default() });
     // Nothing more than its being there was to be learned of this one: that is kept too.
-    journal.remember_builds(&shop(), &[(Digest::of(b"b"), BuildFacts::default())]).await.expect("remember");
+    journal.remember_builds(&shop(), &[(Digest::of(b"b"), BuildFacts::default().into())]).await.expect("remember");
     assert_eq!(journal.builds(&shop()).await.expect("builds").len(), 2);
     assert_eq!(journal.build(&shop(), &Digest::of(b"c")).await.expect("build"), None);
 }

@@ -31,6 +31,6 @@ pub use place::{HelmKeys, PinForm, Place, Target};
 pub use policy::{Environment, Image, Policy};
 pub use provider::Provider;
 pub use reference::{Digest, Digesting, Repository, Tag, TagRef};
-pub use release::{Release, ReleaseId};
+pub use release::{Builds, Release, ReleaseId};
 pub use tags::TagList;
 pub use why::Why;

@@ -1,6 +1,7 @@
 //! The names that people give: of policies, environments and images.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest name: it stands in branches, tags, metrics and pages.
 const NAME_BYTES_MAX: usize = 63;
@@ -14,7 +15,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Parses a name.

@@ -4,6 +4,7 @@ use super::{Digest, Tag};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// One image at one digest, and the tag that it was found under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,17 @@ pub struct Build {
     pub tag: Tag,
     /// What the tag named: the index, where there is one.
     pub digest: Digest,
-    /// What is known of the digest.
-    pub facts: BuildFacts,
+    /// What is known of the digest; all who know the build share them.
+    pub facts: Arc<BuildFacts>,
+}
+
+impl Build {
+    /// The same build, of which more is known.
+    #[must_use]
+    pub fn with(mut self, learn: impl FnOnce(&mut BuildFacts)) -> Self {
+        learn(Arc::make_mut(&mut self.facts));
+        self
+    }
 }
 
 /// The facts of a digest. They never change, so they are read once and kept for ever.

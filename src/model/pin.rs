@@ -1,9 +1,10 @@
 //! What the GitOps repository says an environment runs, and who said so.
 
-use super::{Build, Digest, EnvironmentName, ImageName, PinForm, PolicyName, Release, Sequence, Tag, text};
+use super::{Build, Builds, Digest, EnvironmentName, ImageName, PinForm, PolicyName, Release, Sequence, Tag, text};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The full hexadecimal id of a git commit (SHA-1 or SHA-256).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,9 +94,9 @@ impl Pin {
     pub fn release(&self) -> Option<Release> {
         let build = |pinned: &Pinned| {
             let (tag, digest) = (pinned.tag.clone()?, pinned.digest.clone()?);
-            Some(Build { tag, digest, facts: super::BuildFacts::default() })
+            Some(Build { tag, digest, facts: Arc::default() })
         };
-        let builds: Option<BTreeMap<_, _>> = self.0.iter().map(|(name, p)| Some((name.clone(), build(p)?))).collect();
+        let builds: Option<Builds> = self.0.iter().map(|(name, p)| Some((name.clone(), build(p)?))).collect();
         builds.filter(|builds| !builds.is_empty()).map(Release::new)
     }
 
@@ -181,7 +182,7 @@ impl Trailers {
         let mut lines = format!(
             "Tagrelay-Journal: {journal}/{sequence}\nTagrelay-Policy: {policy}\nTagrelay-Environment: {environment}\n"
         );
-        for (name, build) in release.builds() {
+        for (name, build) in release.builds().iter() {
             lines.push_str(&format!("Tagrelay-Digest: {name}={}\n", build.digest));
         }
         lines

@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest tag that a registry takes (OCI distribution-spec 1.1; ECR's API says 300, its registry keeps to 128).
 const TAG_BYTES_MAX: usize = 128;
@@ -27,8 +28,8 @@ pub enum ReferenceError {
 /// A registry host (with port) and the path of a repository in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
-    host: String,
-    path: String,
+    host: Arc<str>,
+    path: Arc<str>,
 }
 
 impl Repository {
@@ -57,7 +58,7 @@ impl Repository {
         if !path.split('/').all(is_path_component) {
             return refuse("its path is lower-case letters and digits, joined by `.`, `_`, `__`, `-` and `/`");
         }
-        Ok(Self { host: host.to_ascii_lowercase(), path })
+        Ok(Self { host: host.to_ascii_lowercase().into(), path: path.into() })
     }
 
     /// The registry's host, with its port where one was given.
@@ -98,7 +99,7 @@ fn is_path_component(component: &str) -> bool {
 
 /// A tag: a movable name of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(Box<str>);
+pub struct Tag(Arc<str>);
 
 impl Tag {
     /// Parses a tag.
@@ -176,7 +177,7 @@ impl fmt::Display for Tag {
 
 /// The digest of a manifest: what a build is, whatever tags name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest(Box<str>);
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// Parses `sha256:<64 hex digits>`, the one algorithm that registries use.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Votes, verdicts and refusals bind to the whole of it: whoever pushes images could make two releases that share a
 /// short one. People see its first digits, and may name it by as many or more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ReleaseId(Box<str>);
+pub struct ReleaseId(Arc<str>);
 
 impl ReleaseId {
     /// How many hexadecimal digits an id has.
@@ -54,20 +54,70 @@ impl fmt::Display for ReleaseId {
     }
 }
 
+/// Builds, one for each image, in the order of the images' names. Most hold one or two, and there are many of them: they
+/// take no more room than they need.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Builds(Arc<[(ImageName, Build)]>);
+
+impl Builds {
+    /// The build of an image.
+    #[must_use]
+    pub fn get(&self, image: &ImageName) -> Option<&Build> {
+        let at = self.0.binary_search_by(|(name, _)| name.cmp(image)).ok()?;
+        self.0.get(at).map(|(_, build)| build)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each image and its build.
+    pub fn iter(&self) -> impl Iterator<Item = (&ImageName, &Build)> + Clone {
+        self.0.iter().map(|(name, build)| (name, build))
+    }
+
+    /// The builds alone.
+    pub fn values(&self) -> impl Iterator<Item = &Build> {
+        self.0.iter().map(|(_, build)| build)
+    }
+}
+
+/// Of two builds of one image the later counts.
+impl FromIterator<(ImageName, Build)> for Builds {
+    fn from_iter<I: IntoIterator<Item = (ImageName, Build)>>(builds: I) -> Self {
+        let sorted: BTreeMap<ImageName, Build> = builds.into_iter().collect();
+        Self(sorted.into_iter().collect())
+    }
+}
+
+impl<const N: usize> From<[(ImageName, Build); N]> for Builds {
+    fn from(builds: [(ImageName, Build); N]) -> Self {
+        builds.into_iter().collect()
+    }
+}
+
 /// One build for each image of a policy; it is told apart by its digests alone.
 #[derive(Debug, Clone)]
 pub struct Release {
     id: ReleaseId,
-    builds: Arc<BTreeMap<ImageName, Build>>,
+    builds: Builds,
 }
 
 impl Release {
     /// The release of these builds.
     #[must_use]
-    pub fn new(builds: BTreeMap<ImageName, Build>) -> Self {
+    pub fn new(builds: Builds) -> Self {
         let pairs: Vec<String> = builds.iter().map(|(name, build)| format!("{name}={}", build.digest)).collect();
         let hash = text::hex(&text::sha256(pairs.join("\n").as_bytes()));
-        Self { id: ReleaseId(hash.into()), builds: Arc::new(builds) }
+        Self { id: ReleaseId(hash.into()), builds }
     }
 
     /// Its id.
@@ -78,7 +128,7 @@ impl Release {
 
     /// Its builds by image.
     #[must_use]
-    pub fn builds(&self) -> &BTreeMap<ImageName, Build> {
+    pub fn builds(&self) -> &Builds {
         &self.builds
     }
 }
@@ -110,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_id_is_whole_and_is_named_by_its_first_digits() {
-        let whole = Release::new(BTreeMap::new()).id().clone();
+        let whole = Release::new(Builds::default()).id().clone();
         let text = whole.as_str();
         assert_eq!(ReleaseId::parse(text), Some(whole.clone()));
         assert_eq!((text.len(), whole.to_string().as_str()), (64, "e3b0c44298fc"));

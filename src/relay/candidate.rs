@@ -3,10 +3,9 @@
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
 use crate::model::policy::{Select, Strategy};
-use crate::model::{Ledger, Release, Why};
+use crate::model::{Builds, Ledger, Release, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// The candidates of an environment, newest first, and why there are no others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -115,7 +114,7 @@ fn is_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> bool {
         Strategy::Follow(_) => facts.ledger.first_arrival(release.id()).is_none(),
         Strategy::Pinned => false,
         Strategy::Semver(_) | Strategy::Newest(_) | Strategy::Numeric(_) | Strategy::Alphabetical(_) => {
-            let nothing = BTreeMap::new();
+            let nothing = Builds::default();
             let bound = current.release.as_ref().map_or(&nothing, |release| release.builds());
             let order = super::select::newer_release(
                 select,

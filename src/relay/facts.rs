@@ -3,7 +3,7 @@
 use super::Step;
 use crate::model::policy::Check;
 use crate::model::{
-    Build, Entry, Environment, ImageName, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Why,
+    Builds, Entry, Environment, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Why,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     pub pin: Result<Option<&'a PinReading>, Why>,
     /// The build under the environment's tag in each image's repository; an image without that tag is not in it, and an
     /// environment without a tag of its own has none.
-    pub tag: Result<Option<&'a BTreeMap<ImageName, Build>>, Why>,
+    pub tag: Result<Option<&'a Builds>, Why>,
     /// What `select` chooses, best first, and why there is no more.
     pub chosen: Result<&'a [Release], Why>,
     /// Why nothing new may begin: holds by file, a broken policy, a doubtful clock, a limit.
@@ -116,7 +116,7 @@ impl Facts<'_> {
     pub fn tagged(&self) -> Option<Release> {
         let builds = self.tag.as_ref().ok().copied().flatten()?;
         let release = Release::new(builds.clone());
-        let whole = self.policy.images.iter().all(|image| builds.contains_key(&image.name));
+        let whole = self.policy.images.iter().all(|image| builds.get(&image.name).is_some());
         whole.then(|| self.known(release.id()).cloned().unwrap_or(release))
     }
 

@@ -132,7 +132,7 @@ mod tests {
 
     fn release(n: u64) -> Release {
         let digest = Digest::of(&n.to_be_bytes());
-        let build = Build { tag: Tag::parse("v1").unwrap(), digest, facts: BuildFacts::default() };
+        let build = Build { tag: Tag::parse("v1").unwrap(), digest, facts: BuildFacts::default().into() };
         Release::new([(ImageName::parse("shop").unwrap(), build)].into())
     }
 

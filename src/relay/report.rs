@@ -243,7 +243,7 @@ mod tests {
     fn release(revision: Option<&str>) -> Release {
         let build = |name: &str| {
             let facts = BuildFacts { revision: revision.map(str::to_owned), ..BuildFacts::default() };
-            Build { tag: Tag::parse("v1").expect("a tag"), digest: Digest::of(name.as_bytes()), facts }
+            Build { tag: Tag::parse("v1").expect("a tag"), digest: Digest::of(name.as_bytes()), facts: facts.into() }
         };
         Release::new(["shop", "worker"].into_iter().map(|name| (image(name), build(name))).collect())
     }

@@ -183,10 +183,10 @@ fn a_strangers_retag_of_a_build_that_lacks_a_platform_is_no_candidate() {
     world.policy.environments[1].images[0].platforms = Platform::parse("linux/arm64").into_iter().collect();
     world.settle();
     world.push("staging", 7);
-    world.tags.get_mut("staging").unwrap().facts.platforms = Platform::parse("linux/amd64").into_iter().collect();
+    world.holds("staging", "linux/amd64");
     world.settle();
     assert_eq!((world.pinned()[1].as_str(), world.why(1)), ("v0", vec!["PlatformMissing"]));
-    world.tags.get_mut("staging").unwrap().facts.platforms = Platform::parse("linux/arm64/v8").into_iter().collect();
+    world.holds("staging", "linux/arm64/v8");
     world.settle();
     assert_eq!(world.ledger(1).current().unwrap().release.as_ref().unwrap().id(), release(7).id());
 }

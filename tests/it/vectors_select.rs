@@ -132,7 +132,7 @@ fn digest_of(text: &str) -> Digest {
 fn build(name: &str, digest: Option<&str>, created: Option<i64>) -> Option<Build> {
     let created = created.map(|seconds| Timestamp::from_second(seconds).expect("time"));
     let facts = BuildFacts { created, ..BuildFacts::default() };
-    Some(Build { tag: Tag::parse(name).ok()?, digest: digest_of(digest.unwrap_or(name)), facts })
+    Some(Build { tag: Tag::parse(name).ok()?, digest: digest_of(digest.unwrap_or(name)), facts: facts.into() })
 }
 
 /// The tag that is chosen, reading what is asked for; texts that are no tags cannot be in a registry.

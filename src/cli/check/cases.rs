@@ -15,6 +15,7 @@ use crate::relay::gate::{self, Standing};
 use crate::relay::select::{self, Known, Request, Tags};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// What comes out of a case, where it is not what the case expects.
 pub(super) fn contradiction(policies: &[Policy], policy: &Policy, case: &Case) -> Option<String> {
@@ -105,7 +106,7 @@ fn known(image: &Image, case: &Case) -> BTreeMap<Tag, Known> {
             platforms: image.platforms.clone(),
             labels: BTreeMap::new(),
         };
-        Build { tag: tag.clone(), digest: Digest::of(tag.as_str().as_bytes()), facts }
+        Build { tag: tag.clone(), digest: Digest::of(tag.as_str().as_bytes()), facts: facts.into() }
     };
     tags_of(image, case).iter().map(|tag| (tag.clone(), Known::of(build(tag)))).collect()
 }
@@ -159,7 +160,7 @@ fn a_release(policy: &Policy) -> Release {
         let digest = Digest::of(image.name.as_str().as_bytes());
         #[expect(clippy::expect_used, reason = "the text is a tag")]
         let tag = Tag::parse("case").expect("a tag");
-        Build { tag, digest, facts: BuildFacts::default() }
+        Build { tag, digest, facts: Arc::default() }
     };
     Release::new(policy.images.iter().map(|image| (image.name.clone(), build(image))).collect())
 }

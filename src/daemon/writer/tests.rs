@@ -28,7 +28,7 @@ fn order() -> WriteOrder {
         sequence: Sequence(1),
         at: Timestamp::UNIX_EPOCH,
         effect: Effect::Commit { form: crate::model::PinForm::Digest },
-        release: Release::new(BTreeMap::new()),
+        release: Release::new([].into()),
         because: Because::NoGates,
         fate: Fate::Open,
     };

@@ -21,8 +21,8 @@ fn release() -> Release {
         platforms: vec![Platform { os: "odd os".to_owned(), architecture: "arm".to_owned(), variant: None }],
         labels: BTreeMap::from([("a.b".to_owned(), "c \"d\"\n".to_owned())]),
     };
-    let build = Build { tag: Tag::parse("v1").expect("tag"), digest: Digest::of(b""), facts };
-    Release::new(BTreeMap::from([(ImageName::parse("web").expect("image"), build)]))
+    let build = Build { tag: Tag::parse("v1").expect("tag"), digest: Digest::of(b""), facts: facts.into() };
+    Release::new([(ImageName::parse("web").expect("image"), build)].into())
 }
 
 /// The text of `release()`.

@@ -10,6 +10,7 @@ use crate::model::{
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A value that is kept as its own text.
 pub(super) trait Text: Sized {
@@ -95,7 +96,7 @@ pub(super) mod release {
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Release, D::Error> {
         let builds = BTreeMap::<String, BuildText>::deserialize(deserializer)?;
-        Ok(Release::new(named(builds, |BuildText(build)| build)?))
+        Ok(Release::new(named(builds, |BuildText(build)| build)?.into_iter().collect()))
     }
 }
 
@@ -222,8 +223,21 @@ struct BuildForm {
     tag: Tag,
     #[serde(with = "text")]
     digest: Digest,
-    #[serde(with = "BuildFactsForm")]
-    facts: BuildFacts,
+    #[serde(with = "facts")]
+    facts: Arc<BuildFacts>,
+}
+
+/// Facts that several share, as those who hold them alone write them.
+mod facts {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(facts: &Arc<BuildFacts>, serializer: S) -> Result<S::Ok, S::Error> {
+        BuildFactsForm::serialize(facts, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<BuildFacts>, D::Error> {
+        BuildFactsForm::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// The facts of a digest, as the `builds` table holds them.

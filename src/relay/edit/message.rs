@@ -107,7 +107,7 @@ mod tests {
         let build = |tag: &str| Build {
             tag: Tag::parse(tag).expect("tag"),
             digest: Digest::of(tag.as_bytes()),
-            facts: BuildFacts::default(),
+            facts: BuildFacts::default().into(),
         };
         let release = Release::new([(name.clone(), build("v2"))].into());
         let pin = Pin([(name, Pinned { tag: Tag::parse("v1").ok(), digest: None })].into());

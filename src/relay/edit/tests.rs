@@ -38,7 +38,7 @@ fn release(tags: &[(&str, &str)]) -> Release {
     let build = |tag: &str| Build {
         tag: Tag::parse(tag).expect("tag"),
         digest: Digest::of(tag.as_bytes()),
-        facts: BuildFacts::default(),
+        facts: BuildFacts::default().into(),
     };
     Release::new(tags.iter().map(|(image, tag)| (name(image), build(tag))).collect())
 }

@@ -101,7 +101,7 @@ impl Words {
             let known = old.1.and_then(|release| release.builds().get(&image.name));
             let pinned = old.0.0.get(&image.name).cloned().unwrap_or_default();
             let build = known.filter(|build| pinned.says(build));
-            said.old = BuildWords::of(&pinned, build.map(|build| &build.facts));
+            said.old = BuildWords::of(&pinned, build.map(|build| &*build.facts));
             if let Some(build) = new.builds().get(&image.name) {
                 let whole = Pinned { tag: Some(build.tag.clone()), digest: Some(build.digest.clone()) };
                 said.new = BuildWords::of(&whole, Some(&build.facts));

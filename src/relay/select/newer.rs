@@ -5,9 +5,8 @@
 use super::newest::Age;
 use super::order::Order;
 use crate::model::policy::{Select, Strategy, Together};
-use crate::model::{Build, ImageName, Pin, Pinned, Release};
+use crate::model::{Build, Builds, Pin, Pinned, Release};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// How `found` compares with what is pinned, by the strategy: `Greater` is newer.
 ///
@@ -46,13 +45,13 @@ pub fn newer_release(
     together: Together,
     found: &Release,
     pin: &Pin,
-    bound: &BTreeMap<ImageName, Build>,
+    bound: &Builds,
 ) -> Option<Ordering> {
     if let Strategy::Newest(newest) = select.strategy
         && together != Together::Latest
         && !pin.says(found)
     {
-        let youngest = |builds: &BTreeMap<ImageName, Build>| {
+        let youngest = |builds: &Builds| {
             builds
                 .values()
                 .map(|build| Some((super::newest::time(newest, build)?, Age::of(&build.facts))))

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::policy::{Extreme, Newest, Pattern};
-use crate::model::{BuildFacts, Pin, Pinned, Platform, Repository};
+use crate::model::{BuildFacts, Builds, Pin, Pinned, Platform, Repository};
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 mod properties;
 
@@ -44,14 +45,14 @@ fn semver(range: &str) -> Select {
 /// A build that was made, pushed (nobody tells) and seen at these minutes.
 fn built(text: &str, created: i64, seen: i64) -> Known {
     let facts = BuildFacts { created: Some(at(created)), seen: Some(at(seen)), ..BuildFacts::default() };
-    Known::of(Build { tag: tag(text), digest: Digest::of(text.as_bytes()), facts })
+    Known::of(Build { tag: tag(text), digest: Digest::of(text.as_bytes()), facts: facts.into() })
 }
 
 /// The same, from a revision.
 fn from(text: &str, revision: &str, created: i64) -> Known {
     let mut known = built(text, created, created);
     if let Some(build) = &mut known.build {
-        build.facts.revision = Some(revision.to_owned());
+        Arc::make_mut(&mut build.facts).revision = Some(revision.to_owned());
         build.digest = Digest::of(format!("{text}{revision}{created}").as_bytes());
     }
     known
@@ -121,7 +122,7 @@ impl World {
                 *seen = Known { facts_read: false, on_branch: None, own_commit: None, ..truth };
                 if let Some(build) = &mut seen.build {
                     let (pushed, first) = (build.facts.pushed, build.facts.seen);
-                    build.facts = BuildFacts { pushed, seen: first, ..BuildFacts::default() };
+                    build.facts = BuildFacts { pushed, seen: first, ..BuildFacts::default() }.into();
                 }
             }
             Need::Facts => *seen = Known { on_branch: None, own_commit: None, ..truth },
@@ -211,7 +212,7 @@ fn the_youngest_wins() {
     let mut pushed = vec![built("a", 30, 100), built("b", 40, 100)];
     for (known, minutes) in pushed.iter_mut().zip([300, 200]) {
         if let Some(build) = &mut known.build {
-            build.facts.pushed = Some(at(minutes));
+            Arc::make_mut(&mut build.facts).pushed = Some(at(minutes));
         }
     }
     assert_eq!(world(Newest::Pushed, pushed), "a");
@@ -405,7 +406,7 @@ fn newer_than_what_is_pinned() {
     };
     let mixed = |found: (&str, &str), pinned: (&str, &str)| {
         let pin = Pin::of(&release(pinned.0, pinned.1), crate::model::PinForm::Tag);
-        newer_release(&semver("*"), Together::Latest, &release(found.0, found.1), &pin, &BTreeMap::new())
+        newer_release(&semver("*"), Together::Latest, &release(found.0, found.1), &pin, &Builds::default())
     };
     assert_eq!(mixed(("2", "1"), ("1", "1")), Some(Ordering::Greater));
     assert_eq!(mixed(("2", "1"), ("1", "2")), Some(Ordering::Less));

@@ -31,7 +31,7 @@ pub(super) struct World {
 
 pub(super) fn build(n: u8) -> Build {
     let digest = Digest::of(&[n]);
-    Build { tag: Tag::parse(&format!("v{n}")).unwrap(), digest, facts: BuildFacts::default() }
+    Build { tag: Tag::parse(&format!("v{n}")).unwrap(), digest, facts: BuildFacts::default().into() }
 }
 
 pub(super) fn release(n: u8) -> Release {
@@ -151,6 +151,13 @@ impl World {
         self.tags.insert(tag.to_owned(), build(n));
     }
 
+    /// The build under a tag holds this platform alone.
+    pub(super) fn holds(&mut self, tag: &str, platform: &str) {
+        let build = self.tags.remove(tag).unwrap();
+        let platforms = Platform::parse(platform).into_iter().collect();
+        self.tags.insert(tag.to_owned(), build.with(|facts| facts.platforms = platforms));
+    }
+
     pub(super) fn scope(&self, index: usize) -> Scope {
         Scope::of(&self.policy.name, &self.policy.environments[index].name)
     }
@@ -171,10 +178,7 @@ impl World {
         });
         let tagged = environment.followed_tag().map(|tag| {
             let named = self.tags.get(tag.as_str());
-            named
-                .map(|build| (self.policy.images[0].name.clone(), build.clone()))
-                .into_iter()
-                .collect::<BTreeMap<_, _>>()
+            named.map(|build| (self.policy.images[0].name.clone(), build.clone())).into_iter().collect::<Builds>()
         });
         let chosen: Vec<Release> = match (&environment.select, &tagged) {
             (Some(_), Some(builds)) if !builds.is_empty() => vec![Release::new(builds.clone())],

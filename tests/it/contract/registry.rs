@@ -97,7 +97,7 @@ pub(super) fn client(pull: Credentials, push: Option<Credentials>) -> Registry {
 /// The right to move one build as `shop`, as it is taken up after a crash.
 pub(super) fn cleared(digest: &Digest) -> (Cleared, ImageName) {
     let name = ImageName::parse("shop").expect("a name");
-    let build = Build { tag: tag("1.0"), digest: digest.clone(), facts: BuildFacts::default() };
+    let build = Build { tag: tag("1.0"), digest: digest.clone(), facts: BuildFacts::default().into() };
     let intent = Intent {
         sequence: Sequence(1),
         at: jiff::Timestamp::UNIX_EPOCH,

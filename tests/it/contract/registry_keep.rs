@@ -20,7 +20,7 @@ fn shop() -> ImageName {
 }
 
 fn arrival(n: u64, digest: &Digest) -> Arrival {
-    let build = Build { tag: tag("1.0"), digest: digest.clone(), facts: BuildFacts::default() };
+    let build = Build { tag: tag("1.0"), digest: digest.clone(), facts: BuildFacts::default().into() };
     let at = jiff::Timestamp::UNIX_EPOCH;
     Arrival {
         rollout: Sequence(n),
