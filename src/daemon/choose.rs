@@ -35,20 +35,21 @@ pub(super) fn reserved(memory: &Memory) -> BTreeMap<&Repository, HashSet<Tag>> {
     reserved
 }
 
-/// What is known of the tags of one image, for one environment.
+/// The tags of one image and what is known of them, for one environment.
 struct Shown<'m> {
+    tags: TagList,
     known: Cow<'m, BTreeMap<Tag, select::Known>>,
     reserved: HashSet<Tag>,
 }
 
-/// A request of an environment's `select`, over what is known now.
+/// A request of an environment's `select`, over what is known now; an error where a list cannot be read.
 fn with_request<R>(
     memory: &Memory,
     known: &Known,
     index: usize,
     now: Timestamp,
     look: impl FnOnce(&Request<'_>) -> R,
-) -> Option<R> {
+) -> Option<Result<R, Why>> {
     let policy = &*known.policy;
     let (environment, standing) = (policy.environments.get(index)?, known.standings.get(index)?);
     let select = environment.select.as_ref()?;
@@ -57,6 +58,10 @@ fn with_request<R>(
     let mut shown = Vec::with_capacity(images.len());
     for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
+        let tags = match shelf.tags.as_ref().filter(|_| select.lists()).map(|tags| tags.read()).transpose() {
+            Ok(tags) => tags.unwrap_or_default(),
+            Err(error) => return Some(Err(Why::Unread { what: image.repository.to_string(), error: Some(error) })),
+        };
         let mut known = Cow::Borrowed(&shelf.known);
         let lasting = shelf.failed.iter().filter(|(_, failed)| failed.lasts && now < failed.until);
         for (tag, failed) in lasting.filter(|(tag, _)| !is_pinned(standing, &image.name, tag)) {
@@ -75,13 +80,10 @@ fn with_request<R>(
             }
         }
         let reserved = all_reserved.get(&image.repository).cloned().unwrap_or_default();
-        shown.push(Shown { known, reserved });
+        shown.push(Shown { tags, known, reserved });
     }
-    let nothing = TagList::default();
-    let tags = images.iter().zip(&shown).map(|(image, shown)| {
-        let listed = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_deref());
-        Tags { image, tags: listed.unwrap_or(&nothing), known: &shown.known, reserved: &shown.reserved }
-    });
+    let tags =
+        images.iter().zip(&shown).map(|(image, Shown { tags, known, reserved })| Tags { image, tags, known, reserved });
     let tags: Vec<Tags<'_>> = tags.collect();
     let known_releases = known_releases(known);
     let request = Request {
@@ -94,7 +96,7 @@ fn with_request<R>(
         depth: DEPTH,
         now,
     };
-    Some(look(&request))
+    Some(Ok(look(&request)))
 }
 
 /// Whether a pin names this tag: where nobody can read what runs, nothing can be told to be newer than it.
@@ -132,7 +134,10 @@ pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestam
     if let Some(unread) = unread(memory, known, index) {
         return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
     }
-    let chosen = with_request(memory, known, index, now, select::choose)?;
+    let chosen = match with_request(memory, known, index, now, select::choose)? {
+        Ok(chosen) => chosen,
+        Err(unread) => return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new())),
+    };
     let environment = known.policy.environments.get(index)?;
     let branch = environment.select.as_ref().and_then(|select| select.branch.as_ref());
     let images = known.policy.selected_images(environment);
@@ -202,7 +207,7 @@ pub(super) fn explain(
         });
         (views.collect(), n_tags)
     });
-    told.unwrap_or_default()
+    told.and_then(Result::ok).unwrap_or_default()
 }
 
 /// The builds under an environment's tag, image by image; an error where a reading is missing.
@@ -242,8 +247,7 @@ pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<R
         };
         policy.images.iter().for_each(|image| need(&image.repository, &|_| ()));
         for (environment, standing) in policy.environments.iter().zip(&known.standings) {
-            let lists = |select: &Select| !matches!(select.strategy, Strategy::Follow(_) | Strategy::Pinned);
-            if environment.select.as_ref().is_some_and(lists) {
+            if environment.select.as_ref().is_some_and(Select::lists) {
                 let images = policy.selected_images(environment);
                 let times = environment.select.as_ref().is_some_and(compares_times);
                 let add = |need: &mut super::poll::Need| (need.tags, need.times) = (true, need.times | times);

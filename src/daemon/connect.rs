@@ -215,6 +215,7 @@ impl Daemon {
             registry: self.clients.registry.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
+            lists: self.lists.clone(),
             wake: wake.clone(),
             first: spread(&repository, n_new),
             n_pollers: self.n_pollers.clone(),

@@ -149,7 +149,8 @@ fn used(memory: &Memory) -> BTreeSet<Digest> {
 fn may_be_there(lapsed: &Lapsed, environment: &Environment, keeping: &Keeping, memory: &Memory) -> bool {
     let is_listed = |image: &Image| {
         let tags = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_ref());
-        tags.is_none_or(|tags| tags.contains(lapsed.tag().by_ref()))
+        // Where the list cannot be read, the registry is asked.
+        tags.and_then(|tags| tags.read().ok()).is_none_or(|tags| tags.contains(lapsed.tag().by_ref()))
     };
     let known = keeping.tagged.get(lapsed.release().id()).copied();
     known.unwrap_or_else(|| environment.images.iter().any(is_listed))

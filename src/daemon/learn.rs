@@ -142,15 +142,17 @@ impl Daemon {
         let Observation { tags, told, followed } = observation;
         let followed = if overtaken { shelf.followed.clone() } else { followed };
         let listed = tags.is_some() && shelf.tags != tags;
-        let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || shelf.followed != followed;
+        let lost = shelf.tags.as_ref().is_some_and(|tags| !tags.is_there());
+        // Of two that are the same the newer is there.
+        shelf.tags = tags.or(shelf.tags.take());
+        let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || lost || shelf.followed != followed;
         shelf.error = None;
         shelf.read_at = Some(now);
         shelf.sighted &= !listed;
-        if let Some(tags) = tags.filter(|_| listed) {
+        if let Some(Ok(tags)) = shelf.tags.as_ref().filter(|_| listed).map(|tags| tags.read()) {
             let names = |tag: &Tag| tags.contains(tag.by_ref()) || followed.contains_key(tag);
             shelf.known.retain(|tag, _| names(tag));
             shelf.failed.retain(|tag, _| names(tag));
-            shelf.tags = Some(tags);
         }
         self.sight_list(&repository, now).await;
         let told_more = !told.is_empty() && self.told(&repository, told).await;
@@ -177,6 +179,12 @@ impl Daemon {
     async fn sight_list(&mut self, repository: &Repository, now: Timestamp) {
         let Some(shelf) = self.memory.repositories.get(repository).filter(|shelf| !shelf.sighted) else { return };
         let Some(tags) = shelf.tags.clone().filter(|_| self.times_matter(repository)) else { return };
+        let tags = match tags.read() {
+            Ok(tags) => tags,
+            Err(error) => {
+                return tracing::error!(error = %error, "when the tags of {repository} were first seen is not kept");
+            }
+        };
         let tags: Vec<(Tag, Option<Digest>)> = tags.iter().map(|tag| (tag.to_tag(), None)).collect();
         match self.journal.sight(repository, Extent::List, &tags, now).await {
             Ok(_) => self.memory.repositories.entry(repository.clone()).or_default().sighted = true,

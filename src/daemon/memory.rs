@@ -1,12 +1,13 @@
 //! What the daemon knows in memory: readings of the outside and the journal folded. All of it can be read again.
 
 use super::keep::Keeping;
+use super::lists::Kept;
 use super::message::HoldFile;
 use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
     BuildFacts, Builds, CommitId, Digest, Environment, EnvironmentName, Ledger, PinForm, PinReading, Policy,
-    PolicyName, Release, ReleaseId, Repository, Scope, Tag, TagList, Why,
+    PolicyName, Release, ReleaseId, Repository, Scope, Tag, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -128,7 +129,7 @@ impl Standing {
 #[derive(Default)]
 pub(super) struct Shelf {
     /// Its tags.
-    pub(super) tags: Option<Arc<TagList>>,
+    pub(super) tags: Option<Arc<Kept>>,
     /// The digests under followed tags.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
     /// When an effect of ours last moved a tag, or may have: a reading that began before that knows nothing of it.

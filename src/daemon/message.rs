@@ -2,11 +2,12 @@
 
 use super::handle::{Reply, Request, Target};
 use super::keep::Swept;
+use super::lists::Kept;
 use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{
-    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
+    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, Why,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ pub(super) struct Unread {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observation {
     /// Its tags, where anything selects among them; shared with the reading before where nothing changed.
-    pub(super) tags: Option<Arc<TagList>>,
+    pub(super) tags: Option<Arc<Kept>>,
     /// What it told of tags when it listed them; empty where the list is that of the reading before.
     pub(super) told: Vec<Told>,
     /// The digests under the tags that are followed or retagged.

@@ -20,6 +20,7 @@ mod directory;
 pub mod handle;
 mod keep;
 mod learn;
+mod lists;
 mod look;
 mod memory;
 mod message;
@@ -52,6 +53,7 @@ use crate::model::{PolicyName, Repository, Scope};
 use crate::telemetry::Metrics;
 use clock::Watch;
 use jiff::Timestamp;
+use lists::Lists;
 use memory::{Memory, Moment};
 use message::Message;
 use past::Past;
@@ -91,6 +93,7 @@ pub struct Daemon {
     clock: Clock,
     metrics: Metrics,
     memory: Memory,
+    lists: Lists,
     /// What the journal says of environments that no policy names; policies come and go.
     past: Past,
     watch: Watch,
@@ -145,6 +148,8 @@ impl Daemon {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
+        let lists = Lists::open(&journal_path(&config.journal))
+            .map_err(|error| StartError::Client(format!("the directory of lists beside the journal: {error}")))?;
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
         let now = clock.now();
         let acts = config.mode == Mode::Act;
@@ -157,6 +162,7 @@ impl Daemon {
             clock,
             metrics,
             memory: Memory::default(),
+            lists,
             past: Past::default(),
             due: BTreeSet::new(),
             pollers: BTreeMap::new(),

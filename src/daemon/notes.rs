@@ -38,7 +38,7 @@ impl Daemon {
     /// What `pushed` means where nothing, or nothing any more, is told of when tags were pushed.
     fn timeless(&self, repository: &Repository) -> Option<String> {
         let shelf = self.memory.repositories.get(repository)?;
-        shelf.tags.as_ref().filter(|tags| !tags.is_empty())?;
+        shelf.tags.as_ref().filter(|tags| tags.len() > 0)?;
         if let Some(why) = self.clients.registry.no_times(repository) {
             return Some(format!("{repository} has no push times: `pushed` means first seen here ({why})"));
         }

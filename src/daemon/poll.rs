@@ -1,10 +1,11 @@
 //! The poller of one repository: reads it when its reading grows old, or when it is woken, for all who need it at once.
 
 use super::clock::Clock;
+use super::lists::{Kept, Lists};
 use super::message::{Message, Observation};
 use crate::clients::registry::{Listing, Mark, Registry, RegistryError, Told};
 use crate::model::schedule::Poll;
-use crate::model::{Repository, Tag, TagList, text};
+use crate::model::{Repository, Tag, text};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
 use jiff::Timestamp;
@@ -71,7 +72,7 @@ impl Need {
 
 /// The list of tags as it was last read.
 struct Listed {
-    tags: Arc<TagList>,
+    tags: Arc<Kept>,
     mark: Mark,
     /// Whether push times were asked for.
     times: bool,
@@ -83,6 +84,7 @@ pub(super) struct Poller {
     pub(super) registry: Registry,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    pub(super) lists: Lists,
     pub(super) wake: Arc<Notify>,
     /// How long it waits before it first reads: those that begin together do not read together.
     pub(super) first: Duration,
@@ -124,10 +126,10 @@ impl Poller {
             self.metrics.polled(polled, begun.elapsed());
             let pause = match &result {
                 Ok(_) => None,
-                Err(error) => Some(pause(asked(error), failures)),
+                Err(failure) => Some(pause(failure.asked, failures)),
             };
             failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
-            let result = result.map_err(|error| error.to_string());
+            let result = result.map_err(|failure| failure.why);
             let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
             if self.out.send(message).await.is_err() {
                 return;
@@ -178,7 +180,7 @@ impl Poller {
     }
 
     /// Reads what is needed. The list comes last: what it tells comes once, and no failure may lose it.
-    async fn observe(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Observation, RegistryError> {
+    async fn observe(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Observation, Failure> {
         let mut followed = BTreeMap::new();
         for tag in &need.followed {
             followed.insert(tag.clone(), self.registry.digest(&self.repository, tag).await?);
@@ -189,14 +191,16 @@ impl Poller {
     }
 
     /// Reads the list, unless it is as it was; what it tells of its tags.
-    async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, RegistryError> {
-        let last = listed.as_ref().filter(|listed| listed.times || !need.times).map(|listed| &listed.mark);
+    async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, Failure> {
+        let usable = |listed: &&Listed| (listed.times || !need.times) && listed.tags.is_there();
+        let last = listed.as_ref().filter(usable).map(|listed| &listed.mark);
         let Some(Listing { tags, told, mark }) = self.registry.list(&self.repository, need.times, last).await? else {
             return Ok(Vec::new());
         };
+        let kept = self.lists.keep(&tags).await.map_err(|why| Failure { why, asked: None })?;
         let tags = match listed.take() {
-            Some(listed) if *listed.tags == tags => listed.tags,
-            Some(_) | None => Arc::new(tags),
+            Some(listed) if *listed.tags == kept && listed.tags.is_there() => listed.tags,
+            Some(_) | None => Arc::new(kept),
         };
         *listed = Some(Listed { tags, mark, times: need.times });
         Ok(told)
@@ -210,15 +214,25 @@ pub(super) fn spread(repository: &Repository, n_pollers: usize) -> Duration {
     window.mul_f64(f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0))
 }
 
-/// How long the host of a failed reading asks to be left alone.
-fn asked(error: &RegistryError) -> Option<Duration> {
-    match error {
-        RegistryError::Busy { message: _, retry_after } => *retry_after,
-        RegistryError::Unreachable(_)
-        | RegistryError::Refused(_)
-        | RegistryError::Absent(_)
-        | RegistryError::Invalid(_)
-        | RegistryError::Immutable(_) => None,
+/// Why a repository could not be read.
+#[derive(Debug)]
+struct Failure {
+    why: String,
+    /// How long the host asks to be left alone.
+    asked: Option<Duration>,
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let asked = match &error {
+            RegistryError::Busy { message: _, retry_after } => *retry_after,
+            RegistryError::Unreachable(_)
+            | RegistryError::Refused(_)
+            | RegistryError::Absent(_)
+            | RegistryError::Invalid(_)
+            | RegistryError::Immutable(_) => None,
+        };
+        Self { why: error.to_string(), asked }
     }
 }
 

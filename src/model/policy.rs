@@ -233,6 +233,17 @@ pub struct Select {
     pub allow_downgrade: bool,
 }
 
+impl Select {
+    /// Whether it chooses among the tags that a repository lists.
+    #[must_use]
+    pub fn lists(&self) -> bool {
+        match self.strategy {
+            Strategy::Semver(_) | Strategy::Newest(_) | Strategy::Numeric(_) | Strategy::Alphabetical(_) => true,
+            Strategy::Follow(_) | Strategy::Pinned => false,
+        }
+    }
+}
+
 /// How one candidate is better than another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {

@@ -60,6 +60,12 @@ impl TagList {
         self.lines.split_terminator(END).map(TagRef::listed)
     }
 
+    /// The names as one text, each on a line of its own.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.lines
+    }
+
     /// Whether a tag is in the list.
     #[must_use]
     pub fn contains(&self, tag: TagRef<'_>) -> bool {

@@ -333,3 +333,19 @@ async fn a_hundred_thousand_tags_are_one_list() {
     assert_eq!(repositories[0].n_tags, Some(100_001));
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_that_were_put_away_and_vanish_are_read_again() {
+    let mut story = world(&[]).await;
+    story.push("1.0.0", 1);
+    story.start().await;
+    story.until_written(&file("shop"), "newTag: 1.0.0").await;
+    let lists = story.home.path().join("journal.lists");
+    std::fs::remove_dir_all(&lists).expect("they are beside the journal");
+    let explained = || async { story.handle().explain(target("dev")).await.is_ok_and(|told| told.tags.len() == 1) };
+    story.until("the tag is explained again", explained).await;
+    let digest = story.push("1.1.0", 2);
+    story.until_written(&file("shop"), &digest).await;
+    story.stop().await;
+    assert!(!lists.exists(), "nothing is left behind");
+}
