@@ -37,8 +37,10 @@ impl Daemon {
         for project in projects {
             self.wake_outbox(&project);
         }
-        if entries.iter().any(|entry| self.is_pinned_by_tag(&entry.scope)) {
-            self.tell_pollers();
+        for entry in &entries {
+            if let Some(policy) = entry.scope.policy.as_ref().filter(|_| self.is_pinned_by_tag(&entry.scope)) {
+                self.tell_pollers_of(policy);
+            }
         }
         Some(entries)
     }
@@ -69,13 +71,10 @@ impl Daemon {
 
     /// Takes an entry into every ledger that it is about.
     fn fold(&mut self, entry: &Entry) {
-        for known in self.memory.policies.values_mut() {
-            let policy = known.policy.clone();
-            for (environment, standing) in policy.environments.iter().zip(&mut known.standings) {
-                if entry.scope.contains(&Scope::of(&policy.name, &environment.name)) {
-                    standing.ledger.apply(entry);
-                }
-            }
+        let policies = &mut self.memory.policies;
+        match &entry.scope.policy {
+            Some(policy) => policies.get_mut(policy).into_iter().for_each(|known| known.apply(entry)),
+            None => policies.values_mut().for_each(|known| known.apply(entry)),
         }
         self.past.apply(entry);
     }

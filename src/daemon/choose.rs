@@ -22,17 +22,11 @@ pub(super) enum Lack {
 }
 
 /// Tags that some policy follows or retags in a repository: candidates of no other strategy.
-pub(super) fn reserved(memory: &Memory) -> BTreeMap<&Repository, HashSet<Tag>> {
-    let mut reserved: BTreeMap<&Repository, HashSet<Tag>> = BTreeMap::new();
-    for known in memory.policies.values() {
-        for environment in &known.policy.environments {
-            let Some(tag) = environment.followed_tag() else { continue };
-            for image in &environment.images {
-                reserved.entry(&image.repository).or_default().insert(tag.clone());
-            }
-        }
-    }
-    reserved
+fn reserved(memory: &Memory, repository: &Repository) -> HashSet<Tag> {
+    let environments = memory.users(repository).flat_map(|known| &known.policy.environments);
+    let here =
+        environments.filter(|environment| environment.images.iter().any(|image| image.repository == *repository));
+    here.filter_map(|environment| environment.followed_tag().cloned()).collect()
 }
 
 /// The tags of one image and what is known of them, for one environment.
@@ -53,7 +47,6 @@ fn with_request<R>(
     let policy = &*known.policy;
     let (environment, standing) = (policy.environments.get(index)?, known.standings.get(index)?);
     let select = environment.select.as_ref()?;
-    let all_reserved = reserved(memory);
     let images = policy.selected_images(environment);
     let mut shown = Vec::with_capacity(images.len());
     for image in images {
@@ -79,8 +72,7 @@ fn with_request<R>(
                 };
             }
         }
-        let reserved = all_reserved.get(&image.repository).cloned().unwrap_or_default();
-        shown.push(Shown { tags, known, reserved });
+        shown.push(Shown { tags, known, reserved: reserved(memory, &image.repository) });
     }
     let tags =
         images.iter().zip(&shown).map(|(image, Shown { tags, known, reserved })| Tags { image, tags, known, reserved });

@@ -186,8 +186,19 @@ impl Daemon {
         self.start_outboxes_of_policies();
     }
 
-    /// Tells the pollers what the policies, and what runs under them, need now.
-    pub(super) fn tell_pollers(&mut self) {
+    /// Tells the pollers of a policy's repositories what is needed now of what runs under it.
+    pub(super) fn tell_pollers_of(&mut self, policy: &PolicyName) {
+        let Some(known) = self.memory.policies.get(policy) else { return };
+        let repositories: BTreeSet<Repository> = known.policy.repositories().cloned().collect();
+        for repository in repositories {
+            if let Some(need) = choose::needs(self.memory.users(&repository)).remove(&repository) {
+                self.need(repository, need, 0);
+            }
+        }
+    }
+
+    /// Tells the pollers what the policies need now.
+    fn tell_pollers(&mut self) {
         let needs = choose::needs(self.memory.policies.values());
         self.pollers.retain(|repository, _| needs.contains_key(repository));
         self.memory.repositories.retain(|repository, _| needs.contains_key(repository));

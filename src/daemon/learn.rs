@@ -223,16 +223,14 @@ impl Daemon {
 
     /// Whether any environment that selects here compares times that only a sighting or the registry tells.
     fn times_matter(&self, repository: &Repository) -> bool {
-        let users =
-            self.memory.policies.values().filter(|known| known.policy.repositories().any(|used| used == repository));
-        let mut selects = users.flat_map(|known| &known.policy.environments).filter_map(|e| e.select.as_ref());
+        let environments = self.memory.users(repository).flat_map(|known| &known.policy.environments);
+        let mut selects = environments.filter_map(|e| e.select.as_ref());
         selects.any(compares_times)
     }
 
     /// Marks the policies that use a repository.
     pub(super) fn mark_users(&mut self, repository: &Repository) {
-        let uses = |known: &&super::memory::Known| known.policy.repositories().any(|used| used == repository);
-        let users: Vec<_> = self.memory.policies.values().filter(uses).map(|known| known.policy.name.clone()).collect();
+        let users: Vec<_> = self.memory.users(repository).map(|known| known.policy.name.clone()).collect();
         users.iter().for_each(|user| self.mark(user));
     }
 }

@@ -6,7 +6,7 @@ use super::message::HoldFile;
 use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
-    BuildFacts, Builds, CommitId, Digest, Environment, EnvironmentName, Ledger, PinForm, PinReading, Policy,
+    BuildFacts, Builds, CommitId, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading, Policy,
     PolicyName, Release, ReleaseId, Repository, Scope, Tag, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
@@ -25,6 +25,8 @@ pub(super) type Place = (String, String, String);
 pub(super) struct Memory {
     /// The policies, by name.
     pub(super) policies: BTreeMap<PolicyName, Known>,
+    /// Those that use a repository, by name: what is read of it is theirs to judge, and there may be thousands of others.
+    users: HashMap<Repository, Vec<PolicyName>>,
     /// Files that could not be used, as text with file and line.
     pub(super) broken: Vec<String>,
     /// Places of policies that could not be read the last time, and why: their policies stay as they were.
@@ -56,6 +58,17 @@ pub(super) struct Known {
     pub(super) broken: Option<Why>,
     /// Its environments' standings, in order.
     pub(super) standings: Vec<Standing>,
+}
+
+impl Known {
+    /// Takes an entry into every ledger that it is about.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        for (environment, standing) in self.policy.environments.iter().zip(&mut self.standings) {
+            if entry.scope.contains(&Scope::of(&self.policy.name, &environment.name)) {
+                standing.ledger.apply(entry);
+            }
+        }
+    }
 }
 
 /// Where an environment stands, as of the last readings.
@@ -194,6 +207,25 @@ pub(super) struct Moment<'a> {
 }
 
 impl Memory {
+    /// Finds out anew which policies use which repository, after policies came or went.
+    pub(super) fn find_users(&mut self) {
+        self.users.clear();
+        for (name, known) in &self.policies {
+            for repository in known.policy.repositories() {
+                let users = self.users.entry(repository.clone()).or_default();
+                if users.last() != Some(name) {
+                    users.push(name.clone());
+                }
+            }
+        }
+    }
+
+    /// The policies that use a repository.
+    pub(super) fn users(&self, repository: &Repository) -> impl Iterator<Item = &Known> {
+        let names = self.users.get(repository).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| self.policies.get(name))
+    }
+
     /// An environment's policy, place and standing.
     pub(super) fn find(&self, policy: &PolicyName, environment: &EnvironmentName) -> Option<(&Known, usize)> {
         let known = self.policies.get(policy)?;

@@ -32,6 +32,9 @@ impl Daemon {
             }
             self.keep_releases(&policy, index);
         }
+        if effects.is_empty() {
+            return;
+        }
         let n_changes = effects.iter().filter_map(|(_, _, step)| changed(step)).count() + self.n_changing();
         let limit = self.config.changes_max;
         for (policy, index, step) in effects {
@@ -44,11 +47,10 @@ impl Daemon {
                 None => self.perform(&policy, index, step).await,
             }
         }
-        self.count_waiting();
     }
 
     /// Counts the environments that rest, by each of their reasons.
-    fn count_waiting(&self) {
+    pub(super) fn count_waiting(&self) {
         let mut by_code = BTreeMap::new();
         for standing in self.memory.policies.values().flat_map(|known| &known.standings) {
             let codes: BTreeSet<&'static str> = standing.why.iter().map(Why::code).collect();

@@ -86,6 +86,7 @@ impl Daemon {
     /// Time passed: whatever time alone can change is judged again.
     fn tick(&mut self) {
         self.place_again();
+        self.count_waiting();
         let now = self.clock.now();
         let waits = |standing: &Standing| {
             let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);
@@ -248,6 +249,7 @@ impl Daemon {
             }
         }
         self.due.clear();
+        self.memory.find_users();
         self.tell_tasks();
         self.mark_all();
     }
