@@ -3,20 +3,22 @@
 use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Builds, ImageName, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{Build, Builds, ImageName, Pin, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-/// How many candidates a choice holds: the best may be refused or wait for a gate, and the next one goes on.
-const DEPTH: usize = 8;
+/// How many candidates a choice holds at the most: the best may be refused or wait for a gate, and the next one goes on.
+pub(super) const DEPTH_MAX: usize = 8;
 
 /// What is to be read for a choice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lack {
-    /// The build under a tag.
+    /// The build under a tag that a list names.
     Build(Repository, Tag),
+    /// The build under a tag that a pin names, be it there or not.
+    Pinned(Repository, Tag),
     /// Whether a revision is on a branch of a project.
     Branch { project: String, revision: String, branch: String },
 }
@@ -42,6 +44,7 @@ fn with_request<R>(
     known: &Known,
     index: usize,
     now: Timestamp,
+    depth: usize,
     look: impl FnOnce(&Request<'_>) -> R,
 ) -> Option<Result<R, Why>> {
     let policy = &*known.policy;
@@ -85,10 +88,16 @@ fn with_request<R>(
         settle: policy.settle,
         known_releases: &known_releases,
         own_commits: true,
-        depth: DEPTH,
+        depth,
         now,
     };
     Some(Ok(look(&request)))
+}
+
+/// How many candidates the choice of an environment holds: what was verified before may come as long as it is among the
+/// best, and not only while it is the best.
+fn depth(environment: &Environment, standing: &Standing) -> usize {
+    if environment.promote.is_some() { DEPTH_MAX } else { standing.depth }
 }
 
 /// Whether a pin names this tag: where nobody can read what runs, nothing can be told to be newer than it.
@@ -126,15 +135,57 @@ pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestam
     if let Some(unread) = unread(memory, known, index) {
         return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
     }
-    let chosen = match with_request(memory, known, index, now, select::choose)? {
+    let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
+    let choose = |depth| with_request(memory, known, index, now, depth, select::choose);
+    let mut chosen = match choose(depth(environment, standing))? {
         Ok(chosen) => chosen,
         Err(unread) => return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new())),
     };
-    let environment = known.policy.environments.get(index)?;
     let branch = environment.select.as_ref().and_then(|select| select.branch.as_ref());
     let images = known.policy.selected_images(environment);
-    let lacks = chosen.wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
+    let lacks: Vec<Lack> = chosen.wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
+    if !lacks.is_empty()
+        && let Some(Ok(best)) = choose(1)
+        && best.wanted.is_empty()
+    {
+        // The best waits for nothing that is behind it.
+        chosen = best;
+    }
     Some((chosen, lacks))
+}
+
+/// The release that an environment's pin names by its tags, where the journal knows no such release, and what is to be
+/// read before it is known; where that cannot be read, nothing waits for it.
+pub(super) fn named(memory: &Memory, known: &Known, index: usize, now: Timestamp) -> (Option<Release>, Vec<Lack>) {
+    let mut lacks = Vec::new();
+    let release = pinned(known, index).and_then(|(environment, pin)| {
+        let builds = environment.images.iter().map(|image| {
+            let pinned = pin.0.get(&image.name)?;
+            let (tag, shelf) = (pinned.tag.as_ref()?, memory.repositories.get(&image.repository)?);
+            let read = shelf.known.get(tag).filter(|known| known.facts_read);
+            if read.is_none() && shelf.failed.get(tag).is_none_or(|failed| failed.until <= now) {
+                lacks.push(Lack::Pinned(image.repository.clone(), tag.clone()));
+            }
+            let build = read.and_then(|known| known.build.clone()).filter(|build| pinned.says(build))?;
+            Some((image.name.clone(), build))
+        });
+        builds.collect::<Option<Builds>>().map(Release::new)
+    });
+    (release.filter(|_| lacks.is_empty()), lacks)
+}
+
+/// The pin of an environment that the journal knows nothing of yet.
+fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
+    let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
+    let pin = &standing.pin.as_ref().ok()?.as_ref()?.pin;
+    let ledgers = known.standings.iter().take(index + 1).map(|standing| &standing.ledger);
+    let releases = ledgers.flat_map(|ledger| {
+        let arrived = ledger.arrivals.iter().filter_map(|arrival| arrival.release.as_ref());
+        arrived.chain(ledger.intents.values().map(|intent| &intent.release))
+    });
+    let met = standing.ledger.current().is_some_and(|current| current.pin == *pin);
+    let is_known = met || pin.0.is_empty() || releases.into_iter().any(|release| pin.says(release));
+    (!is_known).then_some((environment, pin))
 }
 
 /// What is not read yet, of what the strategy needs.
@@ -190,7 +241,10 @@ pub(super) fn explain(
     now: Timestamp,
     max: usize,
 ) -> (Vec<super::view::TagView>, usize) {
-    let told = with_request(memory, known, index, now, |request| {
+    let Some((environment, standing)) = known.policy.environments.get(index).zip(known.standings.get(index)) else {
+        return (Vec::new(), 0);
+    };
+    let told = with_request(memory, known, index, now, depth(environment, standing), |request| {
         let n_tags = request.images.iter().map(|tags| tags.tags.len()).sum();
         let views = select::explain(request).take(max).map(|(image, tag, fate)| super::view::TagView {
             image: image.clone(),

@@ -21,6 +21,9 @@ const LISTED_MAX: usize = 20;
 impl Daemon {
     /// Carries out a command for a person, and answers when it is kept or refused.
     pub(super) async fn command(&mut self, command: Command, who: String, reply: Reply) {
+        if let Some(refusal) = self.look_for(&command) {
+            return answer(reply, Err(refusal));
+        }
         let done = match command {
             Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), None, by, &who).await,
             Command::Reject { target, release, reason, by } => {
@@ -44,7 +47,7 @@ impl Daemon {
         let arrival = standing.ledger.in_flight().filter(|arrival| is_named(arrival, &signal.rollout, &journal));
         // A rollout may have begun that this process does not know yet: its commit is being pushed, or was pushed right
         // before a restart. Whoever posts about it is asked to post again.
-        let unsure = standing.pin.is_err() || standing.ledger.open_intent().is_some();
+        let unsure = standing.pin.is_err() || standing.named.is_err() || standing.ledger.open_intent().is_some();
         let arrival = arrival.ok_or_else(|| match unsure {
             true => Refusal::Unavailable("what runs there is being read: post it again".to_owned()),
             false => Refusal::Conflict(format!("rollout {} is not in flight here", text::shown(&signal.rollout))),
@@ -398,7 +401,7 @@ fn newest(found: &Candidates) -> Result<Release, Refusal> {
 }
 
 /// The release that a person names by its id, a tag or a digest, among all that the environment may know.
-fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
+pub(super) fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
     let chosen = facts.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
     let ledgers = facts.before.iter().copied().chain([facts.ledger]).chain(facts.from.map(|from| from.ledger));
     let arrived =

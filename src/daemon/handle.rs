@@ -99,6 +99,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The release that it names in a person's words, and where.
+    pub(super) fn named(&self) -> Option<(&Target, &str)> {
+        match self {
+            Self::Approve { target, release, .. }
+            | Self::Reject { target, release, .. }
+            | Self::Promote { target, release, .. }
+            | Self::Rollback { target, release, .. } => Some((target, release.as_deref()?)),
+            Self::Hold { .. } | Self::Resume { .. } | Self::Verify { .. } => None,
+        }
+    }
+}
+
 /// One environment of one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

@@ -21,18 +21,20 @@ impl Daemon {
     /// Has something read that is lacking, unless it is being read already or failed a moment ago.
     pub(super) fn learn(&mut self, lack: Lack) {
         match lack {
-            Lack::Build(repository, tag) => self.learn_build(repository, tag),
+            Lack::Build(repository, tag) => self.learn_build(repository, tag, true),
+            Lack::Pinned(repository, tag) => self.learn_build(repository, tag, false),
             Lack::Branch { project, revision, branch } => self.learn_branch(project, revision, branch),
         }
     }
 
-    fn learn_build(&mut self, repository: Repository, tag: Tag) {
+    /// Has a build read; a tag that `must` be there was named by the registry itself.
+    fn learn_build(&mut self, repository: Repository, tag: Tag, must: bool) {
         let now = self.clock.now();
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         if shelf.failed.get(&tag).is_some_and(|failed| now < failed.until) || !shelf.learning.insert(tag.clone()) {
             return;
         }
-        let is_followed = shelf.followed.contains_key(&tag);
+        let must = must && !shelf.followed.contains_key(&tag);
         let known = shelf.digest(&tag).cloned();
         let facts = known.as_ref().and_then(|digest| shelf.facts.get(digest)).cloned();
         let (registry, out, slots) = (self.clients.registry.clone(), self.out.clone(), self.clients.readings.clone());
@@ -47,7 +49,7 @@ impl Daemon {
                 };
                 let Some(digest) = digest else {
                     // A followed tag is read with its repository. One that the list names may be there a moment later.
-                    return if is_followed { Ok(None) } else { Err(not_there(&repository, &tag)) };
+                    return if must { Err(not_there(&repository, &tag)) } else { Ok(None) };
                 };
                 let facts = match facts {
                     Some(facts) => facts,

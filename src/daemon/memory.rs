@@ -81,6 +81,10 @@ pub(super) struct Standing {
     pub(super) tag: Result<Option<Builds>, Why>,
     /// What is selected.
     pub(super) chosen: Result<Vec<Release>, Why>,
+    /// How many candidates that holds: one, until the best may not be taken.
+    pub(super) depth: usize,
+    /// The release that its pin names and the journal does not know; an error while that is being read.
+    pub(super) named: Result<Option<Release>, Why>,
     /// What would have been selected, were it on the branch: the best few.
     pub(super) elsewhere: Vec<Place>,
     /// What a client found unfit.
@@ -120,6 +124,8 @@ impl Standing {
             pin: Err(unread("the GitOps repository")),
             tag: Err(unread("the registry")),
             chosen: Err(unread("the registry")),
+            depth: 1,
+            named: Ok(None),
             elsewhere: Vec::new(),
             unfit: BTreeMap::new(),
             busy: None,
@@ -266,7 +272,12 @@ impl Memory {
             ledger: &standing.ledger,
             from,
             before: known.standings.iter().take(index).map(|standing| &standing.ledger).collect(),
-            pin: standing.pin.as_ref().map(Option::as_ref).map_err(Clone::clone),
+            // Who moved it is judged by what it names.
+            pin: match &standing.named {
+                Ok(_) => standing.pin.as_ref().map(Option::as_ref).map_err(Clone::clone),
+                Err(why) => Err(why.clone()),
+            },
+            named: standing.named.as_ref().ok().and_then(Option::as_ref),
             tag,
             chosen,
             stops: self.stops(known, index),

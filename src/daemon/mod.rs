@@ -16,6 +16,7 @@ mod choose;
 pub mod clock;
 mod command;
 mod connect;
+mod deeper;
 mod directory;
 pub mod handle;
 mod keep;

@@ -2,10 +2,10 @@
 //! where they would be too many at once, not at all.
 
 use super::Daemon;
-use super::choose::{self, Lack};
+use super::choose::{self, DEPTH_MAX, Lack};
 use super::memory::{Place, Standing};
 use crate::model::{Event, PolicyName, ReleaseId, Scope, Why};
-use crate::relay::{self, Cleared, Step};
+use crate::relay::{self, Cleared, Step, candidate};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +72,10 @@ impl Daemon {
             let step = relay::next_step(&facts);
             let scope = facts.scope();
             match step {
+                Step::Rest(_) if standing.depth < DEPTH_MAX && candidate::looks_deeper(&facts) => {
+                    let depth = standing.depth;
+                    self.look_deeper(policy, index, depth * 2);
+                }
                 Step::Rest(mut why) => {
                     let unheard = self.memory.unheard(known, index, self.clock.now());
                     why.retain(|why| !unheard.iter().any(|unheard| is_same_error(why, unheard)));
@@ -137,8 +141,15 @@ impl Daemon {
                 if missing { Err(Why::Unread { what, error: None }) } else { Ok(Some(builds)) }
             }),
         };
+        let (named, wanted) = choose::named(&self.memory, known, index, now);
+        let named = match wanted.is_empty() {
+            true => Ok(named),
+            false => Err(Why::Unread { what: "the build that is pinned".to_owned(), error: None }),
+        };
+        lacks.extend(wanted);
         if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
             standing.tag = tag;
+            standing.named = named;
             standing.chosen = chosen.unwrap_or_else(|| Ok(Vec::new()));
             standing.elsewhere = elsewhere;
         }

@@ -89,6 +89,17 @@ fn selected(facts: &Facts<'_>) -> Candidates {
     found
 }
 
+/// Whether a choice that holds more may hold a candidate that can be taken, where nothing came of this one: all of it is
+/// newer than what runs, as far as that was read.
+#[must_use]
+pub fn looks_deeper(facts: &Facts<'_>) -> bool {
+    let (Some(select), Ok(chosen), Ok(pin)) = (&facts.environment.select, &facts.chosen, &facts.pin) else {
+        return false;
+    };
+    let met = facts.ledger.current().is_some() || pin.is_none_or(|reading| reading.pin.0.is_empty());
+    met && select.lists() && chosen.last().is_some_and(|last| is_newer(facts, select, last))
+}
+
 /// Why the best choice is no candidate.
 fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
     let current = facts.ledger.current();

@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub before: Vec<&'a Ledger>,
     /// What the GitOps repository says; an environment whose tag is its pin has none.
     pub pin: Result<Option<&'a PinReading>, Why>,
+    /// The release that this names by its tags, where the journal does not know it.
+    pub named: Option<&'a Release>,
     /// The build under the environment's tag in each image's repository; an image without that tag is not in it, and an
     /// environment without a tag of its own has none.
     pub tag: Result<Option<&'a Builds>, Why>,
@@ -101,14 +103,15 @@ impl Facts<'_> {
         Scope::of(&self.policy.name, &self.environment.name)
     }
 
-    /// The release that a pin stands for: one that the journal knows, else one whose digests the pin itself names.
+    /// The release that a pin stands for: one that the journal or the registry knows, else one whose digests the pin itself names.
     #[must_use]
     pub fn bind(&self, pin: &Pin) -> Option<Release> {
         let ledgers = self.before.iter().copied().chain([self.ledger]);
         let mut arrived = ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|a| a.release.as_ref());
         let chosen = self.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
         let known = arrived.find(|release| pin.says(release)).or_else(|| chosen.into_iter().find(|r| pin.says(r)));
-        known.cloned().or_else(|| pin.release())
+        let named = || self.named.filter(|release| pin.says(release));
+        known.or_else(named).cloned().or_else(|| pin.release())
     }
 
     /// The release under the environment's tag, where every image has it; known builds keep the tag they were found under.

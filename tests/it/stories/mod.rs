@@ -14,6 +14,7 @@ mod by_hand;
 mod calendar;
 mod carry;
 mod commands;
+mod deeper;
 mod ecr;
 mod failure;
 mod git_tag;

@@ -37,22 +37,23 @@ async fn a_git_server_that_answers_late_keeps_the_loop_from_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gitlab_that_is_away_keeps_no_registry_from_being_read() {
-    let environment = |name: &str| {
-        let select = format!("select: {{ newest: created, match: '^{name}', branch: main }}");
+    let names: Vec<String> = (1..=16).map(|n| format!("v{n}")).collect();
+    let environment = |name: &String| {
+        let select = format!("select: {{ newest: created, match: '^{name}$', branch: main }}");
         format!("  - {{ name: {name}, {select}, write: [{{ kustomize: deployment/{name} }}] }}\n")
     };
-    let environments: String = ["a", "b", "c"].map(environment).concat();
+    let environments: String = names.iter().map(environment).collect();
     let policy = format!(
         "apiVersion: tagrelay/v1\nname: shop\nimages: [{{ repository: REGISTRY/shop, source: group/shop }}]\n\
          settle: 0s\npoll: 1s\nenvironments:\n{environments}"
     );
     let mut files = with_other();
-    for name in ["a", "b", "c"] {
+    for name in &names {
         files.push((format!("deployment/{name}/kustomization.yaml"), super::new_tag::KUSTOMIZATION.to_owned()));
     }
     let mut story = Story::new(&policy, &borrowed(&files)).await;
-    for n in 1..=24 {
-        story.push(&format!("{}{n}", ["a", "b", "c"][n as usize % 3]), n);
+    for (n, name) in (1..).zip(&names) {
+        story.push(name, n);
     }
     story.world.gitlab.face.faults.add(Rule::every(Fault::answer(503)));
     story.start().await;
