@@ -5,8 +5,8 @@ use super::choose::{Lack, compares_times};
 use super::memory::Failed;
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
-use crate::clients::registry::{RegistryError, Told};
-use crate::journal::Extent;
+use crate::clients::registry::{Met, Registry, RegistryError, Told};
+use crate::journal::{Extent, Journal};
 use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
@@ -43,23 +43,23 @@ impl Daemon {
         self.tasks.spawn(async move {
             let Some(slot) = slots.take(repository.host()).await else { return };
             let read = async {
-                let digest = match known {
-                    Some(digest) => Some(digest),
-                    None => registry.digest(&repository, &tag).await?,
+                let met = match known {
+                    Some(digest) => Some(Met::from(digest)),
+                    None => named(&registry, &journal, &repository, &tag).await?,
                 };
-                let Some(digest) = digest else {
+                let Some(met) = met else {
                     // A followed tag is read with its repository. One that the list names may be there a moment later.
                     return if must { Err(not_there(&repository, &tag)) } else { Ok(None) };
                 };
                 let facts = match facts {
                     Some(facts) => facts,
-                    None => match journal.build(&repository, &digest).await {
+                    None => match journal.build(&repository, &met.digest).await {
                         Ok(Some(kept)) => Arc::new(kept),
                         // What the journal cannot tell, the registry tells again.
-                        Ok(None) | Err(_) => Arc::new(registry.facts(&repository, &digest).await?),
+                        Ok(None) | Err(_) => Arc::new(registry.facts_of(&repository, &met).await?),
                     },
                 };
-                Ok(Some(Build { tag: tag.clone(), digest, facts }))
+                Ok(Some(Build { tag: tag.clone(), digest: met.digest, facts }))
             };
             let read: Result<_, RegistryError> = read.await;
             drop(slot);
@@ -234,6 +234,21 @@ impl Daemon {
     pub(super) fn mark_users(&mut self, repository: &Repository) {
         let users: Vec<_> = self.memory.users(repository).map(|known| known.policy.name.clone()).collect();
         users.iter().for_each(|user| self.mark(user));
+    }
+}
+
+/// What a tag names. Where it was seen before, the facts are most likely in the journal, and its digest is all that is
+/// asked for; else they are asked for next.
+async fn named(
+    registry: &Registry,
+    journal: &Journal,
+    repository: &Repository,
+    tag: &Tag,
+) -> Result<Option<Met>, RegistryError> {
+    let seen = journal.sighting(repository, tag).await.ok().flatten();
+    match seen.and_then(|sighting| sighting.last) {
+        Some(_) => Ok(registry.digest(repository, tag).await?.map(Met::from)),
+        None => registry.meet(repository, tag).await,
     }
 }
 

@@ -78,6 +78,14 @@ impl Journal {
         all(&self.readers, repository).await
     }
 
+    /// What is known of one tag; none where it was never seen.
+    ///
+    /// # Errors
+    /// `Unreadable` where it makes no sense to this version.
+    pub async fn sighting(&self, repository: &Repository, tag: &Tag) -> Result<Option<Sighting>, JournalError> {
+        one(&self.readers, repository, tag).await
+    }
+
     /// Every digest that a tag was seen to name, and since when, oldest first.
     ///
     /// # Errors
@@ -193,15 +201,23 @@ async fn some(
     repository: &Repository,
     tags: &[(Tag, Option<Digest>)],
 ) -> Result<BTreeMap<Tag, Sighting>, JournalError> {
-    let find = "SELECT tag, first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
-                WHERE repository = $1 AND tag = $2";
     let mut known = BTreeMap::new();
     for (tag, _) in tags {
-        let row: Option<Stored> =
-            sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_optional(&mut *on).await?;
-        known.extend(row.map(|row| read(repository, row)).transpose()?);
+        known.extend(one(&mut *on, repository, tag).await?.map(|sighting| (tag.clone(), sighting)));
     }
     Ok(known)
+}
+
+async fn one<'c>(
+    on: impl Executor<'c, Database = Sqlite>,
+    repository: &Repository,
+    tag: &Tag,
+) -> Result<Option<Sighting>, JournalError> {
+    let find = "SELECT tag, first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
+                WHERE repository = $1 AND tag = $2";
+    let row: Option<Stored> =
+        sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_optional(on).await?;
+    row.map(|row| Ok(read(repository, row)?.1)).transpose()
 }
 
 fn read(repository: &Repository, row: Stored) -> Result<(Tag, Sighting), JournalError> {

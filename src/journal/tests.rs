@@ -378,6 +378,8 @@ async fn tags_are_first_seen_once_and_a_moved_one_is_known() {
         ((1, true, true, false), (2, true, true, false), (3, false, true, false))
     );
     assert_eq!(seen[&tag("dev")], known[&tag("dev")]);
+    assert_eq!(journal.sighting(&shop(), &tag("dev")).await.expect("read").as_ref(), known.get(&tag("dev")));
+    assert_eq!(journal.sighting(&shop(), &tag("v3")).await.expect("read"), None);
     let namings = journal.namings(&shop(), &tag("dev")).await.expect("namings");
     assert_eq!(namings, [(a.clone(), at(1)), (b.clone(), at(4))]);
     let seen = sight(Extent::Tags, &[("v1", Some(&b))], 6).await;

@@ -50,9 +50,17 @@ struct Execution {
 
 /// Reads the facts of a digest.
 pub(super) async fn read(session: &Session<'_>, digest: &Digest) -> Result<BuildFacts, RegistryError> {
-    let manifest = manifest::by_digest(session, digest).await?;
+    of_manifest(session, digest, &manifest::by_digest(session, digest).await?).await
+}
+
+/// Reads the facts of a digest whose manifest is there already.
+pub(super) async fn of_manifest(
+    session: &Session<'_>,
+    digest: &Digest,
+    manifest: &Manifest,
+) -> Result<BuildFacts, RegistryError> {
     let Some(children) = &manifest.parts.manifests else {
-        let config = config(session, &manifest).await?;
+        let config = config(session, manifest).await?;
         let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
         return Ok(facts(config, platforms));
     };

@@ -28,6 +28,8 @@ pub(super) struct Manifest {
     pub(super) media_type: String,
     /// What we read of it.
     pub(super) parts: Parts,
+    /// What the registry says is its digest, where it says one that we know the form of.
+    said: Option<Digest>,
 }
 
 /// What we read of a manifest (`config`) or an index (`manifests`).
@@ -87,7 +89,7 @@ pub(super) async fn named(session: &Session<'_>, reference: &str) -> Result<Opti
             if matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) => {}
         Answer::No(refusal) => return Err(refusal.into_error()),
     }
-    Ok(get(session, reference).await?.map(|manifest| Digest::of(&manifest.bytes)))
+    Ok(by_reference(session, reference).await?.map(|(digest, _)| digest))
 }
 
 /// What the registry says is the digest, where it says one that we know the form of.
@@ -108,6 +110,20 @@ pub(super) async fn by_digest(session: &Session<'_>, digest: &Digest) -> Result<
     Ok(manifest)
 }
 
+/// The manifest that a tag or digest names, with its digest; none where there is no such manifest.
+pub(super) async fn by_reference(
+    session: &Session<'_>,
+    reference: &str,
+) -> Result<Option<(Digest, Manifest)>, RegistryError> {
+    let Some(manifest) = get(session, reference).await? else { return Ok(None) };
+    let digest = Digest::of(&manifest.bytes);
+    if manifest.said.as_ref().is_some_and(|said| *said != digest) {
+        let url = session.url(&format!("manifests/{reference}"));
+        return Err(nonsense(&url, "the manifest does not have the digest that it came with"));
+    }
+    Ok(Some((digest, manifest)))
+}
+
 async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>, RegistryError> {
     let url = session.url(&format!("manifests/{reference}"));
     let call = Call { method: Method::GET, url: url.clone(), accept: ACCEPT, content: None, special: None };
@@ -115,6 +131,7 @@ async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>,
         Answer::No(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(None),
         answer => answer.accepted()?,
     };
+    let said = digest_header(response.headers());
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_owned();
     let bytes = http::body(response, MANIFEST_BYTES_MAX, "manifest").await?;
@@ -125,5 +142,5 @@ async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>,
     }
     // The media type inside is under the digest, so it is believed before the header.
     let media_type = parts.media_type.clone().unwrap_or(content_type);
-    Ok(Some(Manifest { bytes, media_type, parts }))
+    Ok(Some(Manifest { bytes, media_type, parts, said }))
 }

@@ -16,6 +16,7 @@ mod host;
 mod identity;
 mod keep;
 mod manifest;
+mod met;
 mod origin;
 mod pace;
 mod patience;
@@ -30,6 +31,7 @@ pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
 pub use host::ServerClock;
 pub use keep::Removed;
+pub use met::Met;
 pub use pace::HostState;
 pub use retag::Retagged;
 pub use tags::{Listing, Mark, Told};
@@ -138,8 +140,27 @@ impl Registry {
         manifest::digest(&session(&host, &settings.pull, repository, Access::Pull), tag).await
     }
 
-    /// The facts of a build, which never change: two requests, three for an index that names its platforms. What only others know (`pushed`,
-    /// `seen`) is left open.
+    /// What a tag names, as [`Self::digest`] tells it, for whoever goes on to [`Self::facts_of`]: one request, whose answer
+    /// holds the manifest already, except on Docker Hub, which counts that as a pull.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a manifest that is none, or does not have the digest it came with, is `Invalid`.
+    pub async fn meet(&self, repository: &Repository, tag: &Tag) -> Result<Option<Met>, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        met::meet(&session(&host, &settings.pull, repository, Access::Pull), settings.provider, tag).await
+    }
+
+    /// The facts of what was met, as [`Self::facts`] tells them: where its manifest came along, one request less.
+    ///
+    /// # Errors
+    /// As those of [`Self::facts`].
+    pub async fn facts_of(&self, repository: &Repository, met: &Met) -> Result<BuildFacts, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        met::facts(&session(&host, &settings.pull, repository, Access::Pull), met).await
+    }
+
+    /// The facts of a build, which never change: two requests, three for an index that names its platforms. What only
+    /// others know (`pushed`, `seen`) is left open.
     ///
     /// # Errors
     /// As [`RegistryError`] says; a build that is gone is `Absent`, one that does not have its digest is `Invalid`.

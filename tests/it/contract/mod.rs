@@ -14,6 +14,7 @@ mod registry_credentials;
 mod registry_ecr;
 mod registry_faults;
 mod registry_keep;
+mod registry_met;
 mod registry_times;
 mod registry_tls;
 mod sqs;

@@ -130,7 +130,15 @@ async fn reads_what_another_client_pushed(place: &Place) {
     assert_eq!(facts.revision.as_deref(), Some("0a1b2c"));
     assert_eq!(facts.labels.get("team").map(String::as_str), Some("shop"));
     assert_eq!(facts.platforms, [Platform::parse("linux/amd64").expect("a platform")]);
+    assert_eq!(met(&ours, &repository).await, (digest, facts));
     assert!(ours.clock(repository.host()).is_some(), "every answer carries a date");
+}
+
+/// What the tag 1.0 names, and the facts of that, as a tag is read that nothing is known of.
+async fn met(ours: &Registry, repository: &Repository) -> (Digest, BuildFacts) {
+    let met = ours.meet(repository, &tag("1.0")).await.expect("an answer").expect("a tag");
+    let facts = ours.facts_of(repository, &met).await.expect("facts");
+    (met.digest, facts)
 }
 
 async fn reads_an_index_as_one_build(place: &Place) {
@@ -166,6 +174,7 @@ async fn reads_an_index_as_one_build(place: &Place) {
     let platforms: Vec<String> = facts.platforms.iter().map(Platform::to_string).collect();
     assert_eq!(platforms, ["linux/arm64", "linux/amd64"]);
     assert_eq!(facts.revision.as_deref(), Some("0a1b2c"));
+    assert_eq!(met(&ours, &repository).await, (digest.clone(), facts));
     moves(place, &repository, &digest).await;
 }
 
@@ -201,6 +210,9 @@ async fn knows_what_is_absent(place: &Place) {
     place.push(&repository, "1.0", config("amd64")).await;
     assert_eq!(ours.digest(&repository, &tag("2.0")).await, Ok(None));
     assert_eq!(ours.digest(&nowhere, &tag("1.0")).await, Ok(None));
+    for (at, name) in [(&repository, "2.0"), (&nowhere, "1.0")] {
+        assert!(ours.meet(at, &tag(name)).await.expect("an answer").is_none(), "{at}:{name}");
+    }
     assert!(matches!(tags(&ours, &nowhere).await, Err(RegistryError::Absent(_))));
     let gone = Digest::of(b"gone");
     assert!(matches!(ours.facts(&repository, &gone).await, Err(RegistryError::Absent(_))));

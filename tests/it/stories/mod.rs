@@ -17,6 +17,7 @@ mod commands;
 mod deeper;
 mod ecr;
 mod failure;
+mod first_meeting;
 mod git_tag;
 mod hold;
 mod keep;
