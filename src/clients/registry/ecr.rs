@@ -170,6 +170,8 @@ impl Ecr {
                 None => self.caller.region().await.map_err(not_signed)?,
             };
             let (name, plain_http) = match &self.endpoint {
+                // The configuration refuses it where it can tell that an entry is about ECR.
+                Some(endpoint) if endpoint.path() != "/" => return Err(below_a_path(endpoint)),
                 Some(endpoint) => (endpoint.authority().to_owned(), endpoint.scheme() == "http"),
                 None => (self.usual_host(&region), false),
             };
@@ -223,6 +225,13 @@ async fn read<T: DeserializeOwned>(answer: Response, operation: &str) -> Result<
     let url = answer.url().clone();
     let bytes = http::body(answer, PAGE_BYTES_MAX, "answer of ECR").await?;
     serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, &format!("the answer to {operation} makes no sense")))
+}
+
+fn below_a_path(endpoint: &Url) -> RegistryError {
+    let endpoint = http::shown_url(endpoint);
+    RegistryError::Refused(format!(
+        "{endpoint}: not asked: ECR's API is asked at a host, not below a path of one; leave the path out of `endpoint_url`"
+    ))
 }
 
 fn not_signed(error: AwsError) -> RegistryError {

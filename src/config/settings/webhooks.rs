@@ -2,7 +2,7 @@
 //!
 //! Whether they keep to what they say here is seen when they tell of something.
 
-use super::read::{checked_role, checked_url};
+use super::read::{checked_endpoint, checked_role};
 use super::{GoogleAccount, QueueSettings, Webhook};
 use crate::config::diagnostic::Problems;
 use crate::config::read::{At, Field, Form as _};
@@ -61,7 +61,7 @@ fn ecr(form: EcrForm, problems: &mut Problems) -> (Option<Webhook>, Option<Queue
     }
     let plain_http = form.plain_http.value().copied().unwrap_or_default();
     let assume_role = form.assume_role.get().and_then(|role| checked_role(role, problems));
-    let endpoint_url = form.endpoint_url.get().and_then(|url| checked_url(url, plain_http, &["https"], problems));
+    let endpoint_url = form.endpoint_url.get().and_then(|url| checked_endpoint(url, plain_http, problems));
     if form.queue.is_absent() {
         let of_queue = [
             ("assume_role", form.assume_role.get().map(|at| &at.at)),

@@ -298,6 +298,45 @@ fn a_floor_is_only_added_to() {
 }
 
 #[test]
+fn where_an_api_answers() {
+    let entry = |host: &str, keys: &str| format!("registries: {{ '{host}': {{ {keys} }} }}");
+    let ecr = "*.dkr.ecr.*.amazonaws.com";
+    let below = |url: &str| {
+        format!(
+            "2 ['{url}'] ECR's API is asked at a host, not below a path of one | leave the path out; a proxy gives the \
+             API of ECR a host name of its own"
+        )
+    };
+    let no_query =
+        |url: &str| format!("2 ['{url}'] where an API answers has no query or fragment | end it before `?` or `#`");
+    let proxy = "https://proxy.example.com/ecr";
+    for host in [ecr, "111111111111.dkr.ecr.*.amazonaws.com", "123456789012.DKR.ecr.eu-west-1.amazonaws.com"] {
+        check(&entry(host, &format!("endpoint_url: '{proxy}'")), &[&below(proxy)]);
+        check(&entry(host, &format!("provider: harbor, endpoint_url: '{proxy}'")), &[]);
+    }
+    check(&entry("reg.io", &format!("provider: ecr, endpoint_url: '{proxy}/'")), &[&below(&format!("{proxy}/"))]);
+    for url in ["https://proxy.example.com?a=b", "https://proxy.example.com/#ecr"] {
+        check(&entry(ecr, &format!("endpoint_url: '{url}'")), &[&no_query(url)]);
+        check(&entry("reg.io", &format!("provider: quay, endpoint_url: '{url}'")), &[&no_query(url)]);
+        let queue = "queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay";
+        let queue = format!("server: {{ webhooks: {{ ecr: {{ {queue}, endpoint_url: '{url}' }} }} }}");
+        check(&queue, &[&no_query(url)]);
+    }
+    let user = "https://bob:hunter2@proxy.example.com";
+    let no_user = format!("2 ['{user}'] a URL has no user or password in it | write them as `username` and `token`");
+    check(&entry(ecr, &format!("endpoint_url: '{user}'")), &[&no_user]);
+    let of = |host: &str, keys: &str| {
+        let entry = entry(host, keys);
+        let config =
+            config(&format!("repositories: {{ default: {{ url: file:///srv/d.git, policies: p }} }}\n{entry}\n"));
+        config.registries.of(host).and_then(|settings| settings.endpoint_url.clone())
+    };
+    assert_eq!(of(ecr, "endpoint_url: 'https://vpce.example.com/'").as_deref(), Some("https://vpce.example.com"));
+    let github = "provider: ghcr, endpoint_url: 'https://git.example.com/api/v3/'";
+    assert_eq!(of("reg.io", github).as_deref(), Some("https://git.example.com/api/v3"));
+}
+
+#[test]
 fn a_queue_of_amazons() {
     let ecr = |keys: &str| format!("server: {{ webhooks: {{ ecr: {{ {keys} }} }} }}");
     let queue = "queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay";

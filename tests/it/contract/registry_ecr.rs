@@ -118,6 +118,15 @@ async fn failures_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_path_of_the_api_is_refused_and_never_dropped() {
+    let (registry, _, shop, _) = shop().await;
+    let below = client(&caller(ACCESS_KEY), &format!("{}/ecr", registry.face.url()));
+    let refused = below.list(&shop, true, None).await.expect_err("a path").to_string();
+    assert!(refused.contains("/ecr: not asked") && refused.contains("`endpoint_url`"), "{refused}");
+    assert!(registry.face.requests().is_empty());
+}
+
+#[tokio::test]
 async fn too_many_tags_are_refused() {
     let (registry, ours, shop, digests) = shop().await;
     let page = |n: usize, next: &str| {
