@@ -137,10 +137,10 @@ pub struct RefusalView {
     pub why: String,
 }
 
-/// A registry host.
+/// A registry host, or the host of a provider's own API.
 #[derive(Debug, Clone)]
 pub struct HostView {
-    /// The host, as repositories name it.
+    /// The host, as repositories name it; that of an API by its own name.
     pub host: String,
     /// How many requests were sent to it.
     pub n_requests: u64,

@@ -266,7 +266,7 @@ impl Metrics {
         names.register("build", "The version that runs", Info::new(vec![("version", version.to_owned())]));
         names.register("polls", "Readings of registries, by what they brought", self.polls.clone());
         names.register("requests", "HTTP requests by host, kind and status; none = no answer", self.requests.clone());
-        let help = "Registry hosts: 1 = left alone, since they are dead, busy or asked for it";
+        let help = "Hosts of registries and of their APIs: 1 = left alone, since they are dead, busy or asked for it";
         names.register("hosts_shut", help, self.hosts_shut.clone());
         names.register("decisions", "Steps that passes came to, by the reason's code", self.decisions.clone());
         names.register("waiting", "Environments that rest now, by the reason's code", self.waiting.clone());
@@ -305,7 +305,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Whether each registry host is left alone now.
+    /// Whether each host of a registry, or of its API, is left alone now.
     pub fn hosts<'a>(&self, hosts: impl IntoIterator<Item = (&'a str, bool)>) {
         for (host, shut) in hosts {
             self.hosts_shut.get_or_create(&OfHost { host: self.hosts.label(host) }).set(i64::from(shut));

@@ -5,7 +5,8 @@
 
 use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
-use super::host::Host;
+use super::host::{Host, name_of};
+use super::pace::HostState;
 use super::tags::{Listing, Mark, TAGS_MAX, Told};
 use crate::clients::aws::{self, Api, AwsError, Caller, Failure, Json};
 use crate::clients::http::{self, Counter, Transport};
@@ -179,6 +180,12 @@ impl Ecr {
             Ok(Door { region, host: Host::new(&name, transport, self.counter.clone())? })
         };
         self.door.get_or_try_init(|| open).await
+    }
+
+    /// How its host is spoken to just now, once it is known.
+    pub(super) fn state(&self) -> Option<HostState> {
+        let api = &self.door.get()?.host;
+        Some(api.pace.state(&name_of(&api.base)))
     }
 
     fn usual_host(&self, region: &str) -> String {

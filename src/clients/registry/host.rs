@@ -7,7 +7,7 @@ use super::credentials::{Credentials, Login, Logins};
 use super::ecr::Ecr;
 use super::error::{Refusal, RegistryError};
 use super::identity::Renewed;
-use super::pace::{Heard, Pace, STALL, Shut};
+use super::pace::{Heard, HostState, Pace, STALL, Shut};
 use super::patience::patience;
 use super::times::Times;
 use super::token::Tokens;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -50,14 +50,21 @@ pub(super) struct Host {
     pub(super) logins: Logins,
     pub(super) renewed: Renewed,
     pub(super) pace: Pace,
-    /// The pace of its provider's own API, where that is another host.
-    pub(super) beside: Pace,
+    /// Its provider's own API, where that is another host.
+    beside: Beside,
     pub(super) times: Times,
     /// The lists of tags that may be read at once.
     pub(super) lists: Semaphore,
     /// Its own API, where it is Amazon's and we are somebody there.
     pub(super) ecr: Option<Box<Ecr>>,
     clock: Mutex<Option<ServerClock>>,
+}
+
+/// The host of a provider's own API.
+struct Beside {
+    pace: Pace,
+    /// What it is called, once it was asked.
+    name: OnceLock<String>,
 }
 
 impl Host {
@@ -70,7 +77,7 @@ impl Host {
             base,
             client: http::client(&transport)?,
             pace: Pace::new(transport.requests_per_second.get()),
-            beside: Pace::new(transport.requests_per_second.get()),
+            beside: Beside { pace: Pace::new(transport.requests_per_second.get()), name: OnceLock::new() },
             times: Times::default(),
             lists: Semaphore::new(super::LISTS_OF_HOST_MAX),
             ecr: None,
@@ -105,6 +112,13 @@ impl Host {
         *held(&self.clock)
     }
 
+    /// How it is spoken to just now, and each host of its provider's own API that was asked.
+    pub(super) fn states(&self, name: &str) -> Vec<HostState> {
+        let beside = self.beside.name.get().map(|name| self.beside.pace.state(name));
+        let api = self.ecr.as_ref().and_then(|ecr| ecr.state());
+        [Some(self.pace.state(name)), beside, api].into_iter().flatten().collect()
+    }
+
     /// Whether the host is to be left alone, and for how long still.
     pub(super) fn busy(&self, request: impl FnOnce() -> String) -> Result<(), RegistryError> {
         self.pace.shut().map_or(Ok(()), |shut| Err(not_sent(&request(), shut)))
@@ -117,7 +131,8 @@ impl Host {
 
     /// Sends a request to the host of its provider's own API, in its turn there.
     pub(super) async fn send_beside(&self, request: Request) -> Result<Response, RegistryError> {
-        self.send_at(&self.beside, request, true).await
+        self.beside.name.get_or_init(|| name_of(request.url()));
+        self.send_at(&self.beside.pace, request, true).await
     }
 
     async fn send_at(&self, pace: &Pace, request: Request, counts: bool) -> Result<Response, RegistryError> {
@@ -157,6 +172,12 @@ impl Host {
         let (request, body) = (http::shown_request(method, &url), String::from_utf8_lossy(&body).into_owned());
         Refusal { request, status, body, login: login.shown.clone(), retry_after }
     }
+}
+
+/// The host of a URL, with its port where that is not the usual one.
+pub(super) fn name_of(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 /// Whether a status says that the host has too much to do.

@@ -245,12 +245,19 @@ impl Registry {
         self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clock()
     }
 
-    /// How every host that was asked is spoken to just now, by name.
+    /// How every host that was asked is spoken to just now, by name: registries, and the hosts of their providers' own APIs.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostState> {
         let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut states: Vec<HostState> = hosts.iter().map(|(name, host)| host.pace.state(name)).collect();
+        let mut states: Vec<HostState> = hosts.iter().flat_map(|(name, host)| host.states(name)).collect();
         states.sort_by(|a, b| a.host.cmp(&b.host));
+        states.dedup_by(|next, kept| {
+            let is_same = next.host == kept.host;
+            if is_same {
+                kept.add(next);
+            }
+            is_same
+        });
         states
     }
 

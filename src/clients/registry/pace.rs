@@ -48,7 +48,7 @@ pub(super) struct Shut {
 /// How one host is spoken to just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostState {
-    /// The host, as repositories name it.
+    /// The host, as repositories name it; that of a provider's own API by its own name.
     pub host: String,
     /// How many requests were sent to it, or to where it led us.
     pub requests: u64,
@@ -56,6 +56,15 @@ pub struct HostState {
     pub at_once: u32,
     /// Why it is left alone, where it is.
     pub shut: Option<String>,
+}
+
+impl HostState {
+    /// Adds what another pace has with the same host, as where the registries of two accounts share an API.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.at_once = self.at_once.saturating_add(other.at_once);
+        self.shut = self.shut.take().or_else(|| other.shut.clone());
+    }
 }
 
 /// Whether the host answers at all.

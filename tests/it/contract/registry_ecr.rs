@@ -71,6 +71,28 @@ async fn tags_digests_and_push_times_come_in_one_list() {
 }
 
 #[tokio::test]
+async fn the_api_is_a_host_of_its_own_that_registries_may_share() {
+    let (registry, ours, shop, _) = shop().await;
+    let asked = |ours: &Registry| -> Vec<(String, u64)> {
+        ours.hosts().into_iter().map(|state| (state.host, state.requests)).collect()
+    };
+    ours.digest(&shop, &tag("1.0")).await.expect("a password, and its use");
+    assert_eq!(asked(&ours), [(registry.host(), registry.face.requests().len() as u64)], "one host, shown once");
+    registry.face.forget();
+    let ours = client(&caller(ACCESS_KEY), &registry.face.url());
+    for host in ["one.example.com", "two.example.com"] {
+        ours.list(&repository(host, "shop"), true, None).await.expect("a list");
+    }
+    let [one, two] = ["one.example.com", "two.example.com"].map(|host| (host.to_owned(), 0));
+    assert_eq!(asked(&ours), [(registry.host(), 2), one, two]);
+    let throttled = Fault::answer(503).with("retry-after", "60");
+    registry.face.faults.add(Rule::once(throttled));
+    ours.list(&repository("two.example.com", "shop"), true, None).await.expect_err("busy");
+    let shut: Vec<bool> = ours.hosts().into_iter().map(|state| state.shut.is_some()).collect();
+    assert_eq!(shut, [true, false, false], "the API is left alone, and no registry");
+}
+
+#[tokio::test]
 async fn one_password_serves_until_it_is_refused() {
     let (registry, ours, shop, digests) = shop().await;
     for _ in 0..3 {

@@ -298,6 +298,12 @@ async fn another_host_that_is_asked_too_much_is_left_alone_for_all_repositories(
         }
         let lists = api.face.requests().iter().filter(|asked| asked.path.starts_with("/orgs/")).count();
         assert_eq!(lists, asked, "{fault:?}");
+        let mut names = [api.host(), place.registry.host()];
+        names.sort();
+        let states = client.hosts();
+        assert_eq!(states.iter().map(|state| &state.host).collect::<Vec<_>>(), names.each_ref(), "{fault:?}");
+        let state = states.iter().find(|state| state.host == api.host()).expect("its state");
+        assert_eq!(state.shut.is_some(), asked == 1, "{fault:?}: {state:?}");
     };
     check(used_up(403), 1).await;
     check(used_up(429), 1).await;
