@@ -137,14 +137,16 @@ pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestam
     }
     let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
     let choose = |depth| with_request(memory, known, index, now, depth, select::choose);
-    let mut chosen = match choose(depth(environment, standing))? {
+    let depth = depth(environment, standing);
+    let mut chosen = match choose(depth)? {
         Ok(chosen) => chosen,
         Err(unread) => return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new())),
     };
     let branch = environment.select.as_ref().and_then(|select| select.branch.as_ref());
     let images = known.policy.selected_images(environment);
     let lacks: Vec<Lack> = chosen.wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
-    if !lacks.is_empty()
+    if depth > 1
+        && !lacks.is_empty()
         && let Some(Ok(best)) = choose(1)
         && best.wanted.is_empty()
     {
