@@ -7,7 +7,8 @@ use axum::http::Method;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_costs_two_requests_at_first_and_one_after_a_restart() {
     let policy = POLICY.replace("follow: dev", "newest: created");
-    let mut story = Story::new(&policy, &[("deployment/dev/kustomization.yaml", KUSTOMIZATION)]).await;
+    let kustomization = KUSTOMIZATION.replace("newTag: old", "newTag: v1");
+    let mut story = Story::new(&policy, &[("deployment/dev/kustomization.yaml", &kustomization)]).await;
     // Whoever acts looks once more at what it is about to write.
     story.config = format!("mode: observe\n{}", story.config);
     for n in 1..=4 {
