@@ -126,3 +126,171 @@ pub(super) fn history(view: &HistoryView) -> Value {
         "release": view.release.as_ref().map(|id| id.as_str()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::view::{BranchView, GateView, HoldView, HostView, ProjectView, RefusalView, RepositoryView};
+    use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId};
+
+    fn at(text: &str) -> jiff::Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn environment_view(name: &str) -> EnvironmentView {
+        EnvironmentView {
+            policy: PolicyName::parse("shop").expect("a name"),
+            environment: EnvironmentName::parse(name).expect("a name"),
+            pin: None,
+            current: None,
+            candidate: None,
+            gates: Vec::new(),
+            waits_for_approval: false,
+            why: Vec::new(),
+            holds: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+
+    fn release_view() -> ReleaseView {
+        let image = ImageName::parse("web").expect("a name");
+        ReleaseView {
+            id: ReleaseId::parse(&"a".repeat(64)).expect("an id"),
+            tags: "1.0".to_owned(),
+            digests: vec![(image.clone(), Digest::of(b"x"))],
+            revisions: vec![(image, "abc".to_owned())],
+        }
+    }
+
+    fn full(name: &str) -> EnvironmentView {
+        let current = ArrivalView {
+            rollout: "j-1".to_owned(),
+            release: Some(release_view()),
+            since: at("2026-01-02T00:00:00Z"),
+            because: "a new tag".to_owned(),
+            commit: Some("c0ffee".to_owned()),
+            state: "failed",
+            why: Some("no signal".to_owned()),
+        };
+        let hold = |until| HoldView {
+            scope: "shop/prod".to_owned(),
+            who: "ada".to_owned(),
+            why: "a \"quoted\" reason".to_owned(),
+            since: at("2026-01-02T00:00:00Z"),
+            until,
+        };
+        EnvironmentView {
+            pin: Some("1.0".to_owned()),
+            current: Some(current),
+            candidate: Some(release_view()),
+            gates: vec![GateView { open: true, words: "soaked".to_owned() }],
+            waits_for_approval: true,
+            why: vec![
+                Why::Unread { what: "the registry".to_owned(), error: None },
+                Why::Blocked { effect: "a push".to_owned(), why: "refused".to_owned(), until: at("2026-01-03T00:00:00Z") },
+            ],
+            holds: vec![hold(None), hold(Some(at("2026-01-04T00:00:00Z")))],
+            refusals: vec![RefusalView { release: release_view(), who: "ada".to_owned(), why: "slow".to_owned() }],
+            ..environment_view(name)
+        }
+    }
+
+    fn status_view() -> Status {
+        let repository = |read_at, n_tags, error: Option<&str>| RepositoryView {
+            repository: "reg.io/web".to_owned(),
+            read_at,
+            n_tags,
+            error: error.map(str::to_owned),
+            note: error.map(str::to_owned),
+        };
+        let policy = |environments, broken| PolicyView {
+            name: PolicyName::parse("shop").expect("a name"),
+            origin: "default:policies/shop.yaml".to_owned(),
+            broken,
+            images: vec!["reg.io/web".to_owned()],
+            environments,
+        };
+        Status {
+            now: at("2026-01-05T12:00:00Z"),
+            journal: "j".to_owned(),
+            mode: "act",
+            is_loaded: true,
+            policies: vec![
+                policy(vec![full("prod"), environment_view("dev")], None),
+                policy(Vec::new(), Some("line 1".to_owned())),
+            ],
+            broken: vec!["a file".to_owned()],
+            repositories: vec![
+                repository(None, None, None),
+                repository(Some(at("2026-01-05T11:00:00Z")), Some(3), Some("gone")),
+            ],
+            hosts: vec![HostView { host: "reg.io".to_owned(), n_requests: 7, at_once: 16, error: None }],
+            branches: vec![BranchView {
+                repository: "default".to_owned(),
+                branch: "main".to_owned(),
+                tip: Some("c0ffee".to_owned()),
+                read_at: None,
+                error: None,
+            }],
+            projects: vec![ProjectView {
+                project: "group/shop".to_owned(),
+                n_pending: 2,
+                parked: vec!["one".to_owned()],
+                error: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn everything_at_one_glance() {
+        let release = json!({
+            "id": "a".repeat(64),
+            "tags": "1.0",
+            "digests": { "web": Digest::of(b"x").as_str() },
+            "revisions": { "web": "abc" },
+        });
+        let full = json!({
+            "policy": "shop", "environment": "prod", "pin": "1.0",
+            "current": {
+                "rollout": "j-1", "release": release, "since": "2026-01-02T00:00:00Z", "because": "a new tag",
+                "commit": "c0ffee", "state": "failed", "why": "no signal",
+            },
+            "candidate": release,
+            "gates": [{ "open": true, "words": "soaked" }],
+            "waits_for_approval": true,
+            "why": [
+                { "code": "Unread", "text": "the registry is not read yet", "until": null },
+                { "code": "Blocked", "text": "a push failed and is tried again at 2026-01-03T00:00:00Z: refused", "until": "2026-01-03T00:00:00Z" },
+            ],
+            "holds": [
+                { "scope": "shop/prod", "who": "ada", "why": "a \"quoted\" reason", "since": "2026-01-02T00:00:00Z", "until": null },
+                { "scope": "shop/prod", "who": "ada", "why": "a \"quoted\" reason", "since": "2026-01-02T00:00:00Z", "until": "2026-01-04T00:00:00Z" },
+            ],
+            "refusals": [{ "release": release, "who": "ada", "why": "slow" }],
+        });
+        let bare = json!({
+            "policy": "shop", "environment": "dev", "pin": null, "current": null, "candidate": null, "gates": [],
+            "waits_for_approval": false, "why": [], "holds": [], "refusals": [],
+        });
+        let expected = json!({
+            "now": "2026-01-05T12:00:00Z",
+            "version": env!("CARGO_PKG_VERSION"),
+            "journal": "j",
+            "mode": "act",
+            "policies": [
+                { "name": "shop", "origin": "default:policies/shop.yaml", "broken": null, "images": ["reg.io/web"], "environments": [full, bare] },
+                { "name": "shop", "origin": "default:policies/shop.yaml", "broken": "line 1", "images": ["reg.io/web"], "environments": [] },
+            ],
+            "broken": ["a file"],
+            "repositories": [
+                { "repository": "reg.io/web", "read_at": null, "tags": null, "error": null, "note": null },
+                { "repository": "reg.io/web", "read_at": "2026-01-05T11:00:00Z", "tags": 3, "error": "gone", "note": "gone" },
+            ],
+            "hosts": [{ "host": "reg.io", "requests": 7, "at_once": 16, "error": null }],
+            "branches": [{ "repository": "default", "branch": "main", "tip": "c0ffee", "read_at": null, "error": null }],
+            "projects": [{ "project": "group/shop", "pending": 2, "parked": ["one"], "error": null }],
+        });
+        let written = serde_json::to_value(status(&status_view())).expect("JSON");
+        assert_eq!(written, expected, "{written:#}");
+    }
+}
