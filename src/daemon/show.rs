@@ -47,12 +47,15 @@ impl Daemon {
 
     fn policy(&self, known: &Known, moment: &Moment<'_>) -> PolicyView {
         let indexes = 0..known.policy.environments.len();
+        // Exactly as many as there are: they are large, and there is one such list for each of thousands of policies.
+        let mut environments = Vec::with_capacity(indexes.len());
+        environments.extend(indexes.filter_map(|index| self.environment(known, index, moment)));
         PolicyView {
             name: known.policy.name.clone(),
             origin: known.policy.origin.to_string(),
             broken: known.broken.as_ref().map(Why::to_string),
             images: known.policy.images.iter().map(|image| image.repository.to_string()).collect(),
-            environments: indexes.filter_map(|index| self.environment(known, index, moment)).collect(),
+            environments,
         }
     }
 

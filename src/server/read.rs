@@ -38,14 +38,13 @@ pub(super) async fn openapi() -> Response {
 }
 
 /// Everything at one glance.
-pub(super) async fn status(State(server): State<Server>) -> Answer {
-    Ok(Json(wire::status(&server.handle.status().await?)))
+pub(super) async fn status(State(server): State<Server>) -> Result<Response, Refused> {
+    Ok(Json(wire::status(&server.handle.status().await?)).into_response())
 }
 
 /// All policies.
-pub(super) async fn policies(State(server): State<Server>) -> Answer {
-    let status = server.handle.status().await?;
-    Ok(Json(json!({ "policies": status.policies.iter().map(wire::policy).collect::<Vec<Value>>() })))
+pub(super) async fn policies(State(server): State<Server>) -> Result<Response, Refused> {
+    Ok(Json(wire::policies(&server.handle.status().await?.policies)).into_response())
 }
 
 /// One policy.

@@ -1,38 +1,80 @@
 //! The JSON form of the daemon's views. Keys may be added; one that stands here keeps its name and meaning.
 
 use crate::daemon::view::{
-    ArrivalView, EnvironmentView, Explanation, HistoryView, PlanView, PolicyView, ReleaseView, Status,
+    ArrivalView, BranchView, EnvironmentView, Explanation, HistoryView, HostView, PlanView, PolicyView, ProjectView,
+    ReleaseView, RepositoryView, Status,
 };
 use crate::model::Why;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+/// Everything at one glance. Its lists may be of thousands.
+#[derive(Serialize)]
+pub(super) struct StatusForm<'a> {
+    now: String,
+    version: &'static str,
+    journal: &'a str,
+    mode: &'static str,
+    policies: Each<'a, PolicyView>,
+    broken: &'a [String],
+    repositories: Each<'a, RepositoryView>,
+    hosts: Each<'a, HostView>,
+    branches: Each<'a, BranchView>,
+    projects: Each<'a, ProjectView>,
+}
+
 /// Everything at one glance.
-pub(super) fn status(status: &Status) -> Value {
-    let repositories = status.repositories.iter().map(|view| {
-        json!({ "repository": view.repository, "read_at": view.read_at.map(|at| at.to_string()), "tags": view.n_tags, "error": view.error, "note": view.note })
-    });
-    let hosts = status.hosts.iter().map(
-        |view| json!({ "host": view.host, "requests": view.n_requests, "at_once": view.at_once, "error": view.error }),
-    );
-    let branches = status.branches.iter().map(|view| {
-        json!({ "repository": view.repository, "branch": view.branch, "tip": view.tip,
-                "read_at": view.read_at.map(|at| at.to_string()), "error": view.error })
-    });
-    let projects = status.projects.iter().map(|view| {
-        json!({ "project": view.project, "pending": view.n_pending, "parked": view.parked, "error": view.error })
-    });
-    json!({
-        "now": status.now.to_string(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "journal": status.journal,
-        "mode": status.mode,
-        "policies": status.policies.iter().map(policy).collect::<Vec<_>>(),
-        "broken": status.broken,
-        "repositories": repositories.collect::<Vec<_>>(),
-        "hosts": hosts.collect::<Vec<_>>(),
-        "branches": branches.collect::<Vec<_>>(),
-        "projects": projects.collect::<Vec<_>>(),
-    })
+pub(super) fn status(status: &Status) -> StatusForm<'_> {
+    StatusForm {
+        now: status.now.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        journal: &status.journal,
+        mode: status.mode,
+        policies: Each(&status.policies, policy),
+        broken: &status.broken,
+        repositories: Each(&status.repositories, repository),
+        hosts: Each(&status.hosts, host),
+        branches: Each(&status.branches, branch),
+        projects: Each(&status.projects, project),
+    }
+}
+
+/// All policies.
+#[derive(Serialize)]
+pub(super) struct PoliciesForm<'a> {
+    policies: Each<'a, PolicyView>,
+}
+
+/// All policies.
+pub(super) fn policies(views: &[PolicyView]) -> PoliciesForm<'_> {
+    PoliciesForm { policies: Each(views, policy) }
+}
+
+/// A list whose items take their form one after the other, each only while it is written.
+struct Each<'a, V>(&'a [V], fn(&V) -> Value);
+
+impl<V> Serialize for Each<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(self.1))
+    }
+}
+
+fn repository(view: &RepositoryView) -> Value {
+    let read_at = view.read_at.map(|at| at.to_string());
+    json!({ "repository": view.repository, "read_at": read_at, "tags": view.n_tags, "error": view.error, "note": view.note })
+}
+
+fn host(view: &HostView) -> Value {
+    json!({ "host": view.host, "requests": view.n_requests, "at_once": view.at_once, "error": view.error })
+}
+
+fn branch(view: &BranchView) -> Value {
+    json!({ "repository": view.repository, "branch": view.branch, "tip": view.tip,
+            "read_at": view.read_at.map(|at| at.to_string()), "error": view.error })
+}
+
+fn project(view: &ProjectView) -> Value {
+    json!({ "project": view.project, "pending": view.n_pending, "parked": view.parked, "error": view.error })
 }
 
 /// One policy.
@@ -130,7 +172,7 @@ pub(super) fn history(view: &HistoryView) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::view::{BranchView, GateView, HoldView, HostView, ProjectView, RefusalView, RepositoryView};
+    use crate::daemon::view::{GateView, HoldView, RefusalView};
     use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId};
 
     fn at(text: &str) -> jiff::Timestamp {
@@ -187,7 +229,11 @@ mod tests {
             waits_for_approval: true,
             why: vec![
                 Why::Unread { what: "the registry".to_owned(), error: None },
-                Why::Blocked { effect: "a push".to_owned(), why: "refused".to_owned(), until: at("2026-01-03T00:00:00Z") },
+                Why::Blocked {
+                    effect: "a push".to_owned(),
+                    why: "refused".to_owned(),
+                    until: at("2026-01-03T00:00:00Z"),
+                },
             ],
             holds: vec![hold(None), hold(Some(at("2026-01-04T00:00:00Z")))],
             refusals: vec![RefusalView { release: release_view(), who: "ada".to_owned(), why: "slow".to_owned() }],
