@@ -203,7 +203,7 @@ impl Daemon {
         self.pollers.retain(|repository, _| needs.contains_key(repository));
         self.memory.repositories.retain(|repository, _| needs.contains_key(repository));
         let n_new = needs.len() - self.pollers.len();
-        self.n_pollers.store(needs.len(), Ordering::Relaxed);
+        self.polling.n_pollers.store(needs.len(), Ordering::Relaxed);
         for (repository, need) in needs {
             self.need(repository, need, n_new);
         }
@@ -223,15 +223,9 @@ impl Daemon {
         let wake = Arc::new(Notify::new());
         let poller = Poller {
             repository: repository.clone(),
-            registry: self.clients.registry.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            lists: self.lists.clone(),
             wake: wake.clone(),
             first: spread(&repository, n_new),
-            n_pollers: self.n_pollers.clone(),
-            stop: self.stop.clone(),
-            out: self.out.clone(),
+            shared: self.polling.clone(),
         };
         self.readings.spawn(poller.run(wanted));
         self.pollers.insert(repository, (needs, wake));

@@ -94,15 +94,14 @@ pub struct Daemon {
     clock: Clock,
     metrics: Metrics,
     memory: Memory,
-    lists: Lists,
     /// What the journal says of environments that no policy names; policies come and go.
     past: Past,
     watch: Watch,
     since: Timestamp,
     due: BTreeSet<(PolicyName, usize)>,
     pollers: BTreeMap<Repository, (watch::Sender<poll::Need>, Arc<Notify>)>,
-    /// How many they are.
-    n_pollers: Arc<AtomicUsize>,
+    /// What they share.
+    polling: Arc<poll::Shared>,
     readers: BTreeMap<String, ReaderTask>,
     writers: BTreeMap<(String, String), mpsc::Sender<writer::WriteOrder>>,
     outboxes: BTreeMap<String, Arc<Notify>>,
@@ -154,6 +153,16 @@ impl Daemon {
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
         let now = clock.now();
         let acts = config.mode == Mode::Act;
+        let stop = CancellationToken::new();
+        let polling = poll::Shared {
+            registry: clients.registry.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            lists,
+            n_pollers: AtomicUsize::new(0),
+            stop: stop.clone(),
+            out: out.clone(),
+        };
         let mut daemon = Self {
             config,
             journal,
@@ -163,11 +172,10 @@ impl Daemon {
             clock,
             metrics,
             memory: Memory::default(),
-            lists,
             past: Past::default(),
             due: BTreeSet::new(),
             pollers: BTreeMap::new(),
-            n_pollers: Arc::default(),
+            polling: Arc::new(polling),
             readers: BTreeMap::new(),
             writers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -176,7 +184,7 @@ impl Daemon {
             tasks: TaskTracker::new(),
             readings: TaskTracker::new(),
             senders: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            stop,
             sources: BTreeMap::new(),
             acts,
             only: None,

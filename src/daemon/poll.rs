@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a failed reading waits at first; each further failure doubles it.
@@ -78,89 +79,102 @@ struct Listed {
     times: bool,
 }
 
-/// Polls one repository.
-pub(super) struct Poller {
-    pub(super) repository: Repository,
+/// What all pollers use: they are thousands, so none has its own.
+pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) lists: Lists,
+    /// How many pollers there are.
+    pub(super) n_pollers: AtomicUsize,
+    pub(super) stop: CancellationToken,
+    pub(super) out: mpsc::Sender<Message>,
+}
+
+/// Polls one repository.
+pub(super) struct Poller {
+    pub(super) repository: Repository,
     pub(super) wake: Arc<Notify>,
     /// How long it waits before it first reads: those that begin together do not read together.
     pub(super) first: Duration,
-    /// How many pollers there are.
-    pub(super) n_pollers: Arc<AtomicUsize>,
-    pub(super) stop: CancellationToken,
-    pub(super) out: mpsc::Sender<Message>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a poller knows of its readings so far.
+#[derive(Default)]
+struct Readings {
+    listed: Option<Listed>,
+    /// The last one that went well, without what it told.
+    last: Option<Observation>,
+    /// How many failed since then.
+    failures: u32,
+}
+
+/// When the last reading began, and how long it is to be waited before the next, where that one failed.
+struct Done {
+    at: Timestamp,
+    begun: Instant,
+    pause: Option<Duration>,
 }
 
 impl Poller {
     /// Polls until nobody needs the repository any more.
     pub(super) async fn run(self, mut need: watch::Receiver<Need>) {
-        let (mut failures, mut last): (u32, Option<Observation>) = (0, None);
-        let mut listed: Option<Listed> = None;
+        let mut readings = Readings::default();
         tokio::select! {
             () = tokio::time::sleep(self.first) => {}
             () = self.wake.notified() => {}
-            () = self.stop.cancelled() => return,
+            () = self.shared.stop.cancelled() => return,
         }
         loop {
             let wanted = need.borrow_and_update().clone();
-            let at = self.clock.now();
-            let begun = tokio::time::Instant::now();
             // On the heap, and only while it reads: thousands of pollers rest.
-            let observing = Box::pin(self.observe(&wanted, &mut listed));
-            let result = tokio::select! {
-                result = observing => result,
-                // A reading changes nothing outside: the next start makes it again.
-                () = self.stop.cancelled() => return,
-            };
-            let polled = match &result {
-                Ok(now) if last.as_ref() == Some(now) => Polled::Unchanged,
-                Ok(now) => {
-                    last = Some(Observation { told: Vec::new(), ..now.clone() });
-                    Polled::Changed
-                }
-                Err(_) => Polled::Failed,
-            };
-            self.metrics.polled(polled, begun.elapsed());
-            let pause = match &result {
-                Ok(_) => None,
-                Err(failure) => Some(pause(failure.asked, failures)),
-            };
-            failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
-            let result = result.map_err(|failure| failure.why);
-            let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
-            if self.out.send(message).await.is_err() {
-                return;
-            }
-            if !self.rest(&mut need, at, begun, pause).await {
+            let Some(done) = Box::pin(self.read(wanted, &mut readings)).await else { return };
+            if !self.rest(&mut need, &done).await {
                 return;
             }
         }
     }
 
+    /// Reads what is wanted and tells the loop; nothing where it is over.
+    async fn read(&self, wanted: Need, readings: &mut Readings) -> Option<Done> {
+        let (at, begun) = (self.shared.clock.now(), Instant::now());
+        let result = tokio::select! {
+            result = self.observe(&wanted, &mut readings.listed) => result,
+            // A reading changes nothing outside: the next start makes it again.
+            () = self.shared.stop.cancelled() => return None,
+        };
+        let polled = match &result {
+            Ok(now) if readings.last.as_ref() == Some(now) => Polled::Unchanged,
+            Ok(now) => {
+                readings.last = Some(Observation { told: Vec::new(), ..now.clone() });
+                Polled::Changed
+            }
+            Err(_) => Polled::Failed,
+        };
+        self.shared.metrics.polled(polled, begun.elapsed());
+        let pause = result.as_ref().err().map(|failure| pause(failure.asked, readings.failures));
+        readings.failures = if result.is_ok() { 0 } else { readings.failures.saturating_add(1) };
+        let result = result.map_err(|failure| failure.why);
+        let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
+        self.shared.out.send(message).await.ok().map(|()| Done { at, begun, pause })
+    }
+
     /// Waits until the reading is old, or something woke us; false when nobody needs us any more.
-    async fn rest(
-        &self,
-        need: &mut watch::Receiver<Need>,
-        last: Timestamp,
-        read: tokio::time::Instant,
-        pause: Option<Duration>,
-    ) -> bool {
-        if let Some(pause) = pause {
+    async fn rest(&self, need: &mut watch::Receiver<Need>, last: &Done) -> bool {
+        if let Some(pause) = last.pause {
             return tokio::select! {
                 () = tokio::time::sleep(pause) => true,
                 changed = need.changed() => changed.is_ok(),
             };
         }
         loop {
-            let left = need.borrow().left(last, self.clock.now(), read.elapsed());
+            let left = need.borrow().left(last.at, self.shared.clock.now(), last.begun.elapsed());
             if left.is_zero() && !need.borrow().is_by_cron() {
                 return true;
             }
             if left.is_zero() {
-                let apart = spread(&self.repository, self.n_pollers.load(Ordering::Relaxed));
+                let apart = spread(&self.repository, self.shared.n_pollers.load(Ordering::Relaxed));
                 return tokio::select! {
                     () = tokio::time::sleep(apart) => true,
                     () = self.wake.notified() => true,
@@ -171,7 +185,7 @@ impl Poller {
                 () = tokio::time::sleep(left.min(SLEEP_MAX)) => {}
                 () = self.wake.notified() => {
                     // What is told in the meantime is read by the same reading.
-                    tokio::time::sleep_until(read + WOKEN_MIN).await;
+                    tokio::time::sleep_until(last.begun + WOKEN_MIN).await;
                     return true;
                 }
                 changed = need.changed() => return changed.is_ok(),
@@ -183,7 +197,7 @@ impl Poller {
     async fn observe(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Observation, Failure> {
         let mut followed = BTreeMap::new();
         for tag in &need.followed {
-            followed.insert(tag.clone(), self.registry.digest(&self.repository, tag).await?);
+            followed.insert(tag.clone(), self.shared.registry.digest(&self.repository, tag).await?);
         }
         let told = if need.tags { self.list(need, listed).await? } else { Vec::new() };
         let tags = listed.as_ref().filter(|_| need.tags).map(|listed| Arc::clone(&listed.tags));
@@ -194,10 +208,11 @@ impl Poller {
     async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, Failure> {
         let usable = |listed: &&Listed| (listed.times || !need.times) && listed.tags.is_there();
         let last = listed.as_ref().filter(usable).map(|listed| &listed.mark);
-        let Some(Listing { tags, told, mark }) = self.registry.list(&self.repository, need.times, last).await? else {
+        let Some(Listing { tags, told, mark }) = self.shared.registry.list(&self.repository, need.times, last).await?
+        else {
             return Ok(Vec::new());
         };
-        let kept = self.lists.keep(&tags).await.map_err(|why| Failure { why, asked: None })?;
+        let kept = self.shared.lists.keep(&tags).await.map_err(|why| Failure { why, asked: None })?;
         let tags = match listed.take() {
             Some(listed) if *listed.tags == kept && listed.tags.is_there() => listed.tags,
             Some(_) | None => Arc::new(kept),
