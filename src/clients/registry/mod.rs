@@ -111,7 +111,8 @@ impl Registry {
         let (host, settings) = self.host(repository)?;
         let (_turn, pages) = (host.lists.acquire().await, &self.0.pages);
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
-            return ecr.list(repository, last, pages).await;
+            // On the heap, as below: thousands may wait here for a slow host, and few of them come this way.
+            return Box::pin(ecr.list(repository, last, pages)).await;
         }
         let session = session(&host, &settings.pull, repository, Access::Pull);
         // A list that is as it was is read all the same when it is time to ask for its push times again.
@@ -119,7 +120,8 @@ impl Registry {
         let Some(mut listing) = tags::list(&session, times, last, pages).await? else { return Ok(None) };
         if times && listing.told.is_empty() {
             let endpoint = settings.endpoint.as_ref();
-            listing.told = times::told(&session, settings.provider, endpoint, &listing.tags, last.is_none()).await?;
+            let told = times::told(&session, settings.provider, endpoint, &listing.tags, last.is_none());
+            listing.told = Box::pin(told).await?;
         }
         Ok(Some(listing))
     }
