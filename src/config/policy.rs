@@ -100,8 +100,12 @@ impl Draft {
     }
 
     /// The policy, if nothing is wrong with it.
-    pub(crate) fn finish(self) -> Result<Policy, Broken> {
+    pub(crate) fn finish(mut self) -> Result<Policy, Broken> {
         let whole = self.problems.is_empty() && self.environments.iter().all(|draft| draft.environment.is_some());
+        let mut environments: Vec<_> = self.environments.into_iter().filter_map(|draft| draft.environment).collect();
+        // A policy is kept: the room that was for drafts, and for images that did not come, is given back.
+        environments.shrink_to_fit();
+        self.images.shrink_to_fit();
         match (whole, self.name, self.rest) {
             (true, Some(name), Some(rest)) => Ok(Policy {
                 name: name.value,
@@ -111,7 +115,7 @@ impl Draft {
                 poll: rest.poll,
                 zone: rest.zone,
                 suspend: rest.suspend,
-                environments: self.environments.into_iter().filter_map(|draft| draft.environment).collect(),
+                environments,
                 origin: self.origin,
             }),
             (_, name, _) => Err(Broken {
