@@ -15,8 +15,8 @@ use std::time::Duration;
 pub struct Ledger {
     /// Every time a release (or an unknown pin) came to run here, oldest first.
     pub arrivals: Vec<Arrival>,
-    /// Every effect that this journal gave a number to, by that number.
-    pub intents: BTreeMap<Sequence, Intent>,
+    /// Every effect that this journal gave a number to, by that number. Boxed, because a map keeps room for eleven.
+    pub intents: BTreeMap<Sequence, Box<Intent>>,
     /// Releases that are not tried here again by themselves.
     pub refusals: BTreeMap<ReleaseId, Refusal>,
     /// Holds that stand.
@@ -201,7 +201,7 @@ impl Ledger {
                     because: because.clone(),
                     fate: Fate::Open,
                 };
-                self.intents.insert(sequence, intent);
+                self.intents.insert(sequence, Box::new(intent));
             }
             Event::Committed { intent, commit } => self.made(*intent, at, Some(commit)),
             Event::Retagged { intent } => self.made(*intent, at, None),
@@ -258,7 +258,7 @@ impl Ledger {
     /// The newest intent whose fate is not known.
     #[must_use]
     pub fn open_intent(&self) -> Option<&Intent> {
-        self.intents.values().rev().find(|intent| intent.fate == Fate::Open)
+        self.intents.values().rev().find(|intent| intent.fate == Fate::Open).map(Box::as_ref)
     }
 
     /// Where in the order of first arrivals a release stands here; none if it never ran here.
@@ -314,6 +314,10 @@ impl Ledger {
             self.order = None;
         }
         self.lifted.clear();
+        // Arrivals are large and most of thousands of environments have few: room for more grows by a quarter.
+        if self.arrivals.len() == self.arrivals.capacity() {
+            self.arrivals.reserve_exact(1 + self.arrivals.len() / 4);
+        }
         self.arrivals.push(arrival);
     }
 
