@@ -7,7 +7,6 @@ use crate::model::{
     Sequence, Tag,
 };
 use crate::relay::report::{Revision, Row, State};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -427,7 +426,7 @@ async fn the_last_search_and_the_last_good_policy_replace_the_ones_before() {
         sequence: Sequence(7),
         policy: policy.clone(),
         environment: environment.clone(),
-        digests: BTreeMap::from([(crate::model::ImageName::parse("web").expect("image"), Digest::of(b"a"))]),
+        digests: [(crate::model::ImageName::parse("web").expect("image"), Digest::of(b"a"))].into(),
     };
     for ours in [OurCommit::None, OurCommit::LimitReached, OurCommit::Found(trailers)] {
         let searched = Searched { tip: commit("1"), ours };

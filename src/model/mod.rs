@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket, and nothing is serialised: whoever crosses a boundary owns the wire
 //! form. A value that parsed once is valid ever after.
 
+pub mod by_image;
 pub mod duration;
 pub mod ecr;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod tags;
 pub mod text;
 pub mod why;
 
+pub use by_image::ByImage;
 pub use duration::Span;
 pub use event::{Because, Entry, Event, Origin, Outcome, Scope, Sequence};
 pub use ledger::{Arrival, Ledger};

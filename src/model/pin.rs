@@ -1,8 +1,9 @@
 //! What the GitOps repository says an environment runs, and who said so.
 
-use super::{Build, Builds, Digest, EnvironmentName, ImageName, PinForm, PolicyName, Release, Sequence, Tag, text};
+use super::{
+    Build, Builds, ByImage, Digest, EnvironmentName, ImageName, PinForm, PolicyName, Release, Sequence, Tag, text,
+};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ impl fmt::Display for Pinned {
 
 /// What is pinned in an environment, for each image that its places name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pin(pub BTreeMap<ImageName, Pinned>);
+pub struct Pin(pub ByImage<Pinned>);
 
 impl Pin {
     /// What a release looks like in this form.
@@ -166,7 +167,7 @@ pub struct Trailers {
     /// The environment.
     pub environment: EnvironmentName,
     /// The digest of each image.
-    pub digests: BTreeMap<ImageName, Digest>,
+    pub digests: ByImage<Digest>,
 }
 
 impl Trailers {
@@ -192,7 +193,7 @@ impl Trailers {
     #[must_use]
     pub fn read(commit: &CommitId, message: &str) -> Option<Self> {
         let last = message.trim_end().rsplit("\n\n").next()?;
-        let (mut journal, mut policy, mut environment, mut digests) = (None, None, None, BTreeMap::new());
+        let (mut journal, mut policy, mut environment, mut digests) = (None, None, None, Vec::new());
         for line in last.lines() {
             let Some((key, value)) = line.split_once(": ") else { continue };
             match key {
@@ -201,7 +202,7 @@ impl Trailers {
                 "Tagrelay-Environment" => environment = EnvironmentName::parse(value).ok(),
                 "Tagrelay-Digest" => {
                     let (image, digest) = value.split_once('=')?;
-                    digests.insert(ImageName::parse(image).ok()?, Digest::parse(digest).ok()?);
+                    digests.push((ImageName::parse(image).ok()?, Digest::parse(digest).ok()?));
                 }
                 _ => {}
             }
@@ -214,7 +215,7 @@ impl Trailers {
             sequence,
             policy: policy?,
             environment: environment?,
-            digests,
+            digests: digests.into_iter().collect(),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! A release: the builds, one for each image, that move as a whole.
 
-use super::{Build, ImageName, text};
-use std::collections::BTreeMap;
+use super::{Build, ByImage, text};
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,55 +53,8 @@ impl fmt::Display for ReleaseId {
     }
 }
 
-/// Builds, one for each image, in the order of the images' names. Most hold one or two, and there are many of them: they
-/// take no more room than they need.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Builds(Arc<[(ImageName, Build)]>);
-
-impl Builds {
-    /// The build of an image.
-    #[must_use]
-    pub fn get(&self, image: &ImageName) -> Option<&Build> {
-        let at = self.0.binary_search_by(|(name, _)| name.cmp(image)).ok()?;
-        self.0.get(at).map(|(_, build)| build)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Each image and its build.
-    pub fn iter(&self) -> impl Iterator<Item = (&ImageName, &Build)> + Clone {
-        self.0.iter().map(|(name, build)| (name, build))
-    }
-
-    /// The builds alone.
-    pub fn values(&self) -> impl Iterator<Item = &Build> {
-        self.0.iter().map(|(_, build)| build)
-    }
-}
-
-/// Of two builds of one image the later counts.
-impl FromIterator<(ImageName, Build)> for Builds {
-    fn from_iter<I: IntoIterator<Item = (ImageName, Build)>>(builds: I) -> Self {
-        let sorted: BTreeMap<ImageName, Build> = builds.into_iter().collect();
-        Self(sorted.into_iter().collect())
-    }
-}
-
-impl<const N: usize> From<[(ImageName, Build); N]> for Builds {
-    fn from(builds: [(ImageName, Build); N]) -> Self {
-        builds.into_iter().collect()
-    }
-}
+/// One build for each image.
+pub type Builds = ByImage<Build>;
 
 /// One build for each image of a policy; it is told apart by its digests alone.
 #[derive(Debug, Clone)]

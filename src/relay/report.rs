@@ -367,7 +367,7 @@ mod tests {
         let mut unknown = arrival(None, None, other());
         check(ReportSha::Revision, &unknown, "Unknown(\"nothing is known of the build of `shop`");
         let pinned = Pinned { tag: Tag::parse("v1").ok(), digest: None };
-        unknown.pin = Pin(BTreeMap::from([(image("shop"), pinned)]));
+        unknown.pin = Pin([(image("shop"), pinned)].into());
         check(ReportSha::Revision, &unknown, tag);
     }
 

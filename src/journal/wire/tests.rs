@@ -36,7 +36,7 @@ fn release_text() -> String {
 
 fn pin() -> Pin {
     let pinned = Pinned { tag: Some(Tag::parse("v1").expect("tag")), digest: None };
-    Pin(BTreeMap::from([(ImageName::parse("web").expect("image"), pinned)]))
+    Pin([(ImageName::parse("web").expect("image"), pinned)].into())
 }
 
 /// An event, its kind, and its text with `R` for the text of `release()` and `ID` for its id.

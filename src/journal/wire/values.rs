@@ -4,8 +4,8 @@
 
 use crate::model::pin::Trailers;
 use crate::model::{
-    Build, BuildFacts, CommitId, Digest, EnvironmentName, ImageName, OurCommit, Pin, Pinned, Platform, PolicyName,
-    Release, ReleaseId, Sequence, Tag,
+    Build, BuildFacts, ByImage, CommitId, Digest, EnvironmentName, ImageName, OurCommit, Pin, Pinned, Platform,
+    PolicyName, Release, ReleaseId, Sequence, Tag,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -51,10 +51,7 @@ fn read<T: Text, E: de::Error>(text: &str) -> Result<T, E> {
 }
 
 /// Puts the names of images back on what was read under them.
-fn named<T, U, E: de::Error>(
-    read_map: BTreeMap<String, T>,
-    value: impl Fn(T) -> U,
-) -> Result<BTreeMap<ImageName, U>, E> {
+fn named<T, U, E: de::Error>(read_map: BTreeMap<String, T>, value: impl Fn(T) -> U) -> Result<ByImage<U>, E> {
     read_map.into_iter().map(|(name, it)| Ok((read(&name)?, value(it)))).collect()
 }
 
@@ -96,7 +93,7 @@ pub(super) mod release {
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Release, D::Error> {
         let builds = BTreeMap::<String, BuildText>::deserialize(deserializer)?;
-        Ok(Release::new(named(builds, |BuildText(build)| build)?.into_iter().collect()))
+        Ok(Release::new(named(builds, |BuildText(build)| build)?))
     }
 }
 
@@ -118,16 +115,11 @@ pub(super) mod pin {
 mod digests {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(
-        digests: &BTreeMap<ImageName, Digest>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(digests: &ByImage<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(digests.iter().map(|(name, digest)| (name.as_str(), digest.as_str())))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<ImageName, Digest>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByImage<Digest>, D::Error> {
         let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
         texts.iter().map(|(name, digest)| Ok((read(name)?, read(digest)?))).collect()
     }
@@ -296,5 +288,5 @@ struct TrailersForm {
     #[serde(with = "text")]
     environment: EnvironmentName,
     #[serde(with = "digests")]
-    digests: BTreeMap<ImageName, Digest>,
+    digests: ByImage<Digest>,
 }
