@@ -61,7 +61,8 @@ impl Daemon {
                 };
                 Ok(Some(Build { tag: tag.clone(), digest: met.digest, facts }))
             };
-            let read: Result<_, RegistryError> = read.await;
+            // On the heap, and only now: thousands may wait for their slot.
+            let read: Result<_, RegistryError> = Box::pin(read).await;
             drop(slot);
             let result = match read {
                 Ok(build) => {
