@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse as _, Response};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -320,7 +320,7 @@ async fn million() {
         platforms: Vec::new(),
         source: None,
     };
-    let (known, reserved, known_releases) = (BTreeMap::new(), HashSet::new(), HashSet::new());
+    let (known, reserved, known_releases) = (HashMap::new(), HashSet::new(), HashSet::new());
     let images = [Tags { image: &image, tags: &listing.tags, known: &known, reserved: &reserved }];
     let request = Request {
         select: &select,

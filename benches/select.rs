@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a bench reports to whoever runs it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tagrelay::model::policy::{Extreme, Image, Pattern, Select, Strategy, Together};
@@ -63,7 +63,7 @@ fn measure(name: &str, select: &Select, tags: &TagList) {
         return;
     };
     let image = Image { name: image_name, repository, before: Vec::new(), platforms: Vec::new(), source: None };
-    let (known, reserved, known_releases) = (BTreeMap::new(), HashSet::new(), HashSet::new());
+    let (known, reserved, known_releases) = (HashMap::new(), HashSet::new(), HashSet::new());
     let images = [Tags { image: &image, tags, known: &known, reserved: &reserved }];
     let request = Request {
         select,

@@ -7,7 +7,7 @@ use crate::model::{Build, Builds, ImageName, Pin, Release, ReleaseId, Repository
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How many candidates a choice holds at the most: the best may be refused or wait for a gate, and the next one goes on.
 pub(super) const DEPTH_MAX: usize = 8;
@@ -34,7 +34,7 @@ fn reserved(memory: &Memory, repository: &Repository) -> HashSet<Tag> {
 /// The tags of one image and what is known of them, for one environment.
 struct Shown<'m> {
     tags: TagList,
-    known: Cow<'m, BTreeMap<Tag, select::Known>>,
+    known: Cow<'m, HashMap<Tag, select::Known>>,
     reserved: HashSet<Tag>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::Daemon;
 use super::choose::{Lack, compares_times};
-use super::memory::Failed;
+use super::memory::{Failed, Shelf};
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
 use crate::clients::registry::{Met, Registry, RegistryError, Told};
@@ -118,7 +118,7 @@ impl Daemon {
         shelf.failed.remove(&tag);
         let was = sighting.as_ref().and_then(|sighting| sighting.first.clone());
         let seen = sighting.as_ref().map(|sighting| sighting.first_seen).or(Some(now));
-        if let Some(build) = &build {
+        if let Some(build) = build.as_ref().filter(|build| shelf.follows(&build.digest)) {
             shelf.facts.insert(build.digest.clone(), build.facts.clone());
         }
         let build = build.map(|build| build.with(|facts| facts.seen = seen));
@@ -171,10 +171,8 @@ impl Daemon {
             }
         }
         shelf.followed = followed;
-        let builds = shelf.known.values().filter_map(|known| known.build.as_ref()).map(|build| &build.digest);
-        let used: std::collections::HashSet<Digest> =
-            builds.chain(shelf.followed.values().flatten()).cloned().collect();
-        shelf.facts.retain(|digest, _| used.contains(digest));
+        let Shelf { followed, facts, .. } = shelf;
+        facts.retain(|digest, _| followed.values().flatten().any(|followed| followed == digest));
         self.mark_users(&repository);
     }
 

@@ -154,8 +154,8 @@ pub(super) struct Shelf {
     /// When an effect of ours last moved a tag, or may have: a reading that began before that knows nothing of it.
     pub(super) retagged: Option<Instant>,
     /// What is known of tags and their builds.
-    pub(super) known: BTreeMap<Tag, select::Known>,
-    /// What is known of digests.
+    pub(super) known: HashMap<Tag, select::Known>,
+    /// What is known of the digests under followed tags.
     pub(super) facts: BTreeMap<Digest, Arc<BuildFacts>>,
     /// Whether the journal knows that these tags were seen.
     pub(super) sighted: bool,

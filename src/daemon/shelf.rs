@@ -13,6 +13,11 @@ impl Shelf {
         followed.or_else(|| self.build(tag).map(|build| &build.digest))
     }
 
+    /// Whether a followed tag names a digest.
+    pub(super) fn follows(&self, digest: &Digest) -> bool {
+        self.followed.values().flatten().any(|followed| followed == digest)
+    }
+
     /// Whether a tag came to name another digest while its build was read: what was read counts for nothing then.
     pub(super) fn is_overtaken(&self, tag: &Tag, read: Option<&Digest>) -> bool {
         self.digest(tag).is_some_and(|now| Some(now) != read)

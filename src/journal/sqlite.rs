@@ -12,6 +12,9 @@ use std::time::Duration;
 const BUSY_MAX: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection: far above what a queue of writes takes on a disk that works.
 const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How much of the file each connection keeps in memory, as `PRAGMA cache_size` has it (negative: KiB). The system keeps
+/// what is read often anyway.
+const CACHE_KIB: &str = "-512";
 /// How many readings run at once: pages and passes are few, and each connection is a thread.
 const READERS_MAX: u32 = 4;
 
@@ -40,6 +43,7 @@ pub(super) async fn writer(path: &Path) -> Result<SqlitePool, JournalError> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", CACHE_KIB)
         .busy_timeout(BUSY_MAX);
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
@@ -51,7 +55,11 @@ pub(super) async fn writer(path: &Path) -> Result<SqlitePool, JournalError> {
 
 /// The connections that read; they see what is committed and hold up no writer.
 pub(super) fn readers(path: &Path) -> SqlitePool {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_MAX);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .pragma("cache_size", CACHE_KIB)
+        .busy_timeout(BUSY_MAX);
     SqlitePoolOptions::new()
         .max_connections(READERS_MAX)
         .acquire_timeout(CONNECTION_WAIT_MAX)

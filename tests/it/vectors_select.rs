@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use tagrelay::model::policy::{Extreme, Image, Newest, Pattern, Select, Strategy, Together};
 use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform, Repository, Span, Tag, TagList};
@@ -145,7 +145,7 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
         source: None,
     };
     let tags: TagList = builds.iter().map(|build| &build.tag).collect();
-    let (mut known, none) = (BTreeMap::new(), HashSet::new());
+    let (mut known, none) = (HashMap::new(), HashSet::new());
     loop {
         let tags = [Tags { image: &image, tags: &tags, known: &known, reserved: &none }];
         let request = Request {

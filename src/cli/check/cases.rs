@@ -14,7 +14,7 @@ use crate::relay::facts::{Facts, From};
 use crate::relay::gate::{self, Standing};
 use crate::relay::select::{self, Known, Request, Tags};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What comes out of a case, where it is not what the case expects.
@@ -58,7 +58,7 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
     // Branch, labels and age are facts that a case cannot name, so they are satisfied.
     let select = Select { branch: None, labels: Vec::new(), min_age: Span::ZERO, ..select.clone() };
     let images = policy.selected_images(environment);
-    let known: Vec<(BTreeMap<Tag, Known>, HashSet<Tag>)> =
+    let known: Vec<(HashMap<Tag, Known>, HashSet<Tag>)> =
         images.iter().map(|image| (known(image, case), reserved(policies, image))).collect();
     let lists: Vec<TagList> = images.iter().map(|image| tags_of(image, case).iter().collect()).collect();
     let images = images.iter().zip(&lists).zip(&known);
@@ -95,7 +95,7 @@ fn tags_of<'a>(image: &Image, case: &'a Case) -> &'a [Tag] {
 }
 
 /// The builds of a case: each tag its own, one revision, the platforms that are asked for.
-fn known(image: &Image, case: &Case) -> BTreeMap<Tag, Known> {
+fn known(image: &Image, case: &Case) -> HashMap<Tag, Known> {
     let build = |tag: &Tag| {
         let pushed = case.pushed.get(tag).copied();
         let facts = BuildFacts {

@@ -36,7 +36,7 @@ use crate::model::policy::{Image, Select, Strategy, Together};
 use crate::model::{Build, Digest, ImageName, Release, ReleaseId, Span, Tag, TagList, Why, text};
 use jiff::Timestamp;
 use order::Order;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// The most candidates that are looked at in one choice: a person reads about that many, and each costs requests.
 pub const CANDIDATES_MAX: usize = 32;
@@ -83,7 +83,7 @@ pub struct Tags<'a> {
     /// All tags of its repository; `follow` does not read them.
     pub tags: &'a TagList,
     /// What was read of them so far.
-    pub known: &'a BTreeMap<Tag, Known>,
+    pub known: &'a HashMap<Tag, Known>,
     /// Followed or retagged by any policy: never candidates, except for `follow`.
     pub reserved: &'a HashSet<Tag>,
 }

@@ -95,7 +95,7 @@ impl World {
 
     /// Reads what is asked for until nothing is; with how many readings.
     fn choose(&self) -> (Chosen, usize) {
-        let mut known: Vec<BTreeMap<Tag, Known>> = vec![BTreeMap::new(); self.images.len()];
+        let mut known: Vec<HashMap<Tag, Known>> = vec![HashMap::new(); self.images.len()];
         let mut readings = 0;
         loop {
             let chosen = self.ask(&known, choose);
@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    fn read(&self, want: &Want, known: &mut [BTreeMap<Tag, Known>]) {
+    fn read(&self, want: &Want, known: &mut [HashMap<Tag, Known>]) {
         let position = self.images.iter().position(|(image, _)| image.name == want.image).expect("image");
         let holds = |truth: &&Known| truth.build.as_ref().is_some_and(|build| build.tag == want.tag);
         let truth = self.images[position].1.iter().find(holds).cloned().unwrap_or_default();
@@ -132,7 +132,7 @@ impl World {
         assert_ne!(before.as_ref(), Some(&*seen), "what is known already is not asked for again: {want:?}");
     }
 
-    fn ask<T>(&self, known: &[BTreeMap<Tag, Known>], question: impl FnOnce(&Request<'_>) -> T) -> T {
+    fn ask<T>(&self, known: &[HashMap<Tag, Known>], question: impl FnOnce(&Request<'_>) -> T) -> T {
         let of =
             |truth: &[Known]| truth.iter().filter_map(|known| known.build.as_ref().map(|build| &build.tag)).collect();
         let lists: Vec<TagList> = self.images.iter().map(|(_, truth)| of(truth)).collect();
@@ -419,7 +419,7 @@ fn every_tag_is_explained() {
     world.select.ignore = vec![pattern("-debug$")];
     world.reserved.insert(tag("staging"));
     world.images[0].1[0].was = Some(Digest::of(b"before"));
-    let known: BTreeMap<Tag, Known> =
+    let known: HashMap<Tag, Known> =
         world.images[0].1.iter().take(2).map(|k| (k.build.clone().expect("b").tag, k.clone())).collect();
     let fates: Vec<String> =
         world.ask(&[known], |request| explain(request).map(|(_, tag, fate)| format!("{tag}: {fate}")).collect());
@@ -459,7 +459,7 @@ fn lines_of_text() {
 fn what_a_select_beside_a_promotion_objects_to() {
     let mut world = one(semver("~1"), &["1.0", "2.0"]);
     let release = |text: &str| Release::new([(name("shop"), built(text, 0, 0).build.expect("build"))].into());
-    let known: BTreeMap<Tag, Known> = [(tag("1.0"), built("1.0", 0, 0))].into();
+    let known: HashMap<Tag, Known> = [(tag("1.0"), built("1.0", 0, 0))].into();
     let ask = |world: &World, text: &str| {
         world.ask(std::slice::from_ref(&known), |request| objection(request, &release(text)))
     };

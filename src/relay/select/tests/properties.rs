@@ -59,7 +59,7 @@ proptest! {
         for select in strategies() {
             let world = world_of(&select, &tags);
             let expected = world.outcome();
-            let mut known = vec![BTreeMap::new()];
+            let mut known = vec![HashMap::new()];
             for ((text, _), how) in tags.iter().zip(&which) {
                 let need = [None, Some(Need::Digest), Some(Need::Facts)][usize::from(*how)];
                 if let Some(need) = need {
