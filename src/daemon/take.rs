@@ -107,8 +107,7 @@ impl Daemon {
 
     /// How far our clock is from those of the registries that answered lately; where they disagree, the least.
     fn skew(&self, now: Timestamp) -> Option<Duration> {
-        let hosts = self.pollers.keys().filter_map(|repository| self.clients.registry.clock(repository.host()));
-        let skews = hosts.map(|server| {
+        let skews = self.clients.registry.clocks().into_iter().map(|server| {
             let heard = SignedDuration::try_from(server.heard.elapsed()).unwrap_or(SignedDuration::ZERO);
             let then = now.saturating_sub(heard).unwrap_or(now);
             then.duration_since(server.said).unsigned_abs()

@@ -241,10 +241,11 @@ impl Registry {
         retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
     }
 
-    /// What the host's clock said when it last answered.
+    /// What the clocks of all hosts said when they last answered.
     #[must_use]
-    pub fn clock(&self, host: &str) -> Option<ServerClock> {
-        self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clock()
+    pub fn clocks(&self) -> Vec<ServerClock> {
+        let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().filter_map(|host| host.clock()).collect()
     }
 
     /// How every host that was asked is spoken to just now, by name: registries, and the hosts of their providers' own APIs.
