@@ -1,6 +1,7 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
 use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
+use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
 use crate::model::{Build, Builds, ImageName, Pin, Release, ReleaseId, Repository, Tag, TagList, Why};
@@ -44,7 +45,6 @@ fn with_request<R>(
     known: &Known,
     index: usize,
     now: Timestamp,
-    depth: usize,
     look: impl FnOnce(&Request<'_>) -> R,
 ) -> Option<Result<R, Why>> {
     let policy = &*known.policy;
@@ -88,7 +88,7 @@ fn with_request<R>(
         settle: policy.settle,
         known_releases: &known_releases,
         own_commits: true,
-        depth,
+        depth: depth(environment, standing),
         now,
     };
     Some(Ok(look(&request)))
@@ -135,44 +135,55 @@ pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestam
     if let Some(unread) = unread(memory, known, index) {
         return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
     }
-    let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
-    let choose = |depth| with_request(memory, known, index, now, depth, select::choose);
-    let depth = depth(environment, standing);
-    let mut chosen = match choose(depth)? {
+    let environment = known.policy.environments.get(index)?;
+    let (chosen, wanted) = match with_request(memory, known, index, now, complete)? {
         Ok(chosen) => chosen,
         Err(unread) => return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new())),
     };
     let branch = environment.select.as_ref().and_then(|select| select.branch.as_ref());
     let images = known.policy.selected_images(environment);
-    let lacks: Vec<Lack> = chosen.wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
-    if depth > 1
-        && !lacks.is_empty()
-        && let Some(Ok(best)) = choose(1)
-        && best.wanted.is_empty()
-    {
-        // The best waits for nothing that is behind it.
-        chosen = best;
-    }
+    let lacks = wanted.iter().filter_map(|want| lack(memory, images, want, branch)).collect();
     Some((chosen, lacks))
 }
 
+/// The choice of as many candidates as are known, for none waits for what is behind it; and what must be read before it
+/// holds as many as are asked for.
+fn complete(request: &Request<'_>) -> (Chosen, Vec<Want>) {
+    let mut chosen = select::choose(request);
+    let (wanted, mut depth) = (chosen.wanted.clone(), request.depth);
+    while depth > 1 && !chosen.wanted.is_empty() {
+        depth /= 2;
+        chosen = select::choose(&Request { depth, ..*request });
+    }
+    (chosen, wanted)
+}
+
 /// The release that an environment's pin names by its tags, where the journal knows no such release, and what is to be
-/// read before it is known; where that cannot be read, nothing waits for it.
-pub(super) fn named(memory: &Memory, known: &Known, index: usize, now: Timestamp) -> (Option<Release>, Vec<Lack>) {
-    let mut lacks = Vec::new();
-    let release = pinned(known, index).and_then(|(environment, pin)| {
-        let builds = environment.images.iter().map(|image| {
-            let pinned = pin.0.get(&image.name)?;
-            let (tag, shelf) = (pinned.tag.as_ref()?, memory.repositories.get(&image.repository)?);
-            let read = shelf.known.get(tag).filter(|known| known.facts_read);
-            if read.is_none() && shelf.failed.get(tag).is_none_or(|failed| failed.until <= now) {
-                lacks.push(Lack::Pinned(image.repository.clone(), tag.clone()));
-            }
-            let build = read.and_then(|known| known.build.clone()).filter(|build| pinned.says(build))?;
-            Some((image.name.clone(), build))
-        });
-        builds.collect::<Option<Builds>>().map(Release::new)
+/// read before it is known; where that cannot be read, nothing waits for it. A tag that was moved names no release: nobody
+/// can tell which one is meant.
+pub(super) fn named(
+    memory: &Memory,
+    known: &Known,
+    index: usize,
+    now: Timestamp,
+    is_polled: impl Fn(&Repository) -> bool,
+) -> (Option<Release>, Vec<Lack>) {
+    let Some((environment, pin)) = pinned(known, index) else { return (None, Vec::new()) };
+    let tags = environment.images.iter().map(|image| Some((image, pin.0.get(&image.name)?.tag.as_ref()?)));
+    let Some(tags) = tags.collect::<Option<Vec<_>>>() else { return (None, Vec::new()) };
+    let shelf = |image: &Image| memory.repositories.get(&image.repository);
+    let read = |image: &Image, tag: &Tag| shelf(image)?.known.get(tag).filter(|known| known.facts_read);
+    let lacks = tags.iter().filter(|(image, tag)| {
+        let failed = shelf(image).and_then(|shelf| shelf.failed.get(*tag));
+        is_polled(&image.repository) && read(image, tag).is_none() && failed.is_none_or(|failed| failed.until <= now)
     });
+    let lacks: Vec<Lack> = lacks.map(|(image, tag)| Lack::Pinned(image.repository.clone(), (*tag).clone())).collect();
+    let builds = tags.iter().map(|(image, tag)| {
+        let known = read(image, tag)?;
+        let build = known.build.clone().filter(|build| known.was.as_ref().is_none_or(|was| *was == build.digest))?;
+        Some((image.name.clone(), build))
+    });
+    let release = builds.collect::<Option<Builds>>().map(Release::new).filter(|release| pin.says(release));
     (release.filter(|_| lacks.is_empty()), lacks)
 }
 
@@ -183,7 +194,8 @@ fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
     let ledgers = known.standings.iter().take(index + 1).map(|standing| &standing.ledger);
     let releases = ledgers.flat_map(|ledger| {
         let arrived = ledger.arrivals.iter().filter_map(|arrival| arrival.release.as_ref());
-        arrived.chain(ledger.intents.values().map(|intent| &intent.release))
+        let intents = ledger.intents.values().filter(|intent| intent.fate != Fate::Withdrawn);
+        arrived.chain(intents.map(|intent| &intent.release))
     });
     let met = standing.ledger.current().is_some_and(|current| current.pin == *pin);
     let is_known = met || pin.0.is_empty() || releases.into_iter().any(|release| pin.says(release));
@@ -243,10 +255,7 @@ pub(super) fn explain(
     now: Timestamp,
     max: usize,
 ) -> (Vec<super::view::TagView>, usize) {
-    let Some((environment, standing)) = known.policy.environments.get(index).zip(known.standings.get(index)) else {
-        return (Vec::new(), 0);
-    };
-    let told = with_request(memory, known, index, now, depth(environment, standing), |request| {
+    let told = with_request(memory, known, index, now, |request| {
         let n_tags = request.images.iter().map(|tags| tags.tags.len()).sum();
         let views = select::explain(request).take(max).map(|(image, tag, fate)| super::view::TagView {
             image: image.clone(),

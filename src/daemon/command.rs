@@ -21,8 +21,8 @@ const LISTED_MAX: usize = 20;
 impl Daemon {
     /// Carries out a command for a person, and answers when it is kept or refused.
     pub(super) async fn command(&mut self, command: Command, who: String, reply: Reply) {
-        if let Some(refusal) = self.look_for(&command) {
-            return answer(reply, Err(refusal));
+        if self.looks_for(&command) {
+            return self.command_later(command, who, reply);
         }
         let done = match command {
             Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), None, by, &who).await,

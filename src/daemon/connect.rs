@@ -191,10 +191,15 @@ impl Daemon {
         let Some(known) = self.memory.policies.get(policy) else { return };
         let repositories: BTreeSet<Repository> = known.policy.repositories().cloned().collect();
         for repository in repositories {
-            if let Some(need) = choose::needs(self.memory.users(&repository)).remove(&repository) {
-                self.need(repository, need, 0);
+            match choose::needs(self.memory.users(&repository)).remove(&repository) {
+                Some(need) => self.need(repository, need, 0),
+                None => {
+                    self.pollers.remove(&repository);
+                    self.memory.repositories.remove(&repository);
+                }
             }
         }
+        self.polling.n_pollers.store(self.pollers.len(), Ordering::Relaxed);
     }
 
     /// Tells the pollers what the policies need now.

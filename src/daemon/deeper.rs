@@ -1,44 +1,85 @@
 //! When a choice holds more candidates than the best: each costs requests, so they are looked at when they may matter.
 
 use super::Daemon;
-use super::choose::DEPTH_MAX;
+use super::choose::{DEPTH_MAX, Lack};
 use super::command::find;
-use super::handle::{Command, Refusal, Target};
-use crate::model::{PolicyName, Tag, text};
+use super::handle::{Command, Refusal, Reply, Request, Target};
+use super::memory::Memory;
+use super::message::Message;
+use crate::model::policy::Select;
+use crate::model::{Digest, PolicyName, ReleaseId, Tag};
+use std::time::Duration;
+
+/// How long a command waits until it is looked at again: a build is read in a few requests.
+const COMMAND_WAIT: Duration = Duration::from_millis(200);
 
 impl Daemon {
-    /// Lets the choice of an environment hold this many candidates.
-    pub(super) fn look_deeper(&mut self, policy: &PolicyName, index: usize, depth: usize) {
+    /// Lets the choice of an environment hold twice as many candidates.
+    pub(super) fn look_deeper(&mut self, policy: &PolicyName, index: usize) {
         let known = self.memory.policies.get_mut(policy);
         if let Some(standing) = known.and_then(|known| known.standings.get_mut(index)) {
-            standing.depth = depth.min(DEPTH_MAX);
+            (standing.depth, standing.whole) = ((standing.depth * 2).min(DEPTH_MAX), false);
         }
     }
 
-    /// Has looked deeper for the tag that a command names, where nobody looked yet; what whoever asks is told then.
-    pub(super) fn look_for(&mut self, command: &Command) -> Option<Refusal> {
-        let (target, named) = command.named()?;
-        let (_, index) = self.memory.find(&target.policy, &target.environment)?;
+    /// Has all candidates looked at for a release that a person names and that nobody looked at yet; whether the command
+    /// waits for that.
+    pub(super) fn looks_for(&mut self, command: &Command) -> bool {
+        let Some((target, named)) = command.release() else { return false };
         let found = self.with_facts(target, |facts| find(facts, named));
         if !matches!(found, Err(Refusal::NotFound(_))) || !self.may_be_found(target, named) {
-            return None;
+            return false;
         }
-        self.look_deeper(&target.policy, index, DEPTH_MAX);
+        let Some((_, index)) = self.memory.find(&target.policy, &target.environment) else { return false };
+        let known = self.memory.policies.get_mut(&target.policy);
+        let Some(standing) = known.and_then(|known| known.standings.get_mut(index)) else { return false };
+        if standing.depth == DEPTH_MAX && standing.whole {
+            return false;
+        }
+        if standing.depth < DEPTH_MAX {
+            (standing.depth, standing.whole) = (DEPTH_MAX, false);
+        }
         self.mark(&target.policy);
-        let tag = text::shown(named);
-        Some(Refusal::Unavailable(format!("tag `{tag}` was not looked at yet, and is now: ask again in a moment")))
+        true
     }
 
-    /// Whether what a person names is a tag of an image that is selected here, and fewer were looked at than may be.
+    /// Looks at a command again in a moment, unless whoever gave it has gone away.
+    pub(super) fn command_later(&self, command: Command, who: String, reply: Reply) {
+        let out = self.out.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(COMMAND_WAIT).await;
+            if !reply.is_closed() {
+                let _sent = out.send(Message::Asked(Request::Command(command, who, reply))).await;
+            }
+        });
+    }
+
+    /// Whether what a person names may be a candidate of an environment: a tag that is listed, or what no list tells.
     fn may_be_found(&self, target: &Target, named: &str) -> bool {
         let Some((known, index)) = self.memory.find(&target.policy, &target.environment) else { return false };
-        let standing = known.standings.get(index).filter(|standing| standing.depth < DEPTH_MAX);
-        let (Some(environment), Some(_), Ok(tag)) = (known.policy.environments.get(index), standing, Tag::parse(named))
-        else {
+        let Some(environment) = known.policy.environments.get(index) else { return false };
+        if environment.promote.is_some() || !environment.select.as_ref().is_some_and(Select::lists) {
             return false;
-        };
+        }
+        let is_short_id = named.len() >= ReleaseId::SHOWN && named.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_short_id || Digest::parse(named).is_ok() {
+            return true;
+        }
+        let Ok(tag) = Tag::parse(named) else { return false };
         let images = known.policy.selected_images(environment).iter();
         let lists = images.filter_map(|image| self.memory.repositories.get(&image.repository)?.tags.as_ref());
         lists.filter_map(|tags| tags.read().ok()).any(|tags| tags.contains(tag.by_ref()))
+    }
+}
+
+impl Memory {
+    /// Whether the build that is lacking is being read: one that could not be read a moment ago is waited for no longer.
+    pub(super) fn is_reading(&self, lack: &Lack) -> bool {
+        match lack {
+            Lack::Build(repository, tag) | Lack::Pinned(repository, tag) => {
+                self.repositories.get(repository).is_some_and(|shelf| shelf.learning.contains(tag))
+            }
+            Lack::Branch { .. } => false,
+        }
     }
 }

@@ -101,7 +101,7 @@ pub enum Command {
 
 impl Command {
     /// The release that it names in a person's words, and where.
-    pub(super) fn named(&self) -> Option<(&Target, &str)> {
+    pub(super) fn release(&self) -> Option<(&Target, &str)> {
         match self {
             Self::Approve { target, release, .. }
             | Self::Reject { target, release, .. }

@@ -9,7 +9,7 @@ use super::message::{Done, Message};
 use super::perform::pause;
 use crate::clients::registry::{Registry, RegistryError, Removed, Retagged};
 use crate::model::policy::Image;
-use crate::model::{Digest, Environment, PolicyName, Release, ReleaseId, Repository, Scope, Why};
+use crate::model::{Digest, Environment, PolicyName, Release, ReleaseId, Repository, Scope, TagList, Why};
 use crate::relay::keep::{self, Kept, Lapsed};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +81,10 @@ impl Daemon {
         }
         let used = used(&self.memory);
         let mut lapsed = keep::lapsed(&environment.name, &standing.ledger, environment.keep, &used);
-        lapsed.retain(|lapsed| may_be_there(lapsed, environment, &standing.keeping, &self.memory));
+        if !lapsed.is_empty() {
+            let lists = lists(environment, &self.memory);
+            lapsed.retain(|lapsed| may_be_there(lapsed, &standing.keeping, &lists));
+        }
         lapsed.truncate(LAPSED_MAX);
         let scope = Scope::of(policy, &environment.name);
         let images = environment.images.clone();
@@ -145,15 +148,18 @@ fn used(memory: &Memory) -> BTreeSet<Digest> {
     standings.flat_map(|(environment, standing)| keep::used(&standing.ledger, environment.keep)).cloned().collect()
 }
 
-/// Whether a release may still have its tag: where this process does not know, a list of tags tells, if there is one.
-fn may_be_there(lapsed: &Lapsed, environment: &Environment, keeping: &Keeping, memory: &Memory) -> bool {
-    let is_listed = |image: &Image| {
-        let tags = memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_ref());
-        // Where the list cannot be read, the registry is asked.
-        tags.and_then(|tags| tags.read().ok()).is_none_or(|tags| tags.contains(lapsed.tag().by_ref()))
-    };
+/// The tags of an environment's images; none of an image whose tags nobody lists, or whose list cannot be read.
+fn lists(environment: &Environment, memory: &Memory) -> Vec<Option<TagList>> {
+    let shelves = environment.images.iter().map(|image| memory.repositories.get(&image.repository));
+    shelves.map(|shelf| shelf?.tags.as_ref()?.read().ok()).collect()
+}
+
+/// Whether a release may still have its tag: where this process does not know, the lists of tags tell; an image without
+/// one is asked for.
+fn may_be_there(lapsed: &Lapsed, keeping: &Keeping, lists: &[Option<TagList>]) -> bool {
+    let is_listed = |tags: &Option<TagList>| tags.as_ref().is_none_or(|tags| tags.contains(lapsed.tag().by_ref()));
     let known = keeping.tagged.get(lapsed.release().id()).copied();
-    known.unwrap_or_else(|| environment.images.iter().any(is_listed))
+    known.unwrap_or_else(|| lists.iter().any(is_listed))
 }
 
 /// What is done beside the loop.

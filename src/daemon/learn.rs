@@ -10,7 +10,7 @@ use crate::journal::{Extent, Journal};
 use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -124,8 +124,24 @@ impl Daemon {
         let build = build.map(|build| build.with(|facts| facts.seen = seen));
         let own_commit = Some(own_commit);
         let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
-        shelf.known.insert(tag, known);
+        shelf.known.insert(tag.clone(), known);
+        self.forget_unlisted(&repository, &tag);
         self.mark_users(&repository);
+    }
+
+    /// Forgets what is neither followed nor pinned any more where nobody lists, and no list says what is gone.
+    fn forget_unlisted(&mut self, repository: &Repository, learned: &Tag) {
+        let pins = self.memory.users(repository).flat_map(|known| &known.standings);
+        let pins = pins.filter_map(|standing| standing.pin.as_ref().ok()?.as_ref());
+        let pinned: HashSet<Tag> =
+            pins.flat_map(|reading| reading.pin.0.values()).filter_map(|pinned| pinned.tag.clone()).collect();
+        let Some(shelf) = self.memory.repositories.get_mut(repository).filter(|shelf| shelf.tags.is_none()) else {
+            return;
+        };
+        let Shelf { followed, known, failed, .. } = shelf;
+        let stays = |tag: &Tag| tag == learned || followed.contains_key(tag) || pinned.contains(tag);
+        known.retain(|tag, _| stays(tag));
+        failed.retain(|tag, _| stays(tag));
     }
 
     /// Takes in what a registry said of a repository. What it said of followed tags counts for nothing where an effect of

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, fs, io};
 
-/// The directory of the lists, beside the journal, whose lock makes it ours alone.
-const EXTENSION: &str = "lists";
+/// What the directory's name has besides the journal's, whose lock makes it ours alone.
+const SUFFIX: &str = ".lists";
 
 /// Where lists are put away. Clones share it; the last one takes it away.
 #[derive(Clone)]
@@ -30,7 +30,9 @@ impl Drop for Room {
 impl Lists {
     /// An empty room beside this journal: what a process left there that was killed is removed.
     pub(super) fn open(journal: &Path) -> io::Result<Self> {
-        let directory = journal.with_extension(EXTENSION);
+        let mut directory = journal.as_os_str().to_owned();
+        directory.push(SUFFIX);
+        let directory = PathBuf::from(directory);
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => fs::create_dir_all(&directory)?,
@@ -70,9 +72,11 @@ impl Kept {
     /// The list.
     pub(super) fn read(&self) -> Result<TagList, String> {
         let told = |why: &str| format!("the list of tags in {} cannot be read again: {why}", self.path().display());
-        let text = fs::read_to_string(self.path()).map_err(|error| told(&error.to_string()))?;
-        let (tags, _) = TagList::of(text.lines());
-        if tags.len() == self.len { Ok(tags) } else { Err(told("it was changed")) }
+        let lines = fs::read_to_string(self.path()).map_err(|error| told(&error.to_string()))?;
+        if text::sha256(lines.as_bytes()) != self.hash {
+            return Err(told("it was changed"));
+        }
+        Ok(TagList::of(lines.lines()).0)
     }
 
     /// Whether its file is still there.
@@ -119,7 +123,7 @@ mod tests {
     async fn a_list_is_as_it_was_and_leaves_nothing_behind() {
         let home = tempfile::tempdir().expect("a directory");
         let journal = home.path().join("journal.db");
-        let directory = home.path().join("journal.lists");
+        let directory = home.path().join("journal.db.lists");
         fs::create_dir(&directory).expect("created");
         fs::write(directory.join("0"), "left by a process that was killed").expect("written");
 
@@ -145,17 +149,17 @@ mod tests {
         let kept = lists.keep(&list(&["a", "b"])).await.expect("kept");
         fs::write(kept.path(), "a\n$(rm -rf /)\n").expect("written");
         assert!(
-            kept.read().is_err_and(|error| error.ends_with("journal.lists/0 cannot be read again: it was changed"))
+            kept.read().is_err_and(|error| error.ends_with("journal.db.lists/0 cannot be read again: it was changed"))
         );
-        fs::remove_dir_all(home.path().join("journal.lists")).expect("removed");
+        fs::remove_dir_all(home.path().join("journal.db.lists")).expect("removed");
         assert!(kept.read().is_err() && !kept.is_there());
         assert_eq!(lists.keep(&list(&["a"])).await.map(|kept| kept.len()), Ok(1), "the room is made again");
 
-        fs::remove_dir_all(home.path().join("journal.lists")).expect("removed");
-        fs::write(home.path().join("journal.lists"), "no directory").expect("written");
+        fs::remove_dir_all(home.path().join("journal.db.lists")).expect("removed");
+        fs::write(home.path().join("journal.db.lists"), "no directory").expect("written");
         let full = lists.keep(&list(&["a"])).await;
         assert!(
-            full.is_err_and(|error| error.contains("could not be put away in") && error.contains("journal.lists/2"))
+            full.is_err_and(|error| error.contains("could not be put away in") && error.contains("journal.db.lists/2"))
         );
     }
 }

@@ -65,7 +65,11 @@ impl Known {
     pub(super) fn apply(&mut self, entry: &Entry) {
         for (environment, standing) in self.policy.environments.iter().zip(&mut self.standings) {
             if entry.scope.contains(&Scope::of(&self.policy.name, &environment.name)) {
+                let before = standing.ledger.current().map(|current| current.rollout);
                 standing.ledger.apply(entry);
+                if standing.ledger.current().map(|current| current.rollout) != before {
+                    standing.depth = 1;
+                }
             }
         }
     }
@@ -81,8 +85,11 @@ pub(super) struct Standing {
     pub(super) tag: Result<Option<Builds>, Why>,
     /// What is selected.
     pub(super) chosen: Result<Vec<Release>, Why>,
-    /// How many candidates that holds: one, until the best may not be taken.
+    /// How many candidates that holds where nothing is promoted: one until the best may not be taken, and again when
+    /// something arrives.
     pub(super) depth: usize,
+    /// Whether none of these is being read.
+    pub(super) whole: bool,
     /// The release that its pin names and the journal does not know; an error while that is being read.
     pub(super) named: Result<Option<Release>, Why>,
     /// What would have been selected, were it on the branch: the best few.
@@ -125,6 +132,7 @@ impl Standing {
             tag: Err(unread("the registry")),
             chosen: Err(unread("the registry")),
             depth: 1,
+            whole: false,
             named: Ok(None),
             elsewhere: Vec::new(),
             unfit: BTreeMap::new(),
@@ -272,12 +280,8 @@ impl Memory {
             ledger: &standing.ledger,
             from,
             before: known.standings.iter().take(index).map(|standing| &standing.ledger).collect(),
-            // Who moved it is judged by what it names.
-            pin: match &standing.named {
-                Ok(_) => standing.pin.as_ref().map(Option::as_ref).map_err(Clone::clone),
-                Err(why) => Err(why.clone()),
-            },
-            named: standing.named.as_ref().ok().and_then(Option::as_ref),
+            pin: standing.pin.as_ref().map(Option::as_ref).map_err(Clone::clone),
+            named: standing.named.as_ref().map(Option::as_ref).map_err(Clone::clone),
             tag,
             chosen,
             stops: self.stops(known, index),

@@ -4,8 +4,8 @@
 use super::Daemon;
 use super::choose::{self, DEPTH_MAX, Lack};
 use super::memory::{Place, Standing};
-use crate::model::{Event, PolicyName, ReleaseId, Scope, Why};
-use crate::relay::{self, Cleared, Step, candidate};
+use crate::model::{Event, PolicyName, ReleaseId, Repository, Scope, Why};
+use crate::relay::{self, Cleared, Facts, Step, change};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,9 +72,19 @@ impl Daemon {
             let step = relay::next_step(&facts);
             let scope = facts.scope();
             match step {
-                Step::Rest(_) if standing.depth < DEPTH_MAX && candidate::looks_deeper(&facts) => {
-                    let depth = standing.depth;
-                    self.look_deeper(policy, index, depth * 2);
+                // What would be done by itself holds nothing, be it behind the best.
+                Step::Record(events) if meets(&events) && may_look_deeper(standing, &facts) => {
+                    if !standing.whole {
+                        self.rest(
+                            &scope,
+                            vec![Why::Unread { what: "what is behind the best tag".to_owned(), error: None }],
+                        );
+                        return None;
+                    }
+                    self.look_deeper(policy, index);
+                }
+                Step::Rest(_) if standing.whole && may_look_deeper(standing, &facts) => {
+                    self.look_deeper(policy, index);
                 }
                 Step::Rest(mut why) => {
                     let unheard = self.memory.unheard(known, index, self.clock.now());
@@ -127,7 +137,9 @@ impl Daemon {
         let Some(known) = self.memory.policies.get(policy) else { return };
         let Some(environment) = known.policy.environments.get(index) else { return };
         let (mut lacks, mut elsewhere): (Vec<Lack>, Vec<Place>) = (Vec::new(), Vec::new());
+        let mut behind = Vec::new();
         let chosen = choose::choose(&self.memory, known, index, now).map(|(chosen, wanted)| {
+            behind.clone_from(&wanted);
             lacks.extend(wanted);
             elsewhere = choose::elsewhere(&self.memory, known, index, &chosen);
             choose::releases(chosen)
@@ -141,7 +153,18 @@ impl Daemon {
                 if missing { Err(Why::Unread { what, error: None }) } else { Ok(Some(builds)) }
             }),
         };
-        let (named, wanted) = choose::named(&self.memory, known, index, now);
+        // A list that vanished is read again at once, however seldom its repository is polled.
+        let lists = known.policy.selected_images(environment).iter().map(|image| &image.repository);
+        let is_lost = |repository: &&Repository| {
+            let tags = self.memory.repositories.get(*repository).and_then(|shelf| shelf.tags.as_ref());
+            tags.is_some_and(|tags| !tags.is_there())
+        };
+        let lost: Vec<Repository> = match &chosen {
+            Some(Err(Why::Unread { error: Some(_), .. })) => lists.filter(is_lost).cloned().collect(),
+            Some(Ok(_) | Err(_)) | None => Vec::new(),
+        };
+        let is_polled = |repository: &Repository| self.pollers.contains_key(repository);
+        let (named, wanted) = choose::named(&self.memory, known, index, now, is_polled);
         let named = match wanted.is_empty() {
             true => Ok(named),
             false => Err(Why::Unread { what: "the build that is pinned".to_owned(), error: None }),
@@ -155,6 +178,11 @@ impl Daemon {
         }
         for lack in lacks {
             self.learn(lack);
+        }
+        lost.iter().for_each(|repository| self.wake_poller(repository));
+        let whole = !behind.iter().any(|lack| self.memory.is_reading(lack));
+        if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
+            standing.whole = whole;
         }
     }
 
@@ -179,6 +207,16 @@ impl Daemon {
         standing.why = vec![why.clone()];
         standing.too_many = Some((why, release));
     }
+}
+
+/// Whether a person's move of a pin would be kept, which holds the environment unless it would have been made by itself.
+fn meets(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Moved { .. }))
+}
+
+/// Whether more candidates could be looked at than were, and one of them might be taken.
+fn may_look_deeper(standing: &Standing, facts: &Facts<'_>) -> bool {
+    (standing.depth < DEPTH_MAX || !standing.whole) && change::looks_deeper(facts)
 }
 
 /// The change that a step makes, if it makes one.

@@ -85,19 +85,27 @@ fn selected(facts: &Facts<'_>) -> Candidates {
         } else if found.releases.is_empty() && found.passed_over.is_empty() {
             found.passed_over.push(facts.refused(release.id()).unwrap_or_else(|| not_newer(facts, select, release)));
         }
+        // What is behind that which runs is no candidate, be an older release allowed or not.
+        if runs(facts, release) {
+            break;
+        }
     }
     found
 }
 
-/// Whether a choice that holds more may hold a candidate that can be taken, where nothing came of this one: all of it is
-/// newer than what runs, as far as that was read.
-#[must_use]
-pub fn looks_deeper(facts: &Facts<'_>) -> bool {
+/// Whether all that is chosen is newer than what runs, as far as that was met: then more of the kind may be behind it.
+pub(super) fn all_newer(facts: &Facts<'_>) -> bool {
     let (Some(select), Ok(chosen), Ok(pin)) = (&facts.environment.select, &facts.chosen, &facts.pin) else {
         return false;
     };
     let met = facts.ledger.current().is_some() || pin.is_none_or(|reading| reading.pin.0.is_empty());
-    met && select.lists() && chosen.last().is_some_and(|last| is_newer(facts, select, last))
+    let newer = |release: &Release| !runs(facts, release) && is_newer(facts, select, release);
+    met && select.lists() && !chosen.is_empty() && chosen.iter().all(newer)
+}
+
+/// Whether a release is what runs here, as far as its pin says.
+fn runs(facts: &Facts<'_>, release: &Release) -> bool {
+    facts.ledger.current().is_some_and(|current| current.is_of(release.id()) || current.pin.says(release))
 }
 
 /// Why the best choice is no candidate.

@@ -18,6 +18,13 @@ pub(super) fn turn(facts: &Facts<'_>) -> Turn {
     }
 }
 
+/// Whether a choice that holds more may hold a release that can move, where none of this one can.
+#[must_use]
+pub fn looks_deeper(facts: &Facts<'_>) -> bool {
+    let free = stops(facts).is_empty() && begins(facts).is_empty() && facts.ledger.order.is_none();
+    free && facts.environment.promote.is_none() && candidate::all_newer(facts)
+}
+
 /// Whether this release is what would be written now.
 pub(super) fn would_move_to(facts: &Facts<'_>, release: &Release) -> bool {
     next(facts).is_ok_and(|cleared| cleared.release() == release)

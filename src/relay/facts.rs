@@ -27,8 +27,8 @@ pub struct Facts<'a> {
     pub before: Vec<&'a Ledger>,
     /// What the GitOps repository says; an environment whose tag is its pin has none.
     pub pin: Result<Option<&'a PinReading>, Why>,
-    /// The release that this names by its tags, where the journal does not know it.
-    pub named: Option<&'a Release>,
+    /// The release that this names by its tags, where the journal does not know it; an error while that is being read.
+    pub named: Result<Option<&'a Release>, Why>,
     /// The build under the environment's tag in each image's repository; an image without that tag is not in it, and an
     /// environment without a tag of its own has none.
     pub tag: Result<Option<&'a Builds>, Why>,
@@ -110,7 +110,7 @@ impl Facts<'_> {
         let mut arrived = ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|a| a.release.as_ref());
         let chosen = self.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
         let known = arrived.find(|release| pin.says(release)).or_else(|| chosen.into_iter().find(|r| pin.says(r)));
-        let named = || self.named.filter(|release| pin.says(release));
+        let named = || self.named.as_ref().ok().copied().flatten().filter(|release| pin.says(release));
         known.or_else(named).cloned().or_else(|| pin.release())
     }
 

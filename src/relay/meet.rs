@@ -85,15 +85,21 @@ fn pin(facts: &Facts<'_>, reading: &PinReading) -> Turn {
     if reading.pin.0.is_empty() {
         return Turn::Pass(Vec::new());
     }
+    let current = facts.ledger.current();
+    let same = |current: &Arrival| {
+        current.pin == reading.pin || current.release.as_ref().is_some_and(|release| reading.pin.says(release))
+    };
+    if current.is_some_and(same) {
+        return Turn::Pass(Vec::new());
+    }
+    if let Err(unread) = &facts.named {
+        return Turn::Stop(unread.clone());
+    }
     let release = facts.bind(&reading.pin);
-    let Some(current) = facts.ledger.current() else {
+    let Some(current) = current else {
         let commit = Some(reading.tip.clone());
         return Turn::Act(Step::Record(vec![Event::Adopted { pin: reading.pin.clone(), release, commit }]));
     };
-    let same = current.pin == reading.pin || current.release.as_ref().is_some_and(|r| reading.pin.says(r));
-    if same {
-        return Turn::Pass(Vec::new());
-    }
     let touch = reading.last_touch.as_ref();
     // A commit of ours that is not what came last was brought to the top again by whoever moved the branch.
     let ours = |commit: &CommitId| matches!(&reading.ours, OurCommit::Found(trailers) if trailers.commit == *commit);

@@ -135,7 +135,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         from: from.map(|environment| From { environment, ledger: &before }),
         before: vec![&before],
         pin: Ok(None),
-        named: None,
+        named: Ok(None),
         tag: Ok(None),
         chosen: Ok(&[]),
         stops: Vec::new(),

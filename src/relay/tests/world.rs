@@ -193,7 +193,7 @@ impl World {
             from,
             before: ledgers[..index].iter().collect(),
             pin: Ok(self.pins.get(environment.name.as_str())),
-            named: None,
+            named: Ok(None),
             tag: Ok(tagged.as_ref()),
             chosen: Ok(&chosen),
             stops: Vec::new(),

@@ -340,7 +340,7 @@ async fn lists_that_were_put_away_and_vanish_are_read_again() {
     story.push("1.0.0", 1);
     story.start().await;
     story.until_written(&file("shop"), "newTag: 1.0.0").await;
-    let lists = story.home.path().join("journal.lists");
+    let lists = story.home.path().join("journal.db.lists");
     std::fs::remove_dir_all(&lists).expect("they are beside the journal");
     let explained = || async { story.handle().explain(target("dev")).await.is_ok_and(|told| told.tags.len() == 1) };
     story.until("the tag is explained again", explained).await;
