@@ -4,7 +4,7 @@ use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Builds, ImageName, Pin, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{Build, Builds, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -187,7 +187,8 @@ pub(super) fn named(
     (release.filter(|_| lacks.is_empty()), lacks)
 }
 
-/// The pin of an environment that the journal knows nothing of yet.
+/// The pin of an environment that the journal knows nothing of yet. One of a tag alone counts where such pins are written,
+/// and their tags are watched during rollouts.
 fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
     let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
     let pin = &standing.pin.as_ref().ok()?.as_ref()?.pin;
@@ -197,9 +198,10 @@ fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
         let intents = ledger.intents.values().filter(|intent| intent.fate != Fate::Withdrawn);
         arrived.chain(intents.map(|intent| &intent.release))
     });
+    let is_watched = environment.pin == PinForm::Tag || pin.0.values().all(|pinned| pinned.digest.is_some());
     let met = standing.ledger.current().is_some_and(|current| current.pin == *pin);
     let is_known = met || pin.0.is_empty() || releases.into_iter().any(|release| pin.says(release));
-    (!is_known).then_some((environment, pin))
+    (is_watched && !is_known).then_some((environment, pin))
 }
 
 /// What is not read yet, of what the strategy needs.

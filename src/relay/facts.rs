@@ -103,7 +103,8 @@ impl Facts<'_> {
         Scope::of(&self.policy.name, &self.environment.name)
     }
 
-    /// The release that a pin stands for: one that the journal or the registry knows, else one whose digests the pin itself names.
+    /// The release that a pin stands for: one that the journal or the registry knows, else one whose digests the pin itself
+    /// names.
     #[must_use]
     pub fn bind(&self, pin: &Pin) -> Option<Release> {
         let ledgers = self.before.iter().copied().chain([self.ledger]);

@@ -103,7 +103,7 @@ pub struct Request<'a> {
     pub known_releases: &'a HashSet<ReleaseId>,
     /// Whether builds may come from a repository that we write to: then each candidate is asked for [`Need::OwnCommit`].
     pub own_commits: bool,
-    /// How many candidates are wanted, 1 to [`CANDIDATES_MAX`]: more than one only when the best may not be taken.
+    /// How many candidates are wanted, 1 to [`CANDIDATES_MAX`]: more than one where the best may not be taken.
     pub depth: usize,
     /// The time.
     pub now: Timestamp,
