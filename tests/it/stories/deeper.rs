@@ -24,6 +24,15 @@ async fn world() -> (Story, Vec<String>) {
     (story, digests)
 }
 
+/// The same after a rollback to the fifth, which refuses the sixth and holds.
+async fn rolled_back() -> (Story, Vec<String>) {
+    let (story, digests) = world().await;
+    story.until_state("dev", "verified").await;
+    story.rollback("dev", Some("1.4.0")).await.expect("rolled back");
+    story.until_written(FILE, "newTag: 1.4.0").await;
+    (story, digests)
+}
+
 /// How often the build under version `1.n.0` was asked for.
 fn looked_at(story: &Story, n: usize, digests: &[String]) -> usize {
     let face = &story.world.registry.face;
@@ -41,10 +50,7 @@ async fn what_is_behind_the_best_costs_no_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_lets_the_next_one_go_on() {
-    let (mut story, digests) = world().await;
-    story.until_state("dev", "verified").await;
-    story.rollback("dev", Some("1.4.0")).await.expect("rolled back");
-    story.until_written(FILE, "newTag: 1.4.0").await;
+    let (mut story, digests) = rolled_back().await;
     story.resume("shop/dev").await;
     story.looked_again().await;
     assert!(story.file(FILE).await.contains("newTag: 1.4.0"), "1.5.0 is refused, and 1.3.0 is older");
@@ -88,10 +94,7 @@ async fn a_person_may_mean_what_nobody_looked_at() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_who_does_what_would_be_done_holds_nothing_though_it_is_behind_the_best() {
-    let (mut story, _) = world().await;
-    story.until_state("dev", "verified").await;
-    story.rollback("dev", Some("1.4.0")).await.expect("rolled back");
-    story.until_written(FILE, "newTag: 1.4.0").await;
+    let (mut story, _) = rolled_back().await;
     story.resume("shop/dev").await;
     story.until_state("dev", "verified").await;
     story.stop().await;
@@ -108,10 +111,7 @@ async fn a_person_who_does_what_would_be_done_holds_nothing_though_it_is_behind_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_behind_the_best_keeps_nothing_back() {
-    let (mut story, digests) = world().await;
-    story.until_state("dev", "verified").await;
-    story.rollback("dev", Some("1.4.0")).await.expect("rolled back");
-    story.until_written(FILE, "newTag: 1.4.0").await;
+    let (mut story, digests) = rolled_back().await;
     let broken = Rule::every(Fault::answer(500)).path("/v2/shop/manifests/1.2.0");
     story.world.registry.face.faults.add(broken);
     story.resume("shop/dev").await;
