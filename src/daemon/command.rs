@@ -8,7 +8,7 @@ use super::message::Message;
 use super::take::answer;
 use crate::model::event::{CheckResult, Event, Order, Verdict};
 use crate::model::policy::{Ballot, CheckMethod};
-use crate::model::{Arrival, Environment, OurCommit, Outcome, Release, Scope, Sequence, text};
+use crate::model::{Arrival, Environment, OurCommit, Outcome, Pin, Release, Scope, Sequence, text};
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::gate::{self, Standing as GateStanding};
 use crate::relay::{change, facts::Facts};
@@ -47,7 +47,7 @@ impl Daemon {
         let arrival = standing.ledger.in_flight().filter(|arrival| is_named(arrival, &signal.rollout, &journal));
         // A rollout may have begun that this process does not know yet: its commit is being pushed, or was pushed right
         // before a restart. Whoever posts about it is asked to post again.
-        let unsure = standing.pin.is_err() || standing.named.is_err() || standing.ledger.open_intent().is_some();
+        let unsure = is_unmet(standing) || standing.ledger.open_intent().is_some();
         let arrival = arrival.ok_or_else(|| match unsure {
             true => Refusal::Unavailable("what runs there is being read: post it again".to_owned()),
             false => Refusal::Conflict(format!("rollout {} is not in flight here", text::shown(&signal.rollout))),
@@ -338,6 +338,16 @@ impl Daemon {
 
 fn not_kept() -> Refusal {
     Refusal::Unavailable("the journal did not take it: nothing was changed; the log says why".to_owned())
+}
+
+/// Whether a pin stands there that is not read, or not taken up yet.
+fn is_unmet(standing: &Standing) -> bool {
+    let (Ok(pin), Ok(_)) = (&standing.pin, &standing.named) else { return true };
+    let met = |pin: &Pin| {
+        let current = standing.ledger.current();
+        current.is_some_and(|now| now.pin == *pin || now.release.as_ref().is_some_and(|release| pin.says(release)))
+    };
+    pin.as_ref().is_some_and(|reading| !reading.pin.0.is_empty() && !met(&reading.pin))
 }
 
 /// Whether a sender means this rollout: by its id, or by the commit that began it.

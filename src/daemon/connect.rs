@@ -1,5 +1,6 @@
 //! The clients, made from the configuration, and the tasks that read and send beside the loop.
 
+use super::memory::Shelf;
 use super::outbox::Outbox;
 use super::poll::{Need, Poller, spread};
 use super::read::{Orders, Reader, Tips};
@@ -195,7 +196,12 @@ impl Daemon {
                 Some(need) => self.need(repository, need, 0),
                 None => {
                     self.pollers.remove(&repository);
-                    self.memory.repositories.remove(&repository);
+                    let shelf = self.memory.repositories.remove(&repository);
+                    // That tags stay there was told, and is not found out again.
+                    if let Some(tags_stay) = shelf.and_then(|shelf| shelf.tags_stay) {
+                        let shelf = Shelf { tags_stay: Some(tags_stay), ..Shelf::default() };
+                        self.memory.repositories.insert(repository, shelf);
+                    }
                 }
             }
         }

@@ -9,9 +9,29 @@ use super::message::Message;
 use crate::model::policy::Select;
 use crate::model::{Digest, PolicyName, ReleaseId, Tag};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a command waits until it is looked at again: a build is read in a few requests.
 const COMMAND_WAIT: Duration = Duration::from_millis(200);
+
+/// How long a decision waits for builds that are being read: a registry that stalls, or fails each time, keeps no person's
+/// move from being kept, and no command without an answer.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Since when something is waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waiting(Option<Instant>);
+
+impl Waiting {
+    /// Whether to wait, where something is being read or not: no longer than may be.
+    pub(super) fn waits(&mut self, is_reading: bool) -> bool {
+        if !is_reading {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() < WAIT_MAX
+    }
+}
 
 impl Daemon {
     /// Lets the choice of an environment hold twice as many candidates.
@@ -73,13 +93,15 @@ impl Daemon {
 }
 
 impl Memory {
-    /// Whether the build that is lacking is being read: one that could not be read a moment ago is waited for no longer.
+    /// Whether what is lacking is being read, or asked of GitLab.
     pub(super) fn is_reading(&self, lack: &Lack) -> bool {
         match lack {
             Lack::Build(repository, tag) | Lack::Pinned(repository, tag) => {
                 self.repositories.get(repository).is_some_and(|shelf| shelf.learning.contains(tag))
             }
-            Lack::Branch { .. } => false,
+            Lack::Branch { project, revision, branch } => {
+                self.placing.contains(&(project.clone(), revision.clone(), branch.clone()))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use crate::model::{TagList, text};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, fs, io};
 
 /// What the directory's name has besides the journal's, whose lock makes it ours alone.
@@ -43,8 +43,13 @@ impl Lists {
     /// Puts a list away.
     pub(super) async fn keep(&self, tags: &TagList) -> Result<Kept, String> {
         let number = self.0.n_kept.fetch_add(1, Ordering::Relaxed);
-        let kept =
-            Kept { room: Arc::clone(&self.0), number, len: tags.len(), hash: text::sha256(tags.text().as_bytes()) };
+        let kept = Kept {
+            room: Arc::clone(&self.0),
+            number,
+            len: tags.len(),
+            hash: text::sha256(tags.text().as_bytes()),
+            lost: AtomicBool::new(false),
+        };
         let written = async {
             tokio::fs::create_dir_all(&self.0.directory).await?;
             tokio::fs::write(kept.path(), tags.text()).await
@@ -61,6 +66,8 @@ pub(super) struct Kept {
     number: u64,
     len: usize,
     hash: [u8; 32],
+    /// Whether it could not be read the last time.
+    lost: AtomicBool,
 }
 
 impl Kept {
@@ -71,6 +78,12 @@ impl Kept {
 
     /// The list.
     pub(super) fn read(&self) -> Result<TagList, String> {
+        let read = self.read_file();
+        self.lost.store(read.is_err(), Ordering::Relaxed);
+        read
+    }
+
+    fn read_file(&self) -> Result<TagList, String> {
         let told = |why: &str| format!("the list of tags in {} cannot be read again: {why}", self.path().display());
         let lines = fs::read_to_string(self.path()).map_err(|error| told(&error.to_string()))?;
         if text::sha256(lines.as_bytes()) != self.hash {
@@ -79,9 +92,9 @@ impl Kept {
         Ok(TagList::of(lines.lines()).0)
     }
 
-    /// Whether its file is still there.
+    /// Whether its file is still there, and was not found damaged.
     pub(super) fn is_there(&self) -> bool {
-        self.path().exists()
+        !self.lost.load(Ordering::Relaxed) && self.path().exists()
     }
 
     fn path(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! What the daemon knows in memory: readings of the outside and the journal folded. All of it can be read again.
 
+use super::deeper::Waiting;
 use super::keep::Keeping;
 use super::lists::Kept;
 use super::message::HoldFile;
@@ -88,10 +89,14 @@ pub(super) struct Standing {
     /// How many candidates that holds where nothing is promoted: one until the best may not be taken, and again when
     /// something arrives.
     pub(super) depth: usize,
-    /// Whether none of these is being read.
+    /// Whether none of these is waited for.
     pub(super) whole: bool,
+    /// Since when they are.
+    pub(super) deepening: Waiting,
     /// The release that its pin names and the journal does not know; an error while that is being read.
     pub(super) named: Result<Option<Release>, Why>,
+    /// Since when it is.
+    pub(super) naming: Waiting,
     /// What would have been selected, were it on the branch: the best few.
     pub(super) elsewhere: Vec<Place>,
     /// What a client found unfit.
@@ -133,7 +138,9 @@ impl Standing {
             chosen: Err(unread("the registry")),
             depth: 1,
             whole: false,
+            deepening: Waiting::default(),
             named: Ok(None),
+            naming: Waiting::default(),
             elsewhere: Vec::new(),
             unfit: BTreeMap::new(),
             busy: None,

@@ -162,6 +162,10 @@ impl Poller {
 
     /// Waits until the reading is old, or something woke us; false when nobody needs us any more.
     async fn rest(&self, need: &mut watch::Receiver<Need>, last: &Done) -> bool {
+        // Where a reading is old as soon as it is made, nothing below asks whether anybody still needs it.
+        if need.has_changed().is_err() {
+            return false;
+        }
         if let Some(pause) = last.pause {
             return tokio::select! {
                 () = tokio::time::sleep(pause) => true,

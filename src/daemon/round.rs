@@ -73,7 +73,7 @@ impl Daemon {
             let scope = facts.scope();
             match step {
                 // What would be done by itself holds nothing, be it behind the best.
-                Step::Record(events) if meets(&events) && may_look_deeper(standing, &facts) => {
+                Step::Record(events) if self.acts && may_hold_too_soon(standing, &facts, &events) => {
                     if !standing.whole {
                         self.rest(
                             &scope,
@@ -83,7 +83,7 @@ impl Daemon {
                     }
                     self.look_deeper(policy, index);
                 }
-                Step::Rest(_) if standing.whole && may_look_deeper(standing, &facts) => {
+                Step::Rest(_) if standing.whole && standing.depth < DEPTH_MAX && change::looks_deeper(&facts) => {
                     self.look_deeper(policy, index);
                 }
                 Step::Rest(mut why) => {
@@ -165,14 +165,14 @@ impl Daemon {
         };
         let is_polled = |repository: &Repository| self.pollers.contains_key(repository);
         let (named, wanted) = choose::named(&self.memory, known, index, now, is_polled);
-        let named = match wanted.is_empty() {
-            true => Ok(named),
-            false => Err(Why::Unread { what: "the build that is pinned".to_owned(), error: None }),
-        };
+        let is_naming = !wanted.is_empty();
         lacks.extend(wanted);
         if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
             standing.tag = tag;
-            standing.named = named;
+            standing.named = match standing.naming.waits(is_naming) {
+                true => Err(Why::Unread { what: "the build that is pinned".to_owned(), error: None }),
+                false => Ok(named),
+            };
             standing.chosen = chosen.unwrap_or_else(|| Ok(Vec::new()));
             standing.elsewhere = elsewhere;
         }
@@ -180,9 +180,9 @@ impl Daemon {
             self.learn(lack);
         }
         lost.iter().for_each(|repository| self.wake_poller(repository));
-        let whole = !behind.iter().any(|lack| self.memory.is_reading(lack));
+        let is_reading = behind.iter().any(|lack| self.memory.is_reading(lack));
         if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
-            standing.whole = whole;
+            standing.whole = !standing.deepening.waits(is_reading);
         }
     }
 
@@ -209,14 +209,15 @@ impl Daemon {
     }
 }
 
-/// Whether a person's move of a pin would be kept, which holds the environment unless it would have been made by itself.
-fn meets(events: &[Event]) -> bool {
-    events.iter().any(|event| matches!(event, Event::Moved { .. }))
-}
-
-/// Whether more candidates could be looked at than were, and one of them might be taken.
-fn may_look_deeper(standing: &Standing, facts: &Facts<'_>) -> bool {
-    (standing.depth < DEPTH_MAX || !standing.whole) && change::looks_deeper(facts)
+/// Whether a person's move of a pin would hold the environment, though it may be what would have been written by itself.
+fn may_hold_too_soon(standing: &Standing, facts: &Facts<'_>, events: &[Event]) -> bool {
+    let holds = events.iter().any(|event| matches!(event, Event::Held { .. }));
+    let moved_to = events.iter().find_map(|event| match event {
+        Event::Moved { release, .. } => release.as_ref(),
+        _ => None,
+    });
+    let may_be_behind = moved_to.is_some_and(|release| change::may_be_behind(facts, release));
+    holds && may_be_behind && (standing.depth < DEPTH_MAX || !standing.whole)
 }
 
 /// The change that a step makes, if it makes one.

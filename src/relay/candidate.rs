@@ -121,7 +121,7 @@ fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
 
 /// Whether a chosen release is newer than what runs here: by the strategy, or, where a tag is followed, because its
 /// digests never ran here.
-fn is_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> bool {
+pub(super) fn is_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> bool {
     let Some(current) = facts.ledger.current() else { return true };
     if current.is_of(release.id()) || (current.release.is_none() && current.pin.says(release)) {
         return false;

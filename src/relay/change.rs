@@ -25,6 +25,13 @@ pub fn looks_deeper(facts: &Facts<'_>) -> bool {
     free && facts.environment.promote.is_none() && candidate::all_newer(facts)
 }
 
+/// Whether this release may be behind what is chosen, and what would be written once that was looked at.
+#[must_use]
+pub fn may_be_behind(facts: &Facts<'_>, release: &Release) -> bool {
+    let newer = |select| candidate::is_newer(facts, select, release);
+    looks_deeper(facts) && facts.refused(release.id()).is_none() && facts.environment.select.as_ref().is_some_and(newer)
+}
+
 /// Whether this release is what would be written now.
 pub(super) fn would_move_to(facts: &Facts<'_>, release: &Release) -> bool {
     next(facts).is_ok_and(|cleared| cleared.release() == release)

@@ -126,7 +126,8 @@ async fn a_hold_looks_at_nothing_behind_the_best() {
     let (mut story, digests) = world().await;
     story.until_state("dev", "verified").await;
     story.hold("shop/dev", None).await;
-    for n in 6..10 {
+    // The best first: each is the best as long as no better one was seen.
+    for n in (6..10).rev() {
         story.push(&format!("1.{n}.0"), n);
     }
     story.until_why("dev", "Held").await;

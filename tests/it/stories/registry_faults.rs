@@ -346,6 +346,11 @@ async fn lists_that_were_put_away_and_vanish_are_read_again() {
     story.until("the tag is explained again", explained).await;
     let digest = story.push("1.1.0", 2);
     story.until_written(&file("shop"), &digest).await;
+    for list in std::fs::read_dir(&lists).expect("the directory") {
+        std::fs::write(list.expect("a list").path(), "1.0.0\n").expect("damaged");
+    }
+    let explained = || async { story.handle().explain(target("dev")).await.is_ok_and(|told| told.tags.len() == 2) };
+    story.until("what was damaged is read again", explained).await;
     story.stop().await;
     assert!(!lists.exists(), "nothing is left behind");
 }
