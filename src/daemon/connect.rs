@@ -1,6 +1,5 @@
 //! The clients, made from the configuration, and the tasks that read and send beside the loop.
 
-use super::memory::Shelf;
 use super::outbox::Outbox;
 use super::poll::{Need, Poller, spread};
 use super::read::{Orders, Reader, Tips};
@@ -192,17 +191,10 @@ impl Daemon {
         let Some(known) = self.memory.policies.get(policy) else { return };
         let repositories: BTreeSet<Repository> = known.policy.repositories().cloned().collect();
         for repository in repositories {
-            match choose::needs(self.memory.users(&repository)).remove(&repository) {
-                Some(need) => self.need(repository, need, 0),
-                None => {
-                    self.pollers.remove(&repository);
-                    let shelf = self.memory.repositories.remove(&repository);
-                    // That tags stay there was told, and is not found out again.
-                    if let Some(tags_stay) = shelf.and_then(|shelf| shelf.tags_stay) {
-                        let shelf = Shelf { tags_stay: Some(tags_stay), ..Shelf::default() };
-                        self.memory.repositories.insert(repository, shelf);
-                    }
-                }
+            // A poller of which nothing is needed for now rests until something is.
+            let need = choose::needs(self.memory.users(&repository)).remove(&repository);
+            if need.is_some() || self.pollers.contains_key(&repository) {
+                self.need(repository, need.unwrap_or_default(), 0);
             }
         }
         self.polling.n_pollers.store(self.pollers.len(), Ordering::Relaxed);

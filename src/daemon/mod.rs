@@ -347,6 +347,8 @@ impl Daemon {
         }
         self.senders.close();
         self.senders.wait().await;
+        // The lists lie where the next process may begin as soon as the journal's lock is given back.
+        drop((self.memory, self.polling, self.inbox));
         self.journal.close().await;
     }
 

@@ -51,6 +51,11 @@ impl Need {
         self.tags || self.followed.contains(tag)
     }
 
+    /// Whether nobody needs anything just now.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.polls.is_empty()
+    }
+
     /// Whether a cron expression says when: the same minute for many.
     fn is_by_cron(&self) -> bool {
         self.polls.iter().any(|poll| matches!(poll, Poll::Cron(_)))

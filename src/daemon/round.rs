@@ -4,7 +4,7 @@
 use super::Daemon;
 use super::choose::{self, DEPTH_MAX, Lack};
 use super::memory::{Place, Standing};
-use crate::model::{Event, PolicyName, ReleaseId, Repository, Scope, Why};
+use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
 use crate::relay::{self, Cleared, Facts, Step, change};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,16 +153,9 @@ impl Daemon {
                 if missing { Err(Why::Unread { what, error: None }) } else { Ok(Some(builds)) }
             }),
         };
-        // A list that vanished is read again at once, however seldom its repository is polled.
-        let lists = known.policy.selected_images(environment).iter().map(|image| &image.repository);
-        let is_lost = |repository: &&Repository| {
-            let tags = self.memory.repositories.get(*repository).and_then(|shelf| shelf.tags.as_ref());
-            tags.is_some_and(|tags| !tags.is_there())
-        };
-        let lost: Vec<Repository> = match &chosen {
-            Some(Err(Why::Unread { error: Some(_), .. })) => lists.filter(is_lost).cloned().collect(),
-            Some(Ok(_) | Err(_)) | None => Vec::new(),
-        };
+        if let Some(Err(Why::Unread { error: Some(_), .. })) = &chosen {
+            self.read_lost(known.policy.selected_images(environment));
+        }
         let is_polled = |repository: &Repository| self.pollers.contains_key(repository);
         let (named, wanted) = choose::named(&self.memory, known, index, now, is_polled);
         let is_naming = !wanted.is_empty();
@@ -179,10 +172,19 @@ impl Daemon {
         for lack in lacks {
             self.learn(lack);
         }
-        lost.iter().for_each(|repository| self.wake_poller(repository));
         let is_reading = behind.iter().any(|lack| self.memory.is_reading(lack));
         if let Some(standing) = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index)) {
             standing.whole = !standing.deepening.waits(is_reading);
+        }
+    }
+
+    /// Has the lists of these images read again that vanished or were damaged, however seldom they are polled.
+    fn read_lost(&self, images: &[Image]) {
+        for image in images {
+            let tags = self.memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_ref());
+            if tags.is_some_and(|tags| !tags.is_there()) {
+                self.wake_poller(&image.repository);
+            }
         }
     }
 

@@ -96,7 +96,12 @@ impl Daemon {
     }
 
     fn repositories(&self) -> Vec<RepositoryView> {
-        let (shelves, now) = (self.memory.repositories.iter(), self.clock.now());
+        // What nobody needs just now is not read, and its last reading says nothing.
+        let is_needed = |repository: &crate::model::Repository| {
+            self.pollers.get(repository).is_some_and(|(need, _)| !need.borrow().is_nothing())
+        };
+        let shelves = self.memory.repositories.iter().filter(|(repository, _)| is_needed(repository));
+        let now = self.clock.now();
         let view = |(repository, shelf): (&crate::model::Repository, &super::memory::Shelf)| RepositoryView {
             repository: repository.to_string(),
             read_at: shelf.read_at,

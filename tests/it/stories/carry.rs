@@ -2,6 +2,7 @@
 
 use super::world::Story;
 use reqwest::Method;
+use tagrelay::model::event::Verdict;
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::{Auth, ImageSpec, refusing};
@@ -155,5 +156,26 @@ async fn a_rollback_brings_back_what_is_there() {
     story.rollback("prod", None).await.expect("ordered");
     story.until_written(FILE, &first).await;
     assert_eq!(prod.registry.digest_of("prod/shop", "1.0.0"), Some(first));
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_was_copied_to_is_asked_for_a_tag_during_rollouts_alone() {
+    let policy = POLICY.replace("to: PROD }", "to: REGISTRY/prod/shop }\n    pin: tag");
+    let mut story = story(&policy, "", PROD).await;
+    story.start().await;
+    for (tag, n) in [("1.0.0", 1), ("1.1.0", 2)] {
+        let asked = || story.world.registry.face.count(&Method::HEAD, "/v2/prod/shop/manifests/");
+        story.push(tag, n);
+        story.until_written(FILE, &format!("newTag: {tag}")).await;
+        let before = asked();
+        story.until("the tag that pins it is looked at", || async { asked() > before }).await;
+        story.signal("prod", Verdict::Healthy).await;
+        story.until_state("prod", "verified").await;
+        story.looked_again().await;
+        let before = asked();
+        story.looked_again().await;
+        assert_eq!(asked(), before, "after {tag}");
+    }
     story.stop().await;
 }
