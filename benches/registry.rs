@@ -321,7 +321,7 @@ async fn million() {
         source: None,
     };
     let (known, reserved, known_releases) = (HashMap::new(), HashSet::new(), HashSet::new());
-    let images = [Tags { image: &image, tags: &listing.tags, known: &known, reserved: &reserved }];
+    let images = [Tags { image: &image, tags: &listing.tags, known: &known, dated: None, reserved: &reserved }];
     let request = Request {
         select: &select,
         images: &images,

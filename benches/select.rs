@@ -64,7 +64,7 @@ fn measure(name: &str, select: &Select, tags: &TagList) {
     };
     let image = Image { name: image_name, repository, before: Vec::new(), platforms: Vec::new(), source: None };
     let (known, reserved, known_releases) = (HashMap::new(), HashSet::new(), HashSet::new());
-    let images = [Tags { image: &image, tags, known: &known, reserved: &reserved }];
+    let images = [Tags { image: &image, tags, known: &known, dated: None, reserved: &reserved }];
     let request = Request {
         select,
         images: &images,

@@ -77,8 +77,13 @@ fn with_request<R>(
         }
         shown.push(Shown { tags, known, reserved: reserved(memory, &image.repository) });
     }
-    let tags =
-        images.iter().zip(&shown).map(|(image, Shown { tags, known, reserved })| Tags { image, tags, known, reserved });
+    let tags = images.iter().zip(&shown).map(|(image, Shown { tags, known, reserved })| Tags {
+        image,
+        tags,
+        known,
+        dated: None,
+        reserved,
+    });
     let tags: Vec<Tags<'_>> = tags.collect();
     let known_releases = known_releases(known);
     let request = Request {

@@ -4,6 +4,7 @@
 //! form. A value that parsed once is valid ever after.
 
 pub mod by_image;
+pub mod dated;
 pub mod duration;
 pub mod ecr;
 pub mod event;
@@ -23,11 +24,12 @@ pub mod text;
 pub mod why;
 
 pub use by_image::ByImage;
+pub use dated::{Dated, DatedTag, Met};
 pub use duration::Span;
 pub use event::{Because, Entry, Event, Origin, Outcome, Scope, Sequence};
 pub use ledger::{Arrival, Ledger};
 pub use name::{EnvironmentName, ImageName, PolicyName};
-pub use observation::{Build, BuildFacts, Platform};
+pub use observation::{Build, BuildFacts, Platform, Times};
 pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
 pub use place::{HelmKeys, PinForm, Place, Target};
 pub use policy::{Environment, Image, Policy};

@@ -44,6 +44,25 @@ pub struct BuildFacts {
 }
 
 impl BuildFacts {
+    /// Its times.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times { created: self.created, pushed: self.pushed, seen: self.seen }
+    }
+}
+
+/// The times of a build, as in its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// When it says that it was made.
+    pub created: Option<Timestamp>,
+    /// When the registry took it, where the registry tells.
+    pub pushed: Option<Timestamp>,
+    /// When it was first seen under its tag.
+    pub seen: Option<Timestamp>,
+}
+
+impl Times {
     /// When it came, as far as anybody but the build itself can tell: pushed, or else first seen.
     #[must_use]
     pub fn arrived(&self) -> Option<Timestamp> {

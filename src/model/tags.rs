@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// What ends a name: less than every character of a tag, so that the lines sort as the names do.
-const END: char = '\n';
+pub(super) const END: char = '\n';
 
 /// Tags, sorted by name in byte order, each once.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -69,21 +69,25 @@ impl TagList {
     /// Whether a tag is in the list.
     #[must_use]
     pub fn contains(&self, tag: TagRef<'_>) -> bool {
-        let (mut low, mut high) = (0, self.lines.len());
-        while low < high {
-            let bytes = self.lines.as_bytes();
-            let before = bytes.get(low..low + (high - low) / 2).unwrap_or_default();
-            let begin = before.iter().rposition(|byte| *byte == END as u8).map_or(low, |end| low + end + 1);
-            let rest = self.lines.get(begin..high).unwrap_or_default();
-            let line = rest.split(END).next().unwrap_or_default();
-            match line.cmp(tag.as_str()) {
-                Ordering::Equal => return true,
-                Ordering::Less => low = begin + line.len() + 1,
-                Ordering::Greater => high = begin,
-            }
-        }
-        false
+        find(&self.lines, tag, |line| line).is_some()
     }
+}
+
+/// The line of a tag among lines that are sorted by the names that `name` finds in them.
+pub(super) fn find<'l>(lines: &'l str, tag: TagRef<'_>, name: impl Fn(&str) -> &str) -> Option<&'l str> {
+    let (mut low, mut high) = (0, lines.len());
+    while low < high {
+        let before = lines.as_bytes().get(low..low + (high - low) / 2).unwrap_or_default();
+        let begin = before.iter().rposition(|byte| *byte == END as u8).map_or(low, |end| low + end + 1);
+        let rest = lines.get(begin..high).unwrap_or_default();
+        let line = rest.split(END).next().unwrap_or_default();
+        match name(line).cmp(tag.as_str()) {
+            Ordering::Equal => return Some(line),
+            Ordering::Less => low = begin + line.len() + 1,
+            Ordering::Greater => high = begin,
+        }
+    }
+    None
 }
 
 impl<'t> FromIterator<&'t Tag> for TagList {

@@ -147,7 +147,7 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
     let tags: TagList = builds.iter().map(|build| &build.tag).collect();
     let (mut known, none) = (HashMap::new(), HashSet::new());
     loop {
-        let tags = [Tags { image: &image, tags: &tags, known: &known, reserved: &none }];
+        let tags = [Tags { image: &image, tags: &tags, known: &known, dated: None, reserved: &none }];
         let request = Request {
             select,
             images: &tags,

@@ -63,7 +63,7 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
     let lists: Vec<TagList> = images.iter().map(|image| tags_of(image, case).iter().collect()).collect();
     let images = images.iter().zip(&lists).zip(&known);
     let images: Vec<Tags<'_>> =
-        images.map(|((image, tags), (known, reserved))| Tags { image, tags, known, reserved }).collect();
+        images.map(|((image, tags), (known, reserved))| Tags { image, tags, known, dated: None, reserved }).collect();
     let request = Request {
         select: &select,
         images: &images,

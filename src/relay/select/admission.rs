@@ -5,7 +5,7 @@
 
 use super::{Known, Need, Request, Tags};
 use crate::model::policy::Select;
-use crate::model::{Build, TagRef, Why, text};
+use crate::model::{Build, Met, TagRef, Times, Why, text};
 use jiff::Timestamp;
 
 /// What became of a tag.
@@ -29,7 +29,11 @@ pub(super) fn judge<'a>(
 ) -> Admission<'a> {
     let facts_wanted = facts_wanted || needs_facts(request, tags);
     let first = if facts_wanted { Need::Facts } else { Need::Digest };
-    let Some(known) = tags.known.get(tag.as_str()) else { return Admission::Missing(first) };
+    let Some(known) = tags.known.get(tag.as_str()) else {
+        let dated = tags.dated(tag).filter(|dated| dated.met != Met::Nothing);
+        let until = dated.and_then(|dated| too_young_until(request.select, &dated.times, request.now));
+        return until.map_or(Admission::Missing(first), |until| Admission::Failed(Why::TooYoung { until }));
+    };
     if let Some(error) = &known.unreadable {
         let what = format!("tag {tag} of `{}`", tags.image.name);
         return Admission::Failed(Why::Unread { what, error: Some(error.clone()) });
@@ -42,7 +46,7 @@ pub(super) fn judge<'a>(
         let (image, now) = (tags.image.name.clone(), build.digest.clone());
         return Admission::Failed(Why::TagMoved { image, tag: tag.to_tag(), was: was.clone(), now });
     }
-    if let Some(until) = too_young_until(request.select, build, request.now) {
+    if let Some(until) = too_young_until(request.select, &build.facts.times(), request.now) {
         return Admission::Failed(Why::TooYoung { until });
     }
     if facts_wanted && !known.facts_read {
@@ -58,8 +62,8 @@ fn needs_facts(request: &Request<'_>, tags: &Tags<'_>) -> bool {
 }
 
 /// When `min_age` is over, if it is not. A build that nobody saw arrive arrives now.
-fn too_young_until(select: &Select, build: &Build, now: Timestamp) -> Option<Timestamp> {
-    let until = build.facts.arrived().unwrap_or(now).saturating_add(select.min_age.get()).unwrap_or(Timestamp::MAX);
+fn too_young_until(select: &Select, times: &Times, now: Timestamp) -> Option<Timestamp> {
+    let until = times.arrived().unwrap_or(now).saturating_add(select.min_age.get()).unwrap_or(Timestamp::MAX);
     (until > now).then_some(until)
 }
 

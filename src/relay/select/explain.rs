@@ -72,7 +72,7 @@ fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags:
         if let Err(dropped) = filter::by_name(request.select, tags.reserved, tag) {
             return Fate::Dropped(dropped);
         }
-        if let Err(unranked) = order.key(tag, tags.known.get(tag.as_str())) {
+        if let Err(unranked) = order.key(tag, tags.dating(tag)) {
             return Fate::Unranked(unranked);
         }
     }

@@ -1,5 +1,5 @@
 //! Which release is best for an environment: one file a strategy, `filter` and `admission` for what may be a candidate,
-//! `rank` for the best few of a long list, `set` for several images.
+//! `rank` for the best few of a long list, `front` for the builds that it looks at, `set` for several images.
 //!
 //! It reads nothing: what is missing is listed in [`Chosen::wanted`], the caller reads that, and asks again until nothing
 //! is. It does not know what runs, beyond comparing two builds in [`newer`]; gates, holds and refusals are judged
@@ -11,6 +11,7 @@ mod explain;
 mod extract;
 pub mod filter;
 mod follow;
+mod front;
 mod lines;
 mod newer;
 mod newest;
@@ -26,6 +27,7 @@ mod tests;
 pub mod version;
 
 pub use explain::{Fate, explain};
+pub use front::front;
 pub use lines::{LineError, pick};
 pub use newer::{newer, newer_release};
 pub use objection::objection;
@@ -33,7 +35,9 @@ pub use order::{Unranked, compared};
 pub use set::is_same_revision;
 
 use crate::model::policy::{Image, Select, Strategy, Together};
-use crate::model::{Build, Digest, ImageName, Release, ReleaseId, Span, Tag, TagList, Why, text};
+use crate::model::{
+    Build, Dated, DatedTag, Digest, ImageName, Met, Release, ReleaseId, Span, Tag, TagList, TagRef, Times, Why, text,
+};
 use jiff::Timestamp;
 use order::Order;
 use std::collections::{HashMap, HashSet};
@@ -73,6 +77,32 @@ impl Known {
     pub fn of(build: Build) -> Self {
         Self { build: Some(build), facts_read: true, ..Self::default() }
     }
+
+    fn met(&self) -> Met {
+        match &self.build {
+            None => Met::Nothing,
+            Some(_) if self.facts_read => Met::Read,
+            Some(_) => Met::Told,
+        }
+    }
+
+    /// What is left of this in reach where nobody looks at it closely.
+    #[must_use]
+    pub fn dated<'a>(&'a self, tag: TagRef<'a>) -> DatedTag<'a> {
+        let Dating { met, times } = self.dating();
+        DatedTag { tag, met, digest: self.build.as_ref().map(|build| build.digest.as_str()), times }
+    }
+
+    fn dating(&self) -> Dating {
+        Dating { met: self.met(), times: self.build.as_ref().map(|build| build.facts.times()).unwrap_or_default() }
+    }
+}
+
+/// What the place of a tag among times hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Dating {
+    met: Met,
+    times: Times,
 }
 
 /// The tags of one image, and what is known of them.
@@ -84,8 +114,24 @@ pub struct Tags<'a> {
     pub tags: &'a TagList,
     /// What was read of them so far.
     pub known: &'a HashMap<Tag, Known>,
+    /// What is left in reach of the others that were read.
+    pub dated: Option<&'a Dated>,
     /// Followed or retagged by any policy: never candidates, except for `follow`.
     pub reserved: &'a HashSet<Tag>,
+}
+
+impl Tags<'_> {
+    /// What is known of the times of a tag's build; none where nothing of it was read.
+    fn dating(&self, tag: TagRef<'_>) -> Option<Dating> {
+        match self.known.get(tag.as_str()) {
+            Some(known) => Some(known.dating()),
+            None => self.dated(tag).map(|DatedTag { met, times, .. }| Dating { met, times }),
+        }
+    }
+
+    fn dated(&self, tag: TagRef<'_>) -> Option<DatedTag<'_>> {
+        self.dated.and_then(|dated| dated.get(tag))
+    }
 }
 
 /// What is to be chosen.

@@ -25,13 +25,14 @@ pub fn newer(select: &Select, found: &Build, pinned: &Pinned, bound: Option<&Bui
     let mut order = Order::of(select).ok()??;
     if order.is_by_time() {
         let Some(bound) = bound else { return pinned.says(found).then_some(Ordering::Equal) };
-        let age = |build| order.time(build).map(|time| (Some(time), Age::of(&build.facts)));
+        let age = |build| order.time(build).map(|time| (Some(time), Age::of(&build.facts.times())));
         return age(found).zip(age(bound)).map(|(found, bound)| found.cmp(&bound));
     }
     let tag = pinned.tag.as_ref().or(bound.map(|build| &build.tag))?;
     let current = order.key_of_current(tag.by_ref())?;
     let key = order.key_of_current(found.tag.by_ref())?;
-    let tie = || bound.map_or(Ordering::Equal, |bound| Age::of(&found.facts).cmp(&Age::of(&bound.facts)));
+    let tie =
+        || bound.map_or(Ordering::Equal, |bound| Age::of(&found.facts.times()).cmp(&Age::of(&bound.facts.times())));
     Some(key.cmp(&current).then_with(tie))
 }
 
@@ -54,7 +55,7 @@ pub fn newer_release(
         let youngest = |builds: &Builds| {
             builds
                 .values()
-                .map(|build| Some((super::newest::time(newest, build)?, Age::of(&build.facts))))
+                .map(|build| Some((super::newest::time(newest, &build.facts.times())?, Age::of(&build.facts.times()))))
                 .max()
                 .flatten()
         };

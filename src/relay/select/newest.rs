@@ -5,9 +5,9 @@
 //! is what makes a first meeting sensible, so whoever fills in `seen` gives all tags of one reading the time of that
 //! reading. A `created` is the build's own claim and good for ranking alone.
 
-use super::Known;
+use super::Dating;
 use crate::model::policy::Newest;
-use crate::model::{Build, BuildFacts};
+use crate::model::{Met, Times};
 use jiff::Timestamp;
 
 /// How young a build is; what is not read yet comes out on top, so that it is read before anything is chosen.
@@ -21,36 +21,36 @@ pub(super) enum Age {
 
 impl Age {
     /// The age by the time that a `newest` policy names.
-    pub(super) fn by(newest: Newest, known: Option<&Known>) -> Self {
-        match known.map(|known| (&known.build, known.facts_read)) {
-            Some((Some(build), read)) if read || (newest == Newest::Pushed && build.facts.pushed.is_some()) => {
-                Self::Read(time(newest, build), None)
+    pub(super) fn by(newest: Newest, dating: Option<Dating>) -> Self {
+        match dating {
+            Some(Dating { met: Met::Nothing, .. }) => Self::Read(None, None),
+            Some(Dating { met, times }) if met != Met::Told || (newest == Newest::Pushed && times.pushed.is_some()) => {
+                Self::Read(time(newest, &times), None)
             }
-            Some((None, _)) => Self::Read(None, None),
             Some(_) | None => Self::Unread,
         }
     }
 
     /// The age that breaks a tie: the younger build wins.
-    pub(super) fn tie(known: Option<&Known>) -> Self {
-        match known.map(|known| (&known.build, known.facts_read)) {
-            Some((Some(build), true)) => Self::of(&build.facts),
-            Some((None, _)) => Self::Read(None, None),
+    pub(super) fn tie(dating: Option<Dating>) -> Self {
+        match dating {
+            Some(Dating { met: Met::Nothing, .. }) => Self::Read(None, None),
+            Some(Dating { met: Met::Read | Met::Remembered, times }) => Self::of(&times),
             Some(_) | None => Self::Unread,
         }
     }
 
     /// The age that breaks a tie, of facts that were read.
-    pub(super) fn of(facts: &BuildFacts) -> Self {
-        Self::Read(facts.created, facts.arrived())
+    pub(super) fn of(times: &Times) -> Self {
+        Self::Read(times.created, times.arrived())
     }
 }
 
 /// The time of a build that a `newest` policy names.
-pub(super) fn time(newest: Newest, build: &Build) -> Option<Timestamp> {
+pub(super) fn time(newest: Newest, times: &Times) -> Option<Timestamp> {
     match newest {
-        Newest::Created => build.facts.created,
-        Newest::Pushed => build.facts.arrived(),
-        Newest::Seen => build.facts.seen,
+        Newest::Created => times.created,
+        Newest::Pushed => times.arrived(),
+        Newest::Seen => times.seen,
     }
 }

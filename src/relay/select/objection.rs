@@ -24,7 +24,7 @@ pub fn objection(request: &Request<'_>, release: &Release) -> (Option<(ImageName
             return (Some((image.clone(), Fate::Dropped(dropped))), Vec::new());
         }
         if let Some(Err(unranked)) =
-            order.as_mut().map(|order| order.key(build.tag.by_ref(), tags.known.get(&build.tag)))
+            order.as_mut().map(|order| order.key(build.tag.by_ref(), tags.dating(build.tag.by_ref())))
         {
             return (Some((image.clone(), Fate::Unranked(unranked))), Vec::new());
         }

@@ -7,7 +7,7 @@ use super::newest::{self, Age};
 use super::numeric::Decimal;
 use super::range::Range;
 use super::version::Version;
-use super::{Known, SelectError, alphabetical, filter, numeric, semver};
+use super::{Dating, SelectError, alphabetical, filter, numeric, semver};
 use crate::model::policy::{Extreme, Newest, Select, Strategy};
 use crate::model::{Build, TagRef};
 use jiff::Timestamp;
@@ -125,10 +125,10 @@ impl Order {
         matches!(self.by, By::Newest(_))
     }
 
-    /// The place of a tag; `known` is asked where the strategy compares times.
-    pub(super) fn key<'t>(&mut self, tag: TagRef<'t>, known: Option<&Known>) -> Result<Key<'t>, Unranked> {
+    /// The place of a tag; `dating` counts where the strategy compares times.
+    pub(super) fn key<'t>(&mut self, tag: TagRef<'t>, dating: Option<Dating>) -> Result<Key<'t>, Unranked> {
         if let By::Newest(newest) = self.by {
-            return Ok(Key::Age(Age::by(newest, known)));
+            return Ok(Key::Age(Age::by(newest, dating)));
         }
         let text = match &mut self.template {
             None => Cow::Borrowed(tag.as_str()),
@@ -138,7 +138,7 @@ impl Order {
             By::Semver(range) => semver::key(range, &text),
             By::Numeric(extreme) => numeric::key(*extreme, &text),
             By::Alphabetical(extreme) => Ok(alphabetical::key(*extreme, text)),
-            By::Newest(newest) => Ok(Key::Age(Age::by(*newest, known))),
+            By::Newest(newest) => Ok(Key::Age(Age::by(*newest, dating))),
         }
     }
 
@@ -159,7 +159,7 @@ impl Order {
     /// The time that is compared, where it is times that are compared.
     pub(super) fn time(&self, build: &Build) -> Option<Timestamp> {
         match self.by {
-            By::Newest(newest) => newest::time(newest, build),
+            By::Newest(newest) => newest::time(newest, &build.facts.times()),
             By::Semver(_) | By::Numeric(_) | By::Alphabetical(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use super::admission::{Admission, judge};
 use super::newest::Age;
 use super::order::{Key, Order};
 use super::{CANDIDATES_MAX, Need, PASSED_OVER_MAX, Request, Tags, WANTED_MAX, Want, filter};
-use crate::model::{Build, ImageName, Tag, TagRef, Why};
+use crate::model::{Build, ImageName, Met, Tag, TagRef, Why};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -17,6 +17,14 @@ pub(super) struct Found<'a> {
     pub(super) key: Key<'a>,
     pub(super) tie: Age,
     pub(super) tag: TagRef<'a>,
+}
+
+impl<'a> Found<'a> {
+    /// The place of a tag: of several builds under it the youngest breaks a tie.
+    pub(super) fn of(key: Key<'a>, images: &[Tags<'_>], tag: TagRef<'a>) -> Self {
+        let tie = images.iter().map(|tags| Age::tie(tags.dating(tag))).max().unwrap_or(Age::Unread);
+        Self { key, tie, tag }
+    }
 }
 
 /// A tag whose builds, one for each of the images that share it, are candidates.
@@ -65,22 +73,22 @@ impl Ord for PassedOver<'_> {
 }
 
 /// The greatest few of what is offered.
-struct Best<T> {
+pub(super) struct Best<T> {
     heap: BinaryHeap<Reverse<T>>,
     room: usize,
 }
 
 impl<T: Ord> Best<T> {
-    fn new(room: usize) -> Self {
+    pub(super) fn new(room: usize) -> Self {
         Self { heap: BinaryHeap::with_capacity(room), room }
     }
 
     /// The least of them, when there is no room left.
-    fn bar(&self) -> Option<&T> {
+    pub(super) fn bar(&self) -> Option<&T> {
         self.heap.peek().filter(|_| self.heap.len() >= self.room).map(|Reverse(least)| least)
     }
 
-    fn offer(&mut self, item: T) {
+    pub(super) fn offer(&mut self, item: T) {
         if self.heap.len() < self.room {
             self.heap.push(Reverse(item));
         } else if let Some(mut least) = self.heap.peek_mut()
@@ -90,7 +98,7 @@ impl<T: Ord> Best<T> {
         }
     }
 
-    fn best_first(self) -> impl Iterator<Item = T> {
+    pub(super) fn best_first(self) -> impl Iterator<Item = T> {
         self.heap.into_sorted_vec().into_iter().map(|Reverse(item)| item)
     }
 }
@@ -114,8 +122,7 @@ pub(super) fn rank<'a>(
         if best.bar().is_some_and(|least: &Found<'_>| key < least.key) {
             continue;
         }
-        let tie = images.iter().map(|tags| Age::tie(tags.known.get(tag.as_str()))).max().unwrap_or(Age::Unread);
-        let found = Found { key, tie, tag };
+        let found = Found::of(key, images, tag);
         if let Some(lacking) = others.iter().find(|tags| !tags.tags.contains(tag)) {
             let why = Why::SetIncomplete { detail: format!("`{}` has no tag {tag}", lacking.image.name) };
             passed_over.offer(PassedOver { found, image: &lacking.image.name, why });
@@ -139,9 +146,9 @@ pub(super) fn rank<'a>(
 }
 
 /// The key of a set of builds under one tag: as old as its youngest member, where times are compared.
-fn key<'a>(order: &mut Order, images: &[Tags<'a>], tag: TagRef<'a>) -> Option<Key<'a>> {
+pub(super) fn key<'a>(order: &mut Order, images: &[Tags<'a>], tag: TagRef<'a>) -> Option<Key<'a>> {
     if order.is_by_time() {
-        images.iter().filter_map(|tags| order.key(tag, tags.known.get(tag.as_str())).ok()).max()
+        images.iter().filter_map(|tags| order.key(tag, tags.dating(tag)).ok()).max()
     } else {
         order.key(tag, None).ok()
     }
@@ -183,13 +190,12 @@ fn want_facts(images: &[Tags<'_>], tag: TagRef<'_>, wanted: &mut Vec<Want>) {
     if wanted.len() >= WANTED_MAX {
         return;
     }
-    let unread =
-        images.iter().filter(|tags| tags.known.get(tag.as_str()).is_none_or(|k| k.build.is_some() && !k.facts_read));
+    let unread = images.iter().filter(|tags| tags.dating(tag).is_none_or(|dating| dating.met == Met::Told));
     wanted.extend(unread.map(|tags| Want { image: tags.image.name.clone(), tag: tag.to_tag(), need: Need::Facts }));
 }
 
 /// The first image whose build under this tag is known to be no candidate.
-fn failure<'a>(
+pub(super) fn failure<'a>(
     request: &Request<'a>,
     images: &'a [Tags<'a>],
     tag: TagRef<'_>,

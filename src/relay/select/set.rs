@@ -104,7 +104,7 @@ fn latest(ranked: &[Ranked<'_>], depth: usize) -> Vec<Release> {
         let movable = ranked.iter().zip(&mut at).filter(|(ranked, at)| **at + 1 < ranked.ready.len());
         let youngest = movable.max_by_key(|(ranked, at)| {
             let build = ranked.ready.get(**at).and_then(only).map(|(_, build)| build);
-            build.map(|build| (build.facts.arrived(), build.facts.created))
+            build.map(|build| (build.facts.times().arrived(), build.facts.created))
         });
         let Some((_, at)) = youngest else { break };
         *at += 1;

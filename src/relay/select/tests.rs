@@ -66,6 +66,8 @@ struct World {
     settle: Span,
     releases: HashSet<ReleaseId>,
     reserved: HashSet<Tag>,
+    /// What was put away, by image.
+    away: Vec<Dated>,
     own_commits: bool,
     depth: usize,
     now: Timestamp,
@@ -87,6 +89,7 @@ impl World {
             settle: Span::ZERO,
             releases: HashSet::new(),
             reserved: HashSet::new(),
+            away: Vec::new(),
             own_commits: false,
             depth: 1,
             now: at(1000),
@@ -136,8 +139,9 @@ impl World {
         let of =
             |truth: &[Known]| truth.iter().filter_map(|known| known.build.as_ref().map(|build| &build.tag)).collect();
         let lists: Vec<TagList> = self.images.iter().map(|(_, truth)| of(truth)).collect();
-        let images: Vec<Tags<'_>> = (self.images.iter().zip(&lists).zip(known))
-            .map(|(((image, _), tags), known)| Tags { image, tags, known, reserved: &self.reserved })
+        let away = self.away.iter().map(Some).chain(std::iter::repeat(None));
+        let images: Vec<Tags<'_>> = (self.images.iter().zip(&lists).zip(away).zip(known))
+            .map(|((((image, _), tags), dated), known)| Tags { image, tags, known, dated, reserved: &self.reserved })
             .collect();
         question(&Request {
             select: &self.select,

@@ -1,0 +1,237 @@
+//! Tags and the times of their builds as one text: what is left in reach of a build that no choice looks at closely, so
+//! that the many which are behind the best cost no memory.
+//!
+//! It knows no order but that of names; which build is looked at is decided where builds are ranked.
+
+use super::observation::Times;
+use super::reference::{Digest, TagRef};
+use super::tags::{END, TagList, find};
+use jiff::Timestamp;
+use std::fmt::{self, Write as _};
+
+/// What is between two words of a line: less than every character of a tag, so that the lines sort as the names do.
+const GAP: char = ' ';
+/// What stands for a word that is not there; no digest and no time looks so.
+const NONE: &str = "-";
+
+/// What was read of a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// The registry has nothing there that is an image.
+    Nothing,
+    /// What it names and when that came, but none of the build's own facts.
+    Told,
+    /// The build and its facts.
+    Read,
+    /// The build, by an earlier process: the tag may name another by now.
+    Remembered,
+}
+
+impl Met {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Nothing, "nothing"), (Self::Told, "told"), (Self::Read, "read"), (Self::Remembered, "remembered")];
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(met, _)| *met == self).map_or(NONE, |(_, word)| word)
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == word).map(|(met, _)| *met)
+    }
+}
+
+/// A tag, what was read of it, and the times of its build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatedTag<'a> {
+    /// The tag.
+    pub tag: TagRef<'a>,
+    /// What was read of it.
+    pub met: Met,
+    /// The digest that it names, as text.
+    pub digest: Option<&'a str>,
+    /// When that was made, pushed and seen.
+    pub times: Times,
+}
+
+impl<'a> DatedTag<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split(GAP);
+        let mut next = || words.next();
+        let (tag, met, digest) = (TagRef::parse(next()?)?, Met::of(next()?)?, next()?);
+        let times = Times { created: time(next()?)?, pushed: time(next()?)?, seen: time(next()?)? };
+        Some(Self { tag, met, digest: Some(digest).filter(|digest| *digest != NONE), times })
+    }
+
+    /// The digest that it names; none where none is known.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest.and_then(|digest| Digest::parse(digest).ok())
+    }
+
+    /// Whether its build is this one, and came then.
+    #[must_use]
+    pub fn is(&self, digest: &Digest, pushed: Option<Timestamp>) -> bool {
+        self.digest == Some(digest.as_str()) && self.times.pushed == pushed
+    }
+}
+
+/// As a line, without its end. Times are in nanoseconds since 1970.
+impl fmt::Display for DatedTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Times { created, pushed, seen } = self.times;
+        write!(f, "{}{GAP}{}{GAP}{}", self.tag, self.met.word(), self.digest.unwrap_or(NONE))?;
+        [created, pushed, seen].iter().try_for_each(|time| match time {
+            Some(time) => write!(f, "{GAP}{}", time.as_nanosecond()),
+            None => write!(f, "{GAP}{NONE}"),
+        })
+    }
+}
+
+/// A time, or that there is none; nothing where the word is neither.
+fn time(word: &str) -> Option<Option<Timestamp>> {
+    match word {
+        NONE => Some(None),
+        nanoseconds => Timestamp::from_nanosecond(nanoseconds.parse().ok()?).ok().map(Some),
+    }
+}
+
+/// Dated tags, sorted by name in byte order, each once.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Dated {
+    /// Each with its [`END`].
+    lines: Box<str>,
+    len: usize,
+}
+
+impl Dated {
+    /// What [`Self::text`] gave.
+    #[must_use]
+    pub fn of_text(lines: String) -> Self {
+        let len = lines.split_terminator(END).count();
+        Self { lines: lines.into(), len }
+    }
+
+    /// How many tags there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The tags, each with what is known of it on a line of its own.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.lines
+    }
+
+    /// The tags by name.
+    pub fn iter(&self) -> impl Iterator<Item = DatedTag<'_>> {
+        self.lines.split_terminator(END).filter_map(DatedTag::parse)
+    }
+
+    /// What is known of a tag.
+    #[must_use]
+    pub fn get(&self, tag: TagRef<'_>) -> Option<DatedTag<'_>> {
+        find(&self.lines, tag, name).and_then(DatedTag::parse)
+    }
+
+    /// These with what is news, which counts where both know of a tag; only tags that are listed stay.
+    #[must_use]
+    pub fn with<'n>(&self, news: impl IntoIterator<Item = DatedTag<'n>>, listed: &TagList) -> Self {
+        let mut news: Vec<DatedTag<'n>> = news.into_iter().collect();
+        news.sort_unstable_by_key(|dated| dated.tag);
+        let (mut news, mut old) = (news.into_iter().peekable(), self.lines.split_terminator(END).peekable());
+        let (mut lines, mut len) = (String::with_capacity(self.lines.len()), 0);
+        for tag in listed.iter() {
+            while old.next_if(|line| name(line) < tag.as_str()).is_some() {}
+            while news.next_if(|dated| dated.tag < tag).is_some() {}
+            let line = old.next_if(|line| name(line) == tag.as_str());
+            let mut new = None;
+            while let Some(dated) = news.next_if(|dated| dated.tag == tag) {
+                new = Some(dated);
+            }
+            let written = match (new, line) {
+                (Some(dated), _) => write!(lines, "{dated}{END}"),
+                (None, Some(line)) => write!(lines, "{line}{END}"),
+                (None, None) => continue,
+            };
+            len += usize::from(written.is_ok());
+        }
+        Self { lines: lines.into(), len }
+    }
+}
+
+/// The name in a line.
+fn name(line: &str) -> &str {
+    line.split(GAP).next().unwrap_or(line)
+}
+
+impl fmt::Debug for Dated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dated").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[&str]) -> TagList {
+        TagList::of(names.iter().copied()).0
+    }
+
+    fn dated<'a>(tag: &'a str, met: Met, digest: Option<&'a str>, pushed: Option<i64>) -> DatedTag<'a> {
+        let pushed = pushed.map(|second| Timestamp::from_second(second).expect("a time"));
+        let times = Times { created: Some(Timestamp::MIN), pushed, seen: Some(Timestamp::MAX) };
+        DatedTag { tag: TagRef::parse(tag).expect(tag), met, digest, times }
+    }
+
+    #[test]
+    fn a_line_says_all_and_reads_again_as_it_was() {
+        let digest = Digest::of(b"a");
+        for (met, word) in Met::ALL {
+            for digest in [None, Some(digest.as_str())] {
+                for pushed in [None, Some(0), Some(-1), Some(1_700_000_000)] {
+                    let dated = dated("v1.0-rc.1", met, digest, pushed);
+                    let line = dated.to_string();
+                    assert_eq!(DatedTag::parse(&line), Some(dated), "{line}");
+                    assert!(line.starts_with(&format!("v1.0-rc.1 {word} ")), "{line}");
+                }
+            }
+        }
+        let told = dated("a", Met::Told, Some(digest.as_str()), Some(1));
+        assert_eq!(told.digest().as_ref(), Some(&digest));
+        let pushed = told.times.pushed;
+        assert!(told.is(&digest, pushed) && !told.is(&digest, None) && !told.is(&Digest::of(b"b"), pushed));
+        for line in ["", "a", "a read", "a said - - - -", "a read - - -", "a read - - - x", "$ read - - - -"] {
+            assert_eq!(DatedTag::parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_news_counts_and_what_is_not_listed_goes() {
+        let of = |dated: &Dated| -> Vec<(String, Option<i64>)> {
+            assert_eq!(dated.iter().count(), dated.len());
+            dated.iter().map(|d| (d.tag.to_string(), d.times.pushed.map(Timestamp::as_second))).collect()
+        };
+        let some = |tag: &'static str, at| dated(tag, Met::Read, None, Some(at));
+        let old = Dated::default().with([some("b", 1), some("a", 1), some("a-1", 1)], &list(&["a", "a-1", "b", "c"]));
+        assert_eq!(of(&old), [("a".into(), Some(1)), ("a-1".into(), Some(1)), ("b".into(), Some(1))]);
+        assert_eq!(Dated::of_text(old.text().to_owned()), old);
+
+        let new = old.with([some("a-1", 2), some("0", 2), some("c", 2), some("z", 2)], &list(&["0", "a", "a-1", "c"]));
+        assert_eq!(
+            of(&new),
+            [("0".into(), Some(2)), ("a".into(), Some(1)), ("a-1".into(), Some(2)), ("c".into(), Some(2))]
+        );
+        let get = |tag: &str| new.get(TagRef::parse(tag).expect(tag)).map(|dated| dated.tag.to_string());
+        assert_eq!(["0", "a", "a-1", "c"].map(get), ["0", "a", "a-1", "c"].map(|tag| Some(tag.to_owned())));
+        assert_eq!(["a-", "b", "z", "a.1"].map(get), [None, None, None, None]);
+        assert!(new.with([], &list(&[])).is_empty() && !new.is_empty());
+    }
+}
