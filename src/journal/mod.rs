@@ -9,6 +9,7 @@
 
 mod backup;
 mod builds;
+mod dated;
 mod entries;
 mod error;
 mod lock;

@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::pin::Trailers;
 use crate::model::{
-    BuildFacts, CommitId, Digest, Entry, EnvironmentName, Event, OurCommit, Outcome, PolicyName, Repository, Scope,
-    Sequence, Tag,
+    BuildFacts, CommitId, Digest, Entry, EnvironmentName, Event, Met, OurCommit, Outcome, PolicyName, Repository,
+    Scope, Sequence, Tag, TagList, Times,
 };
 use crate::relay::report::{Revision, Row, State};
 use std::path::PathBuf;
@@ -383,6 +383,48 @@ async fn tags_are_first_seen_once_and_a_moved_one_is_known() {
     assert_eq!(namings, [(a.clone(), at(1)), (b.clone(), at(4))]);
     let seen = sight(Extent::Tags, &[("v1", Some(&b))], 6).await;
     assert!(seen[&tag("v1")].moved());
+}
+
+#[tokio::test]
+async fn what_was_read_of_tags_is_remembered_with_its_times() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let [a, b] = ["a", "b"].map(|text| Digest::of(text.as_bytes()));
+    let sight = async |name: &str, digest: Option<&Digest>, seconds| {
+        journal.sight(&shop(), Extent::Tags, &[(tag(name), digest.cloned())], at(seconds)).await.expect("sight")
+    };
+    sight("v1", Some(&a), 1).await;
+    sight("v1.1", Some(&a), 2).await;
+    sight("moved", Some(&a), 3).await;
+    sight("moved", Some(&b), 4).await;
+    sight("gone", Some(&a), 5).await;
+    sight("unread", None, 6).await;
+    sight("unknown", Some(&Digest::of(b"c")), 7).await;
+    for (digest, created, pushed) in [(&a, 8, None), (&b, 9, Some(at(10)))] {
+        let labels = [("created".to_owned(), "never".to_owned())].into();
+        let facts = BuildFacts { created: Some(at(created)), pushed, labels, ..BuildFacts::default() };
+        journal.remember_builds(&shop(), &[(digest.clone(), facts.into())]).await.expect("remember");
+    }
+    sight("v2", Some(&b), 11).await;
+
+    let (listed, _) = TagList::of(["moved", "new", "unknown", "unread", "v1", "v1.1", "v2"]);
+    let dated = journal.dated(&shop(), &listed).await.expect("dated");
+    let told = dated.iter().map(|dated| (dated.tag.as_str(), dated.met, dated.digest, dated.times));
+    let times = |created, pushed: Option<i64>, seen| Times {
+        created: Some(at(created)),
+        pushed: pushed.map(at),
+        seen: Some(at(seen)),
+    };
+    let (a, b) = (Some(a.as_str()), Some(b.as_str()));
+    let expected = [
+        ("v1", Met::Remembered, a, times(8, None, 1)),
+        ("v1.1", Met::Remembered, a, times(8, None, 2)),
+        ("v2", Met::Remembered, b, times(9, Some(10), 11)),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let seen = journal.first_seen(&shop(), &["gone", "new", "unread"].map(tag)).await.expect("seen");
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(tag("gone"), at(5)), (tag("unread"), at(6))]);
+    assert!(journal.first_seen(&shop(), &[]).await.expect("seen").is_empty());
 }
 
 #[tokio::test]

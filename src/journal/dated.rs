@@ -1,0 +1,66 @@
+//! What is remembered of many tags at once: the times of their builds, and when they were first seen.
+
+use super::value::{parsed, time};
+use super::{Journal, JournalError};
+use crate::model::{Dated, DatedTag, Met, Repository, Tag, TagList, TagRef, Times};
+use jiff::Timestamp;
+use sqlx::{QueryBuilder, Sqlite};
+use std::collections::BTreeMap;
+
+/// How many tags one statement asks for.
+const TAGS_PER_STATEMENT: usize = 500;
+
+/// `tag, first_seen_ms, digest, created, pushed`.
+type Stored = (String, i64, String, Option<String>, Option<String>);
+
+impl Journal {
+    /// The times of the builds under these tags, as far as they were read before and their tags were not seen to move.
+    ///
+    /// # Errors
+    /// `Unreadable` where a time makes no sense to this version.
+    pub async fn dated(&self, repository: &Repository, listed: &TagList) -> Result<Dated, JournalError> {
+        let find = "SELECT s.tag, s.first_seen_ms, s.last_digest, b.facts ->> '$.created', b.facts ->> '$.pushed' \
+                    FROM sightings s JOIN builds b ON b.repository = s.repository AND b.digest = s.last_digest \
+                    WHERE s.repository = $1 AND s.first_digest = s.last_digest";
+        let rows: Vec<Stored> = sqlx::query_as(find).bind(repository.to_string()).fetch_all(&self.readers).await?;
+        let dated = rows.iter().filter_map(|row| read(repository, row).transpose());
+        Ok(Dated::default().with(dated.collect::<Result<Vec<_>, _>>()?, listed))
+    }
+
+    /// When these tags were first seen in a repository; nothing of those that were not.
+    ///
+    /// # Errors
+    /// `Unreadable` where a time makes no sense to this version.
+    pub async fn first_seen(
+        &self,
+        repository: &Repository,
+        tags: &[Tag],
+    ) -> Result<BTreeMap<Tag, Timestamp>, JournalError> {
+        let mut seen = BTreeMap::new();
+        for tags in tags.chunks(TAGS_PER_STATEMENT) {
+            let mut find = QueryBuilder::<Sqlite>::new("SELECT tag, first_seen_ms FROM sightings WHERE repository = ");
+            find.push_bind(repository.to_string()).push(" AND tag IN (");
+            let mut names = find.separated(", ");
+            tags.iter().for_each(|tag| {
+                names.push_bind(tag.as_str());
+            });
+            find.push(")");
+            let rows: Vec<(String, i64)> = find.build_query_as().fetch_all(&self.readers).await?;
+            for (tag, at) in rows {
+                let what = format!("when `{tag}` was first seen in {repository}");
+                seen.insert(parsed(Tag::parse(&tag), &what)?, time(at, &what)?);
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// A row as a dated tag; none where no tag has such a name.
+fn read<'r>(repository: &Repository, row: &'r Stored) -> Result<Option<DatedTag<'r>>, JournalError> {
+    let (tag, seen, digest, created, pushed) = row;
+    let Some(name) = TagRef::parse(tag) else { return Ok(None) };
+    let what = format!("what was read of `{tag}` in {repository}");
+    let at = |text: &Option<String>| text.as_ref().map(|text| parsed(text.parse::<Timestamp>(), &what)).transpose();
+    let times = Times { created: at(created)?, pushed: at(pushed)?, seen: Some(time(*seen, &what)?) };
+    Ok(Some(DatedTag { tag: name, met: Met::Remembered, digest: Some(digest), times }))
+}
