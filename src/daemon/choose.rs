@@ -1,10 +1,11 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
+use super::lists::Kept;
 use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::schedule::Poll;
-use crate::model::{Build, Builds, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{Build, Builds, Dated, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -36,6 +37,7 @@ fn reserved(memory: &Memory, repository: &Repository) -> HashSet<Tag> {
 struct Shown<'m> {
     tags: TagList,
     known: Cow<'m, HashMap<Tag, select::Known>>,
+    dated: Option<Dated>,
     reserved: HashSet<Tag>,
 }
 
@@ -54,8 +56,8 @@ fn with_request<R>(
     let mut shown = Vec::with_capacity(images.len());
     for image in images {
         let shelf = memory.repositories.get(&image.repository)?;
-        let tags = match shelf.tags.as_ref().filter(|_| select.lists()).map(|tags| tags.read()).transpose() {
-            Ok(tags) => tags.unwrap_or_default(),
+        let (tags, dated) = match on_disk(shelf, select) {
+            Ok(read) => read,
             Err(error) => return Some(Err(Why::Unread { what: image.repository.to_string(), error: Some(error) })),
         };
         let mut known = Cow::Borrowed(&shelf.known);
@@ -75,14 +77,11 @@ fn with_request<R>(
                 };
             }
         }
-        shown.push(Shown { tags, known, reserved: reserved(memory, &image.repository) });
+        shown.push(Shown { tags, known, dated, reserved: reserved(memory, &image.repository) });
     }
-    let tags = images.iter().zip(&shown).map(|(image, Shown { tags, known, reserved })| Tags {
-        image,
-        tags,
-        known,
-        dated: None,
-        reserved,
+    let tags = images.iter().zip(&shown).map(|(image, Shown { tags, known, dated, reserved })| {
+        let dated = dated.as_ref();
+        Tags { image, tags, known, dated, reserved }
     });
     let tags: Vec<Tags<'_>> = tags.collect();
     let known_releases = known_releases(known);
@@ -97,6 +96,37 @@ fn with_request<R>(
         now,
     };
     Some(Ok(look(&request)))
+}
+
+/// The tags of a repository, and what is left in reach of those that were put away, where a selection goes through them.
+fn on_disk(shelf: &Shelf, select: &Select) -> Result<(TagList, Option<Dated>), String> {
+    if !select.lists() {
+        return Ok((TagList::default(), None));
+    }
+    let tags = shelf.tags.as_ref().map(|tags| tags.read()).transpose()?;
+    Ok((tags.unwrap_or_default(), shelf.dated.as_ref().map(Kept::read).transpose()?))
+}
+
+/// The tags of a repository whose builds some choice looks at, or a pin names; none where that cannot be told now.
+pub(super) fn looked_at(memory: &Memory, repository: &Repository, now: Timestamp) -> Option<HashSet<Tag>> {
+    let mut tags: HashSet<Tag> = memory.repositories.get(repository)?.followed.keys().cloned().collect();
+    for known in memory.users(repository) {
+        for (index, (environment, standing)) in known.policy.environments.iter().zip(&known.standings).enumerate() {
+            let pin = standing.pin.as_ref().ok().and_then(Option::as_ref).map(|reading| &reading.pin);
+            tags.extend(pin.into_iter().flat_map(|pin| pin.0.values()).filter_map(|pinned| pinned.tag.clone()));
+            if !environment.select.as_ref().is_some_and(Select::lists) {
+                continue;
+            }
+            let images = known.policy.selected_images(environment);
+            let is_here = |name: &ImageName| images.iter().any(|i| i.name == *name && i.repository == *repository);
+            let front = with_request(memory, known, index, now, |request| {
+                let front = select::front(request).into_iter().filter(|(image, _)| is_here(image));
+                front.map(|(_, tag)| tag.to_tag()).collect::<Vec<_>>()
+            });
+            tags.extend(front?.ok()?);
+        }
+    }
+    Some(tags)
 }
 
 /// How many candidates the choice of an environment holds: what was verified before may come as long as it is among the

@@ -1,16 +1,16 @@
 //! Readings that a choice lacks: builds under tags.
 
 use super::Daemon;
-use super::choose::{Lack, compares_times};
+use super::choose::Lack;
 use super::memory::{Failed, Shelf};
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
-use crate::clients::registry::{Met, Registry, RegistryError, Told};
+use crate::clients::registry::{Met, Registry, RegistryError};
 use crate::journal::{Extent, Journal};
-use crate::model::{Build, BuildFacts, Digest, Repository, Tag};
+use crate::model::{Build, Digest, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -121,11 +121,13 @@ impl Daemon {
         if let Some(build) = build.as_ref().filter(|build| shelf.follows(&build.digest)) {
             shelf.facts.insert(build.digest.clone(), build.facts.clone());
         }
+        shelf.tells_pushes |= build.as_ref().is_some_and(|build| build.facts.pushed.is_some());
         let build = build.map(|build| build.with(|facts| facts.seen = seen));
         let own_commit = Some(own_commit);
         let known = select::Known { build, facts_read: true, own_commit, was, ..select::Known::default() };
         shelf.known.insert(tag.clone(), known);
         self.forget_unlisted(&repository, &tag);
+        self.put_away(&repository).await;
         self.mark_users(&repository);
     }
 
@@ -161,7 +163,7 @@ impl Daemon {
         let Observation { tags, told, followed } = observation;
         let followed = if overtaken { shelf.followed.clone() } else { followed };
         let listed = tags.is_some() && shelf.tags != tags;
-        let lost = shelf.tags.as_ref().is_some_and(|tags| !tags.is_there());
+        let lost = !shelf.is_whole();
         // Of two that are the same the newer is there.
         shelf.tags = tags.or(shelf.tags.take());
         let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || lost || shelf.followed != followed;
@@ -174,7 +176,7 @@ impl Daemon {
             shelf.failed.retain(|tag, _| names(tag));
         }
         self.sight_list(&repository, now).await;
-        let told_more = !told.is_empty() && self.told(&repository, told).await;
+        let told_more = self.date(&repository, told, listed).await;
         if !changed && !told_more {
             return;
         }
@@ -207,42 +209,6 @@ impl Daemon {
             Ok(_) => self.memory.repositories.entry(repository.clone()).or_default().sighted = true,
             Err(error) => tracing::error!(error = %error, "the tags of {repository} were not kept"),
         }
-    }
-
-    /// Takes in what a list told of its tags; whether any of it is new. Where no time is compared, only what is known of
-    /// other builds matters: a tag is asked for its digest when it is a candidate.
-    async fn told(&mut self, repository: &Repository, told: Vec<Told>) -> bool {
-        let times = self.times_matter(repository);
-        let seen = match times {
-            true => self.journal.sightings(repository).await.unwrap_or_default(),
-            false => BTreeMap::new(),
-        };
-        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        let mut news = false;
-        for told in told {
-            if shelf.knows(&told, times) || (!times && !shelf.known.contains_key(&told.tag)) {
-                continue;
-            }
-            let Told { tag, digest, pushed } = told;
-            news = true;
-            shelf.failed.remove(&tag);
-            if !times {
-                shelf.known.remove(&tag);
-                continue;
-            }
-            let seen = seen.get(&tag).map(|sighting| sighting.first_seen);
-            let facts = BuildFacts { pushed, seen, ..BuildFacts::default() };
-            let build = Some(Build { tag: tag.clone(), digest, facts: Arc::new(facts) });
-            shelf.known.insert(tag, select::Known { build, ..select::Known::default() });
-        }
-        news
-    }
-
-    /// Whether any environment that selects here compares times that only a sighting or the registry tells.
-    fn times_matter(&self, repository: &Repository) -> bool {
-        let environments = self.memory.users(repository).flat_map(|known| &known.policy.environments);
-        let mut selects = environments.filter_map(|e| e.select.as_ref());
-        selects.any(compares_times)
     }
 
     /// Marks the policies that use a repository.

@@ -1,8 +1,10 @@
-//! Lists of tags, put away on disk: a list is read, judged, and takes no memory until it is judged again.
+//! Lists of tags, and what is left in reach of their builds, put away on disk: they are read, judged, and take no memory
+//! until they are judged again.
 //!
 //! They are copies of what registries said and live as long as the process: the next start asks anew.
 
-use crate::model::{TagList, text};
+use crate::model::{Dated, TagList, text};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +12,44 @@ use std::{fmt, fs, io};
 
 /// What the directory's name has besides the journal's, whose lock makes it ours alone.
 const SUFFIX: &str = ".lists";
+
+/// What can be put away: lines of text.
+pub(super) trait Lines: Sized {
+    /// The lines.
+    fn text(&self) -> &str;
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// What has these lines.
+    fn of_text(lines: String) -> Self;
+}
+
+impl Lines for TagList {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn of_text(lines: String) -> Self {
+        Self::of_text(lines)
+    }
+}
+
+impl Lines for Dated {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn of_text(lines: String) -> Self {
+        Self::of_text(lines)
+    }
+}
 
 /// Where lists are put away. Clones share it; the last one takes it away.
 #[derive(Clone)]
@@ -41,18 +81,19 @@ impl Lists {
     }
 
     /// Puts a list away.
-    pub(super) async fn keep(&self, tags: &TagList) -> Result<Kept, String> {
+    pub(super) async fn keep<L: Lines>(&self, list: &L) -> Result<Kept<L>, String> {
         let number = self.0.n_kept.fetch_add(1, Ordering::Relaxed);
         let kept = Kept {
             room: Arc::clone(&self.0),
             number,
-            len: tags.len(),
-            hash: text::sha256(tags.text().as_bytes()),
+            len: list.len(),
+            hash: text::sha256(list.text().as_bytes()),
             lost: AtomicBool::new(false),
+            of: PhantomData,
         };
         let written = async {
             tokio::fs::create_dir_all(&self.0.directory).await?;
-            tokio::fs::write(kept.path(), tags.text()).await
+            tokio::fs::write(kept.path(), list.text()).await
         };
         let told = |error| format!("a list of tags could not be put away in {}: {error}", kept.path().display());
         written.await.map_err(told)?;
@@ -61,35 +102,36 @@ impl Lists {
 }
 
 /// A list that was put away; it is removed with this.
-pub(super) struct Kept {
+pub(super) struct Kept<L> {
     room: Arc<Room>,
     number: u64,
     len: usize,
     hash: [u8; 32],
     /// Whether it could not be read the last time.
     lost: AtomicBool,
+    of: PhantomData<fn() -> L>,
 }
 
-impl Kept {
-    /// How many tags it has.
+impl<L: Lines> Kept<L> {
+    /// How many lines it has.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// The list.
-    pub(super) fn read(&self) -> Result<TagList, String> {
+    pub(super) fn read(&self) -> Result<L, String> {
         let read = self.read_file();
         self.lost.store(read.is_err(), Ordering::Relaxed);
         read
     }
 
-    fn read_file(&self) -> Result<TagList, String> {
+    fn read_file(&self) -> Result<L, String> {
         let told = |why: &str| format!("the list of tags in {} cannot be read again: {why}", self.path().display());
         let lines = fs::read_to_string(self.path()).map_err(|error| told(&error.to_string()))?;
         if text::sha256(lines.as_bytes()) != self.hash {
             return Err(told("it was changed"));
         }
-        Ok(TagList::of(lines.lines()).0)
+        Ok(L::of_text(lines))
     }
 
     /// Whether its file is still there, and was not found damaged.
@@ -97,28 +139,36 @@ impl Kept {
         !self.lost.load(Ordering::Relaxed) && self.path().exists()
     }
 
+    /// Loses it, so that it is asked for anew.
+    pub(super) fn lose(&self) {
+        // What stays is as good as it was.
+        let _removed = fs::remove_file(self.path());
+    }
+}
+
+impl<L> Kept<L> {
     fn path(&self) -> PathBuf {
         self.room.directory.join(self.number.to_string())
     }
 }
 
-impl Drop for Kept {
+impl<L> Drop for Kept<L> {
     fn drop(&mut self) {
         // What stays is removed with the room.
         let _removed = fs::remove_file(self.path());
     }
 }
 
-/// Two that hold the same tags.
-impl PartialEq for Kept {
+/// Two that hold the same lines.
+impl<L> PartialEq for Kept<L> {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash
     }
 }
 
-impl Eq for Kept {}
+impl<L> Eq for Kept<L> {}
 
-impl fmt::Debug for Kept {
+impl<L> fmt::Debug for Kept<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept").field("len", &self.len).finish_non_exhaustive()
     }

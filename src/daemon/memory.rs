@@ -7,8 +7,8 @@ use super::message::HoldFile;
 use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
-    BuildFacts, Builds, CommitId, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading, Policy,
-    PolicyName, Release, ReleaseId, Repository, Scope, Tag, Why,
+    BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading,
+    Policy, PolicyName, Release, ReleaseId, Repository, Scope, Tag, TagList, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -163,13 +163,21 @@ impl Standing {
 #[derive(Default)]
 pub(super) struct Shelf {
     /// Its tags.
-    pub(super) tags: Option<Arc<Kept>>,
+    pub(super) tags: Option<Arc<Kept<TagList>>>,
     /// The digests under followed tags.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
     /// When an effect of ours last moved a tag, or may have: a reading that began before that knows nothing of it.
     pub(super) retagged: Option<Instant>,
-    /// What is known of tags and their builds.
+    /// What is known of tags and their builds, as far as any choice looks at them.
     pub(super) known: HashMap<Tag, select::Known>,
+    /// How many these may be before some are put away.
+    pub(super) room: usize,
+    /// What is left in reach of the others.
+    pub(super) dated: Option<Kept<Dated>>,
+    /// Whether what the journal remembers of them was taken in.
+    pub(super) remembered: bool,
+    /// Whether anything was told of when tags were pushed.
+    pub(super) tells_pushes: bool,
     /// What is known of the digests under followed tags.
     pub(super) facts: BTreeMap<Digest, Arc<BuildFacts>>,
     /// Whether the journal knows that these tags were seen.
@@ -187,6 +195,11 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// Whether what lies on disk is there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.tags.as_ref().is_none_or(|tags| tags.is_there()) && self.dated.as_ref().is_none_or(Kept::is_there)
+    }
+
     /// Why the last reading failed, or else that of one of its tags: one that is asked for again, or no longer, is no
     /// trouble.
     pub(super) fn trouble(&self, now: Timestamp) -> Option<&String> {

@@ -7,7 +7,7 @@ use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{
-    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, Why,
+    Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(super) struct Unread {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observation {
     /// Its tags, where anything selects among them; shared with the reading before where nothing changed.
-    pub(super) tags: Option<Arc<Kept>>,
+    pub(super) tags: Option<Arc<Kept<TagList>>>,
     /// What it told of tags when it listed them; empty where the list is that of the reading before.
     pub(super) told: Vec<Told>,
     /// The digests under the tags that are followed or retagged.

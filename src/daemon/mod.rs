@@ -11,6 +11,7 @@
 //! it alone writes the journal's entries. Effects run beside it, one for an environment at a time.
 
 mod apply;
+mod away;
 mod carry;
 mod choose;
 pub mod clock;

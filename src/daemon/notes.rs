@@ -42,10 +42,8 @@ impl Daemon {
         if let Some(why) = self.clients.registry.no_times(repository) {
             return Some(format!("{repository} has no push times: `pushed` means first seen here ({why})"));
         }
-        let mut builds = shelf.known.values().filter_map(|known| known.build.as_ref());
-        let is_told = builds.any(|build| build.facts.pushed.is_some());
         let host = repository.host();
-        (!is_told).then(|| format!("{host} tells no push times: `pushed` means first seen here"))
+        (!shelf.tells_pushes).then(|| format!("{host} tells no push times: `pushed` means first seen here"))
     }
 }
 

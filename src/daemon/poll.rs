@@ -5,7 +5,7 @@ use super::lists::{Kept, Lists};
 use super::message::{Message, Observation};
 use crate::clients::registry::{Listing, Mark, Registry, RegistryError, Told};
 use crate::model::schedule::Poll;
-use crate::model::{Repository, Tag, text};
+use crate::model::{Repository, Tag, TagList, text};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
 use jiff::Timestamp;
@@ -78,7 +78,7 @@ impl Need {
 
 /// The list of tags as it was last read.
 struct Listed {
-    tags: Arc<Kept>,
+    tags: Arc<Kept<TagList>>,
     mark: Mark,
     /// Whether push times were asked for.
     times: bool,

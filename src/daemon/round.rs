@@ -169,6 +169,7 @@ impl Daemon {
             standing.chosen = chosen.unwrap_or_else(|| Ok(Vec::new()));
             standing.elsewhere = elsewhere;
         }
+        self.bring_near(&lacks);
         for lack in lacks {
             self.learn(lack);
         }
@@ -178,11 +179,13 @@ impl Daemon {
         }
     }
 
-    /// Has the lists of these images read again that vanished or were damaged, however seldom they are polled.
+    /// Has the lists of these images read again, and what they told, where any of it vanished or was damaged, however
+    /// seldom they are polled.
     fn read_lost(&self, images: &[Image]) {
         for image in images {
-            let tags = self.memory.repositories.get(&image.repository).and_then(|shelf| shelf.tags.as_ref());
-            if tags.is_some_and(|tags| !tags.is_there()) {
+            let shelf = self.memory.repositories.get(&image.repository);
+            if let Some(shelf) = shelf.filter(|shelf| !shelf.is_whole()) {
+                shelf.tags.iter().for_each(|tags| tags.lose());
                 self.wake_poller(&image.repository);
             }
         }

@@ -99,7 +99,7 @@ fn time(word: &str) -> Option<Option<Timestamp>> {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Dated {
     /// Each with its [`END`].
-    lines: Box<str>,
+    lines: String,
     len: usize,
 }
 
@@ -108,7 +108,7 @@ impl Dated {
     #[must_use]
     pub fn of_text(lines: String) -> Self {
         let len = lines.split_terminator(END).count();
-        Self { lines: lines.into(), len }
+        Self { lines, len }
     }
 
     /// How many tags there are.
@@ -151,18 +151,14 @@ impl Dated {
             while old.next_if(|line| name(line) < tag.as_str()).is_some() {}
             while news.next_if(|dated| dated.tag < tag).is_some() {}
             let line = old.next_if(|line| name(line) == tag.as_str());
-            let mut new = None;
-            while let Some(dated) = news.next_if(|dated| dated.tag == tag) {
-                new = Some(dated);
-            }
-            let written = match (new, line) {
+            let written = match (news.next_if(|dated| dated.tag == tag), line) {
                 (Some(dated), _) => write!(lines, "{dated}{END}"),
                 (None, Some(line)) => write!(lines, "{line}{END}"),
                 (None, None) => continue,
             };
             len += usize::from(written.is_ok());
         }
-        Self { lines: lines.into(), len }
+        Self { lines, len }
     }
 }
 

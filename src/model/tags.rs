@@ -31,6 +31,13 @@ impl TagList {
         (Self::sorted(tags), dropped)
     }
 
+    /// What [`Self::text`] gave.
+    #[must_use]
+    pub fn of_text(lines: String) -> Self {
+        let len = lines.split_terminator(END).count();
+        Self { lines: lines.into(), len }
+    }
+
     fn sorted(mut tags: Vec<TagRef<'_>>) -> Self {
         // Most registries list by name already, and then nothing is moved.
         tags.sort_unstable();
@@ -118,6 +125,7 @@ mod tests {
         let tags = ["b", "a"].map(|name| Tag::parse(name).expect("a tag"));
         assert_eq!(names(&tags.iter().collect()), ["a", "b"]);
         assert_eq!(TagList::of(["b", "a"]), TagList::of(["a", "b"]));
+        assert_eq!(TagList::of_text(list.text().to_owned()), list);
     }
 
     #[test]

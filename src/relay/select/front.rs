@@ -7,9 +7,10 @@ use super::{CANDIDATES_MAX, Request, Tags, filter};
 use crate::model::policy::{Strategy, Together};
 use crate::model::{ImageName, TagRef, Why};
 
-/// The tags, image by image, whose builds are known and may be looked at by a choice of whatever depth: the best
-/// [`CANDIDATES_MAX`], and above the last of them all that are no candidates for what their builds are. What is only too
-/// young shows that by its times.
+/// The tags, image by image, whose builds are known and may be looked at by a choice of whatever depth.
+///
+/// These are the best [`CANDIDATES_MAX`], and above the last of them all that are no candidates for what their builds are.
+/// What is only too young shows that by its times.
 pub fn front<'a>(request: &Request<'a>) -> Vec<(&'a ImageName, TagRef<'a>)> {
     let images = request.images;
     if let Strategy::Follow(tag) = &request.select.strategy {

@@ -1,5 +1,7 @@
-//! Which release is best for an environment: one file a strategy, `filter` and `admission` for what may be a candidate,
-//! `rank` for the best few of a long list, `front` for the builds that it looks at, `set` for several images.
+//! Which release is best for an environment.
+//!
+//! One file a strategy, `filter` and `admission` for what may be a candidate, `rank` for the best few of a long list,
+//! `front` for the builds that it looks at, `set` for several images.
 //!
 //! It reads nothing: what is missing is listed in [`Chosen::wanted`], the caller reads that, and asks again until nothing
 //! is. It does not know what runs, beyond comparing two builds in [`newer`]; gates, holds and refusals are judged

@@ -22,6 +22,7 @@ mod git_tag;
 mod hold;
 mod keep;
 mod limits;
+mod many_tags;
 mod memory_lost;
 mod moved_tag;
 mod new_tag;

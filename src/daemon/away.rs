@@ -1,0 +1,193 @@
+//! Builds that no choice looks at: their times lie on disk, beside the list of tags, and they come back when they are
+//! wanted.
+//!
+//! Which builds are looked at is [`select::front`]'s to say.
+
+use super::Daemon;
+use super::choose::{Lack, compares_times, looked_at};
+use super::lists::Kept;
+use super::memory::Shelf;
+use crate::clients::registry::Told;
+use crate::journal::JournalError;
+use crate::model::{Build, BuildFacts, Dated, DatedTag, Met, Repository, Tag, TagList, Times};
+use crate::relay::select;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many builds of a repository are known before those are put away that nothing looks at: most repositories never
+/// have as many, and putting away costs as much as a choice does.
+const KNOWN_MAX: usize = 256;
+
+impl Daemon {
+    /// Takes in what a list told of its tags, and what the journal remembers of them where times are compared; whether any
+    /// of it is news. Where nothing is compared, only what is known of other builds matters: a tag is asked for its digest
+    /// when it is a candidate.
+    pub(super) async fn date(&mut self, repository: &Repository, told: Vec<Told>, listed: bool) -> bool {
+        let times = self.times_matter(repository);
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        if shelf.dated.as_ref().is_some_and(|dated| !dated.is_there()) {
+            (shelf.dated, shelf.remembered) = (None, false);
+        }
+        shelf.tells_pushes |= told.iter().any(|told| told.pushed.is_some());
+        let changed = shelf.forget_changed(&told, times);
+        let fills = times && !shelf.remembered;
+        let dates =
+            fills || (!told.is_empty() && (times || shelf.dated.is_some())) || (listed && shelf.dated.is_some());
+        let Some(tags) = shelf.tags.clone().filter(|_| dates) else { return changed };
+        let news = self.date_list(repository, &tags, &told, (times, fills)).await;
+        let news = news.unwrap_or_else(|error| {
+            tracing::error!(repository.name = %repository, error = %error, "{repository}: what its list told of its tags is not kept: {error}");
+            // With the list it is told again.
+            tags.lose();
+            true
+        });
+        changed || news
+    }
+
+    /// Brings what is put away up to date with a list, what it told, and where it `fills` with what the journal remembers.
+    async fn date_list(
+        &mut self,
+        repository: &Repository,
+        tags: &Kept<TagList>,
+        told: &[Told],
+        (times, fills): (bool, bool),
+    ) -> Result<bool, String> {
+        let listed = tags.read()?;
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        let mut old = shelf.dated.as_ref().map(Kept::read).transpose()?.unwrap_or_default();
+        if fills {
+            let remembered = self.journal.dated(repository, &listed).await;
+            old = remembered.unwrap_or_else(|error| forgotten(repository, &error)).with(old.iter(), &listed);
+        }
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        let is_known = |tag: &Tag| shelf.known.contains_key(tag);
+        let told = told.iter().filter(|told| !is_known(&told.tag));
+        let told: Vec<(&Told, Option<DatedTag<'_>>)> = told.map(|told| (told, old.get(told.tag.by_ref()))).collect();
+        let told = told.into_iter().filter(|(told, dated)| match dated {
+            Some(dated) => dated.met == Met::Remembered || !dated.is(&told.digest, told.pushed),
+            None => times,
+        });
+        let told: Vec<_> = told.collect();
+        let new: Vec<Tag> =
+            told.iter().filter(|(_, dated)| dated.is_none()).map(|(told, _)| told.tag.clone()).collect();
+        let seen = self.journal.first_seen(repository, &new).await;
+        let seen = seen.unwrap_or_else(|error| forgotten(repository, &error));
+        let news = told.iter().map(|(told, dated)| with_told(told, dated.as_ref(), seen.get(&told.tag).copied()));
+        let kept = self.keep_dated(&old.with(news, &listed)).await?;
+        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+        (shelf.dated, shelf.remembered) = (kept, times);
+        told.iter().for_each(|(told, _)| drop(shelf.failed.remove(&told.tag)));
+        Ok(!told.is_empty())
+    }
+
+    /// Puts away the builds of a repository that no choice looks at, where there are many.
+    pub(super) async fn put_away(&mut self, repository: &Repository) {
+        let Some(shelf) = self.memory.repositories.get(repository) else { return };
+        if shelf.known.len() <= shelf.room.max(KNOWN_MAX) {
+            return;
+        }
+        let put = self.put_away_now(repository).await;
+        let Some(shelf) = self.memory.repositories.get_mut(repository) else { return };
+        // Those that stay are asked about when they are twice as many.
+        shelf.room = shelf.known.len().saturating_mul(2);
+        if let Err(error) = put {
+            tracing::error!(repository.name = %repository, error = %error, "{repository}: builds that nothing looks at stay in memory: {error}");
+        }
+    }
+
+    async fn put_away_now(&mut self, repository: &Repository) -> Result<(), String> {
+        let now = self.clock.now();
+        let Some(stays) = looked_at(&self.memory, repository, now) else { return Ok(()) };
+        let Some(shelf) = self.memory.repositories.get(repository) else { return Ok(()) };
+        let Some(tags) = &shelf.tags else { return Ok(()) };
+        let listed = tags.read()?;
+        let old = shelf.dated.as_ref().map(|dated| dated.read()).transpose()?.unwrap_or_default();
+        let away = shelf.known.iter().filter(|(tag, _)| !stays.contains(*tag) && !shelf.learning.contains(*tag));
+        // What came back and was not read again is there still.
+        let news = away.map(|(tag, known)| known.dated(tag.by_ref())).filter(|dated| dated.met != Met::Told);
+        let kept = self.keep_dated(&old.with(news, &listed)).await?;
+        let Some(shelf) = self.memory.repositories.get_mut(repository) else { return Ok(()) };
+        let Shelf { known, learning, .. } = &mut *shelf;
+        known.retain(|tag, _| stays.contains(tag) || learning.contains(tag));
+        shelf.known.shrink_to_fit();
+        shelf.dated = kept;
+        Ok(())
+    }
+
+    /// Brings back what was put away of tags that are wanted: nobody is asked for their digests again.
+    pub(super) fn bring_near(&mut self, lacks: &[Lack]) {
+        let mut wanted: HashMap<&Repository, Vec<&Tag>> = HashMap::new();
+        for lack in lacks {
+            if let Lack::Build(repository, tag) | Lack::Pinned(repository, tag) = lack {
+                wanted.entry(repository).or_default().push(tag);
+            }
+        }
+        for (repository, mut tags) in wanted {
+            let Some(shelf) = self.memory.repositories.get_mut(repository) else { continue };
+            tags.retain(|tag| !shelf.known.contains_key(*tag));
+            // One that cannot be read is read anew with the list.
+            let dated = shelf.dated.as_ref().filter(|_| !tags.is_empty()).and_then(|dated| dated.read().ok());
+            let Some(dated) = dated else { continue };
+            for build in tags.into_iter().filter_map(|tag| named(&dated.get(tag.by_ref())?)) {
+                let tag = build.tag.clone();
+                shelf.known.insert(tag, select::Known { build: Some(build), ..select::Known::default() });
+            }
+        }
+    }
+
+    async fn keep_dated(&self, dated: &Dated) -> Result<Option<Kept<Dated>>, String> {
+        if dated.is_empty() {
+            return Ok(None);
+        }
+        self.polling.lists.keep(dated).await.map(Some)
+    }
+
+    /// Whether any environment that selects here compares times that only a sighting or the registry tells.
+    pub(super) fn times_matter(&self, repository: &Repository) -> bool {
+        let environments = self.memory.users(repository).flat_map(|known| &known.policy.environments);
+        let mut selects = environments.filter_map(|e| e.select.as_ref());
+        selects.any(compares_times)
+    }
+}
+
+impl Shelf {
+    /// Forgets the builds whose tags were told to name others by now; whether there was any.
+    fn forget_changed(&mut self, told: &[Told], times: bool) -> bool {
+        let changed = told.iter().filter(|told| self.known.contains_key(&told.tag) && !self.knows(told, times));
+        let changed: Vec<&Tag> = changed.map(|told| &told.tag).collect();
+        for tag in &changed {
+            self.known.remove(*tag);
+            self.failed.remove(*tag);
+        }
+        !changed.is_empty()
+    }
+}
+
+/// Nothing, where the journal cannot tell what it remembers: it is asked of the registry then.
+fn forgotten<T: Default>(repository: &Repository, error: &JournalError) -> T {
+    tracing::error!(repository.name = %repository, error = %error, "{repository}: what is remembered of its tags cannot be read: {error}");
+    T::default()
+}
+
+/// What is left in reach of a tag of which this was told, first seen then where nothing was known of it.
+fn with_told<'a>(told: &'a Told, before: Option<&DatedTag<'_>>, seen: Option<Timestamp>) -> DatedTag<'a> {
+    let digest = told.digest.as_str();
+    let same = before.filter(|before| before.digest == Some(digest));
+    let met = match same.map(|same| same.met) {
+        Some(Met::Read | Met::Remembered) => Met::Read,
+        Some(Met::Told | Met::Nothing) | None => Met::Told,
+    };
+    let created = same.and_then(|same| same.times.created);
+    let times = Times { created, pushed: told.pushed, seen: before.map_or(seen, |before| before.times.seen) };
+    DatedTag { tag: told.tag.by_ref(), met, digest: Some(digest), times }
+}
+
+/// The build under a tag, as far as this process was told of it.
+fn named(dated: &DatedTag<'_>) -> Option<Build> {
+    let is_told = matches!(dated.met, Met::Told | Met::Read);
+    let digest = dated.digest().filter(|_| is_told)?;
+    let Times { created: _, pushed, seen } = dated.times;
+    let facts = BuildFacts { pushed, seen, ..BuildFacts::default() };
+    Some(Build { tag: dated.tag.to_tag(), digest, facts: Arc::new(facts) })
+}
