@@ -13,7 +13,6 @@ use crate::server::{self, Google, Queue, Server, Tally};
 use crate::telemetry::logs::{self, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, bail};
-use reqwest::Url;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -96,10 +95,8 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
 
 /// The queue that tells of pushes to Amazon ECR, read as whoever we are there.
 fn queue_of(settings: QueueSettings, handle: Handle, delivered: Tally, counter: Counter) -> anyhow::Result<Queue> {
-    let endpoint = settings.endpoint_url.map(|url| Url::parse(&url)).transpose();
-    let endpoint = endpoint.context("server.webhooks.ecr.endpoint_url")?;
     let caller = Caller::of_chain(settings.assume_role);
-    let sqs = Sqs::new(settings.queue, endpoint, caller, &Transport::default(), counter);
+    let sqs = Sqs::new(settings.queue, settings.endpoint_url, caller, &Transport::default(), counter);
     Ok(Queue::new(sqs.context("server.webhooks.ecr")?, settings.registry, handle, delivered))
 }
 

@@ -7,7 +7,6 @@ use crate::clients::http::{ClientCertificate, Proxy, Transport};
 use crate::clients::registry::{Credentials, HostSettings, docker_config};
 use crate::config::{ClientCert, Config, Login, ProxySettings, RegistrySettings, Secret, SecretError, SecretSource};
 use crate::model::Provider;
-use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +32,8 @@ pub fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings +
             let caller = callers.entry(settings.assume_role.clone());
             caller.or_insert_with_key(|role| Caller::of_chain(role.clone())).clone()
         });
-        let endpoint = settings.endpoint_url.as_ref().and_then(|url| Url::parse(url).ok());
-        HostSettings { provider, amazon, endpoint, transport: transport(&settings), pull, push }
+        let (endpoint, transport) = (settings.endpoint_url.clone(), transport(&settings));
+        HostSettings { provider, amazon, endpoint, transport, pull, push }
     }
 }
 

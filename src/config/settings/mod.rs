@@ -2,6 +2,7 @@
 //!
 //! Secrets stand here as places to read them from, never as text.
 
+mod endpoint;
 mod read;
 mod webhooks;
 
@@ -10,6 +11,7 @@ use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::Provider;
 use crate::model::sqs::Queue;
+use reqwest::Url;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -124,8 +126,8 @@ pub struct RegistrySettings {
     pub provider: Option<Provider>,
     /// Amazon ECR: the ARN of the role that is assumed.
     pub assume_role: Option<String>,
-    /// Where its provider's own API answers, without a slash at the end.
-    pub endpoint_url: Option<String>,
+    /// Where its provider's own API answers; none is the usual place, or that there is none.
+    pub endpoint_url: Option<Url>,
     /// How long one request may take; none leaves it to the client.
     pub timeout: Option<Duration>,
 }
@@ -219,8 +221,8 @@ pub struct QueueSettings {
     pub registry: Option<String>,
     /// The ARN of the role that is assumed to read it.
     pub assume_role: Option<String>,
-    /// Where SQS's API answers, without a slash at the end; none is the usual place.
-    pub endpoint_url: Option<String>,
+    /// Where SQS's API answers; none is the usual place.
+    pub endpoint_url: Option<Url>,
 }
 
 /// What a sender of webhooks is known by.

@@ -1,5 +1,6 @@
 //! From the form of the configuration to its values.
 
+use super::endpoint::endpoint_beside;
 use super::webhooks::webhooks;
 use super::{
     Access, ClientCert, Config, Egress, GitlabSettings, Login, May, Registries, RegistrySettings, RepositorySettings,
@@ -14,13 +15,10 @@ use crate::config::wire::config::{
     AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm,
     ServerForm,
 };
-use crate::model::{Provider, Span};
+use crate::model::Span;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
-
-/// What is put for `*` in a pattern of hosts: it can be an account of Amazon's as well as a region.
-const ANY: &str = "000000000000";
 
 /// The configuration that a tree says; none where something is wrong.
 pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
@@ -141,26 +139,6 @@ pub(super) fn checked_url(
     None
 }
 
-/// Where an API answers. It may have a path; what follows one would go along with no request.
-pub(super) fn checked_endpoint(url: &At<String>, plain_http: bool, problems: &mut Problems) -> Option<String> {
-    let checked = checked_url(url, plain_http, &["https"], problems)?;
-    if checked.contains(['?', '#']) {
-        problems.add_with_help(&url.at, "where an API answers has no query or fragment", "end it before `?` or `#`");
-        return None;
-    }
-    Some(checked)
-}
-
-fn has_path(url: &str) -> bool {
-    url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'))
-}
-
-/// Whether the entry of a host, or of a pattern that has `*` for an account or region, is about Amazon ECR.
-fn is_of_ecr(host: &str, provider: Option<Provider>) -> bool {
-    let by_name = || Provider::of_host(&host.to_ascii_lowercase().replace('*', ANY));
-    provider.unwrap_or_else(by_name) == Provider::Ecr
-}
-
 fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) -> Option<Registries> {
     let mut read = Vec::new();
     for (host, form) in entries.take()?.0 {
@@ -173,14 +151,7 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
             problems.add_with_help(&second.at, "`pull` and `docker_config` both say who reads", help);
         }
         let plain_http = form.plain_http.take().unwrap_or_default();
-        let provider = form.provider.value().copied();
-        let endpoint_url = form.endpoint_url.get().and_then(|url| checked_endpoint(url, plain_http, problems));
-        if let Some(url) = form.endpoint_url.get().filter(|_| endpoint_url.as_deref().is_some_and(has_path))
-            && is_of_ecr(&host.value, provider)
-        {
-            let help = "leave the path out; a proxy gives the API of ECR a host name of its own";
-            problems.add_with_help(&url.at, "ECR's API is asked at a host, not below a path of one", help);
-        }
+        let endpoint_url = endpoint_beside(&form.endpoint_url, &host.value, &form.provider, plain_http, problems);
         let settings = RegistrySettings {
             plain_http,
             pull: form.pull.take().and_then(login),
@@ -190,7 +161,7 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
             client_cert: form.client_cert.take().and_then(client_cert),
             proxy: form.proxy.take(),
             requests_per_second: requests_per_second(&form.requests_per_second, problems),
-            provider,
+            provider: form.provider.take(),
             assume_role: form.assume_role.get().and_then(|role| checked_role(role, problems)),
             endpoint_url,
             timeout: timeout(&form.timeout, problems),

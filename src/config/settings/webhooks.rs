@@ -2,7 +2,8 @@
 //!
 //! Whether they keep to what they say here is seen when they tell of something.
 
-use super::read::{checked_endpoint, checked_role};
+use super::endpoint::checked_endpoint;
+use super::read::checked_role;
 use super::{GoogleAccount, QueueSettings, Webhook};
 use crate::config::diagnostic::Problems;
 use crate::config::read::{At, Field, Form as _};

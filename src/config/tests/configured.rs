@@ -329,11 +329,59 @@ fn where_an_api_answers() {
         let entry = entry(host, keys);
         let config =
             config(&format!("repositories: {{ default: {{ url: file:///srv/d.git, policies: p }} }}\n{entry}\n"));
-        config.registries.of(host).and_then(|settings| settings.endpoint_url.clone())
+        config.registries.of(host).and_then(|settings| settings.endpoint_url.clone()).map(String::from)
     };
-    assert_eq!(of(ecr, "endpoint_url: 'https://vpce.example.com/'").as_deref(), Some("https://vpce.example.com"));
+    assert_eq!(of(ecr, "endpoint_url: 'https://vpce.example.com/'").as_deref(), Some("https://vpce.example.com/"));
     let github = "provider: ghcr, endpoint_url: 'https://git.example.com/api/v3/'";
     assert_eq!(of("reg.io", github).as_deref(), Some("https://git.example.com/api/v3"));
+}
+
+#[test]
+fn an_api_that_nobody_would_ask() {
+    let entry = |host: &str, keys: &str| format!("registries: {{ '{host}': {{ {keys} }} }}");
+    let url = "https://api.example.com";
+    let unused = format!(
+        "2 ['{url}'] nothing is asked there: the provider of this registry has no API beside it | leave `endpoint_url` out, or \
+         name the `provider` whose API that is: dockerhub, ecr, ghcr, harbor or quay"
+    );
+    let endpoint = format!("endpoint_url: '{url}'");
+    for host in ["reg.io", "corp.azurecr.io", "*.azurecr.io", "registry.gitlab.com", "GCR.io", "public.ecr.aws", "*"] {
+        check(&entry(host, &endpoint), &[&unused]);
+        check(&entry(host, &format!("provider: ghcr, {endpoint}")), &[]);
+    }
+    for host in ["docker.io", "ghcr.io", "quay.io", "*.dkr.ecr.*.amazonaws.com"] {
+        check(&entry(host, &endpoint), &[]);
+        for provider in ["acr", "distribution", "gar", "gitlab"] {
+            check(&entry(host, &format!("provider: {provider}, {endpoint}")), &[&unused]);
+        }
+    }
+    for provider in ["dockerhub", "ecr", "ghcr", "harbor", "quay"] {
+        check(&entry("reg.io", &format!("provider: {provider}, {endpoint}")), &[]);
+    }
+    // Whose registry it is was meant to be said: one complaint is enough.
+    let misspelt = said(&entry("reg.io", &format!("provider: habor, {endpoint}")));
+    assert!(misspelt.iter().any(|said| said.contains("habor")), "{misspelt:?}");
+    assert!(!misspelt.iter().any(|said| said.contains("nothing is asked there")), "{misspelt:?}");
+}
+
+#[test]
+fn an_api_without_an_address() {
+    for (url, why) in [
+        ("https://api.example.com:99999", "invalid port number"),
+        ("https://api example.com", "invalid international domain name"),
+        ("https://[::1", "invalid IPv6 address"),
+        ("https://:8443", "empty host"),
+    ] {
+        let said = format!(
+            "2 ['{url}'] this is no address: {why} | write it as in `https://api.example.com` or \
+             `https://api.example.com:8443`"
+        );
+        for provider in ["ecr", "harbor", "acr"] {
+            check(&format!("registries: {{ reg.io: {{ provider: {provider}, endpoint_url: '{url}' }} }}"), &[&said]);
+        }
+        let queue = "queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay";
+        check(&format!("server: {{ webhooks: {{ ecr: {{ {queue}, endpoint_url: '{url}' }} }} }}"), &[&said]);
+    }
 }
 
 #[test]
@@ -355,8 +403,8 @@ fn a_queue_of_amazons() {
     let both = both.queue.expect("a queue");
     assert_eq!(both.assume_role.as_deref(), Some("arn:aws:iam::123456789012:role/r"));
     assert_eq!(
-        (both.registry.as_deref(), both.endpoint_url.as_deref()),
-        (Some("ecr.corp"), Some("http://localhost:5000"))
+        (both.registry.as_deref(), both.endpoint_url.as_ref().map(AsRef::as_ref)),
+        (Some("ecr.corp"), Some("http://localhost:5000/"))
     );
     assert!(config("secret: { env: A }").server.queue.is_none());
 
