@@ -2,12 +2,15 @@
 //!
 //! It follows no redirect, tries nothing twice and knows no outside system: that is the business of who calls.
 
+mod judged;
 mod proxy;
 mod tls;
 
+pub use judged::Judged;
 pub use proxy::Proxy;
 pub use tls::ClientCertificate;
 
+use self::judged::Nowhere;
 use self::tls::system_roots;
 use crate::model::text;
 use jiff::Timestamp;
@@ -117,7 +120,7 @@ pub enum HttpError {
         /// Method and redacted URL.
         request: String,
     },
-    /// A setting makes the request impossible: a person has to change it.
+    /// A setting makes the request impossible, or the address of a name, as [`Judged`] has it: a person has to change it.
     #[error("no HTTP request can be made: {0}")]
     Setting(String),
 }
@@ -137,6 +140,15 @@ pub fn uncounted() -> Counter {
 /// [`HttpError::Setting`] when a certificate, a key or a proxy cannot be used. Missing roots are no error here.
 pub fn client(transport: &Transport) -> Result<reqwest::Client, HttpError> {
     builder(transport)?.timeout(transport.timeout).build().map_err(|error| HttpError::Setting(innermost(&error)))
+}
+
+/// A client of a host that sends it on to others, whose names are resolved so. Redirects are handed to the caller.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_sent_on(transport: &Transport, names: Judged) -> Result<reqwest::Client, HttpError> {
+    let builder = builder(transport)?.timeout(transport.timeout).dns_resolver(names);
+    builder.build().map_err(|error| HttpError::Setting(innermost(&error)))
 }
 
 /// A client that reaches `host` at these addresses and no others, through no proxy: whoever judged the addresses knows
@@ -216,6 +228,9 @@ fn told(request: String, error: &reqwest::Error) -> HttpError {
     }
     if error.is_timeout() {
         return HttpError::TimedOut { request };
+    }
+    if let Some(nowhere) = causes(error).find_map(|cause| cause.downcast_ref::<Nowhere>()) {
+        return HttpError::Setting(format!("{request}: {nowhere}"));
     }
     let untrusted = rustls_error(error)
         .is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)));

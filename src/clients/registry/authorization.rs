@@ -143,3 +143,92 @@ impl Session<'_> {
         Ok(http::body(response, token::TOKEN_BYTES_MAX, "token").await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::credentials::Credentials;
+    use super::super::host::Host;
+    use super::super::session;
+    use super::super::session::{Answer, Call};
+    use super::*;
+    use crate::clients::http::{Judged, Proxy, Transport, uncounted};
+    use crate::model::Repository;
+    use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+    use std::net::{IpAddr, SocketAddr};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// Every name is at this address.
+    struct At(IpAddr);
+
+    impl Resolve for At {
+        fn resolve(&self, _: Name) -> Resolving {
+            let address = SocketAddr::new(self.0, 0);
+            Box::pin(async move { Ok(Box::new(std::iter::once(address)) as Addrs) })
+        }
+    }
+
+    /// Answers each request with `good` where it shows a token, else with `other`; how many came, and the port.
+    async fn serving(good: String, other: String) -> (Arc<AtomicU32>, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let asked = Arc::new(AtomicU32::new(0));
+        let n_asked = Arc::clone(&asked);
+        drop(tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                n_asked.fetch_add(1, Ordering::Relaxed);
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).await.expect("a request");
+                let text = String::from_utf8_lossy(request.get(..length).unwrap_or_default()).to_ascii_lowercase();
+                let answer = if text.contains("authorization: bearer") { &good } else { &other };
+                let answer = answer.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.expect("written");
+            }
+        }));
+        (asked, port)
+    }
+
+    /// Asks a registry whose realm is at `realm`, where every name is at `address`; how often the realm was asked, and what
+    /// came of it.
+    async fn asking(registry: &str, realm: &str, address: &str) -> (u32, Result<(), RegistryError>) {
+        let token = "HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"token\":\"t\"}".to_owned();
+        let (asked, realm_port) = serving(token.clone(), token).await;
+        let challenge = format!("www-authenticate: Bearer realm=\"http://{realm}:{realm_port}/token\"");
+        let (yes, no) = ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 401 Unauthorized\r\n");
+        let (_, port) = serving(yes.to_owned(), format!("{no}{challenge}\r\ncontent-length: 0\r\n\r\n")).await;
+        let transport = Transport { plain_http: true, proxy: Proxy::Direct, ..Transport::default() };
+        let name = format!("{registry}:{port}");
+        let names = Arc::new(At(address.parse().expect("an address")));
+        let host = Host::among(&name, transport, uncounted(), |own| Judged::by(own, names)).expect("a host");
+        let repository = Repository::parse(&format!("{name}/shop")).expect("a repository");
+        let session = session(&host, &Credentials::Anonymous, &repository, Access::Pull);
+        let call = Call {
+            method: Method::GET,
+            url: session.url("tags/list"),
+            accept: "application/json",
+            content: None,
+            special: None,
+        };
+        let answer = session.ask(&call).await.and_then(Answer::accepted).map(drop);
+        (asked.load(Ordering::Relaxed), answer)
+    }
+
+    #[tokio::test]
+    async fn a_realm_whose_name_leads_to_nobody_is_not_asked() {
+        assert_eq!(asking("reg.test", "auth.test", "127.0.0.1").await, (1, Ok(())), "whose name leads to somebody");
+        // A connection to this one would arrive, as one to a metadata service would.
+        let nobody = "0.0.0.0";
+        let (n_asked, answer) = asking("127.0.0.1", "auth.test", nobody).await;
+        let said = answer.expect_err("refused").to_string();
+        assert_eq!(n_asked, 0, "{said}");
+        assert!(said.contains("/token") && said.contains("auth.test is at 0.0.0.0, an unspecified address"), "{said}");
+        assert_eq!(
+            asking("reg.test", "reg.test", nobody).await,
+            (1, Ok(())),
+            "the registry itself, where it was named"
+        );
+    }
+}

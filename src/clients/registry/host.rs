@@ -11,7 +11,7 @@ use super::pace::{Heard, HostState, Pace, STALL, Shut};
 use super::patience::patience;
 use super::times::Times;
 use super::token::Tokens;
-use crate::clients::http::{self, Counter, HttpError, Transport};
+use crate::clients::http::{self, Counter, HttpError, Judged, Transport};
 use crate::model::Repository;
 use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
@@ -70,12 +70,23 @@ struct Beside {
 impl Host {
     /// A host by the name that repositories have for it. Docker Hub's registry answers under another name.
     pub(super) fn new(name: &str, transport: Transport, counter: Counter) -> Result<Self, HttpError> {
+        Self::among(name, transport, counter, Judged::of)
+    }
+
+    /// The same among hosts whose names are resolved so, for a client of the host that is handed over.
+    pub(super) fn among(
+        name: &str,
+        transport: Transport,
+        counter: Counter,
+        names: impl FnOnce(&str) -> Judged,
+    ) -> Result<Self, HttpError> {
         let address = if matches!(name, "docker.io" | "index.docker.io") { "registry-1.docker.io" } else { name };
         let base = format!("{}://{address}/", transport.scheme());
         let base = Url::parse(&base).map_err(|error| HttpError::Setting(format!("{base} is no address: {error}")))?;
+        let names = names(base.host_str().unwrap_or_default());
         Ok(Self {
             base,
-            client: http::client(&transport)?,
+            client: http::client_sent_on(&transport, names)?,
             pace: Pace::new(transport.requests_per_second.get()),
             beside: Beside { pace: Pace::new(transport.requests_per_second.get()), name: OnceLock::new() },
             times: Times::default(),

@@ -1,6 +1,6 @@
 //! Where a registry may send us: what a realm, a redirect or a next page may point at.
 //!
-//! It judges URLs by their text and resolves no name.
+//! It judges URLs by their text and resolves no name: where a name leads is judged by the client, when it connects.
 
 use crate::clients::address::{Reach, reach};
 use reqwest::Url;
