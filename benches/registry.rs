@@ -1,7 +1,7 @@
 //! What registries are asked, and what that costs: `cargo bench --bench registry`, or with the name of one part of it.
 //!
-//! Requests of a quiet cycle by strategy and authentication, a first meeting with `newest`, a million tags, and five thousand
-//! repositories with two million tags, read by the real process. The registry runs on the same machine; its work is part of
+//! Requests of a quiet cycle by strategy and authentication, a first meeting with `newest`, what `newest` keeps in memory of
+//! ever more tags, a million tags, and five thousand repositories with two million tags, read by the real process. The registry runs on the same machine; its work is part of
 //! every time, and of none of the CPU seconds and bytes. It compares nothing and fails for no number.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -52,6 +52,14 @@ async fn main() {
         first("single", false).await;
         first("index", false).await;
         first("single", true).await;
+    }
+    if is_wanted("newest") {
+        for n in [500, 5_000, 50_000] {
+            newest(n).await;
+        }
+        for n in [500, 5_000, 50_000] {
+            newest_on_ecr(n).await;
+        }
     }
     if is_wanted("million") {
         million().await;
@@ -206,27 +214,122 @@ async fn first(kind: &str, amazon: bool) {
     );
 }
 
-/// A registry of nothing but lists, and one image under every tag.
-#[derive(Clone)]
-struct Shelves {
-    tags: Arc<Vec<String>>,
-    page: usize,
-    manifest: Arc<(Digest, String)>,
-    config: Arc<(Digest, String)>,
-    requests: Arc<AtomicUsize>,
+/// `newest` over so many tags with a build each: what stays in memory of them, at first and after a restart.
+async fn newest(n: usize) {
+    let tags: Vec<String> = (0..n).map(|n| format!("main-{n:07}-{:08x}", n * 2_654_435_761 % 0xffff_ffff)).collect();
+    let mut shelves = Shelves::new(tags.clone(), 1000);
+    shelves.images = Arc::new(tags.iter().enumerate().map(|(at, tag)| (tag.clone(), Served::built(at))).collect());
+    shelves.configs =
+        Arc::new(shelves.images.values().map(|image| (image.config.0.clone(), image.config.1.clone())).collect());
+    let host = shelves.serve().await;
+    let repository = format!("{host}/shop");
+    let files = [policy("p", &repository, "1h", "newest: created"), pin("p", &repository, "newTag: none")];
+    let setup = setup(World::start().await.expect("a world"), &host, "", &files).await;
+    for start in ["first start", "restart"] {
+        shelves.requests.store(0, Ordering::Relaxed);
+        let (begun, since) = (Instant::now(), Clock::System.now());
+        let mut child = setup.start(&["run"]);
+        setup.read(1, since).await;
+        let (mut last, mut ended) = (0, Instant::now());
+        while std::mem::replace(&mut last, shelves.requests.load(Ordering::Relaxed)) != last {
+            ended = Instant::now();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        println!(
+            "newest: created among {n} tags, {start}: {} requests in about {:.0} s, {:.1} CPU seconds, peak {}",
+            shelves.requests.load(Ordering::Relaxed),
+            (ended - begun).as_secs_f64(),
+            cpu_seconds(&child),
+            peak(&child),
+        );
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+    }
 }
 
-impl Shelves {
-    fn new(tags: Vec<String>, page: usize) -> Self {
-        let config = r#"{"os":"linux","architecture":"amd64","created":"2026-01-01T00:00:00Z"}"#.to_owned();
+/// The same where the list tells of every tag when it was pushed.
+async fn newest_on_ecr(n: usize) {
+    let world = World::start().await.expect("a world");
+    for at in 0..n {
+        let image = ImageSpec::new(&format!("build {at}"), "2026-01-01T00:00:00Z");
+        let digest = world.registry.push_image("shop", &format!("main-{at:07}"), &image).expect("pushed");
+        world.registry.pushed_at("shop", &digest, at as f64 + 1.0);
+    }
+    world.registry.require(Auth::Ecr);
+    let (host, repository) = (world.registry.host(), format!("{}/shop", world.registry.host()));
+    let entry = format!(", provider: ecr, endpoint_url: '{}'", world.registry.face.url());
+    let files = [policy("p", &repository, "1h", "newest: pushed"), pin("p", &repository, "newTag: none")];
+    let setup = setup(world, &host, &entry, &files).await;
+    setup.world.registry.face.forget();
+    let since = Clock::System.now();
+    let mut child = setup.start(&["run"]);
+    setup.read(1, since).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    println!(
+        "newest: pushed among {n} tags on ECR: {} requests, {:.1} CPU seconds, peak {}",
+        setup.world.registry.face.requests().len(),
+        cpu_seconds(&child),
+        peak(&child),
+    );
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+}
+
+/// An image as a registry gives it.
+#[derive(Clone)]
+struct Served {
+    manifest: (Digest, String),
+    config: (Digest, String),
+}
+
+impl Served {
+    fn new(config: String) -> Self {
         let config = (Digest::of(config.as_bytes()), config);
         let manifest = format!(
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","size":{},"digest":"{}"}},"layers":[]}}"#,
             config.1.len(),
             config.0
         );
-        let manifest = Arc::new((Digest::of(manifest.as_bytes()), manifest));
-        Self { tags: Arc::new(tags), page, manifest, config: Arc::new(config), requests: Arc::default() }
+        Self { manifest: (Digest::of(manifest.as_bytes()), manifest), config }
+    }
+
+    /// One that was built so many minutes after another, with the labels that builds have.
+    fn built(minutes: usize) -> Self {
+        let at =
+            jiff::Timestamp::from_second(1_700_000_000 + 60 * i64::try_from(minutes).expect("few")).expect("a time");
+        let labels: Vec<String> =
+            ["revision", "version", "created", "source", "title", "vendor", "licenses", "url", "description"]
+                .map(|label| format!(r#""org.opencontainers.image.{label}":"{label} of {minutes:040x}""#))
+                .to_vec();
+        Self::new(format!(
+            r#"{{"os":"linux","architecture":"amd64","created":"{at}","config":{{"Labels":{{{}}}}}}}"#,
+            labels.join(",")
+        ))
+    }
+}
+
+/// A registry of nothing but lists, and one image under every tag, or one each.
+#[derive(Clone)]
+struct Shelves {
+    tags: Arc<Vec<String>>,
+    page: usize,
+    image: Arc<Served>,
+    images: Arc<HashMap<String, Served>>,
+    configs: Arc<HashMap<Digest, String>>,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Shelves {
+    fn new(tags: Vec<String>, page: usize) -> Self {
+        let config = r#"{"os":"linux","architecture":"amd64","created":"2026-01-01T00:00:00Z"}"#;
+        Self {
+            tags: Arc::new(tags),
+            page,
+            image: Arc::new(Served::new(config.to_owned())),
+            images: Arc::default(),
+            configs: Arc::default(),
+            requests: Arc::default(),
+        }
     }
 
     /// Serves on a runtime of its own; the host.
@@ -256,8 +359,9 @@ async fn answer(State(shelves): State<Shelves>, method: Method, uri: Uri) -> Res
             false => ([json], body).into_response(),
         };
     }
+    let name = path.rsplit('/').next().unwrap_or_default();
     if path.contains("/manifests/") {
-        let (digest, manifest) = &*shelves.manifest;
+        let (digest, manifest) = &shelves.images.get(name).unwrap_or(&shelves.image).manifest;
         let headers = [
             ("content-type", "application/vnd.oci.image.manifest.v1+json"),
             ("docker-content-digest", digest.as_str()),
@@ -265,7 +369,8 @@ async fn answer(State(shelves): State<Shelves>, method: Method, uri: Uri) -> Res
         return (headers, if method == Method::HEAD { String::new() } else { manifest.clone() }).into_response();
     }
     if path.contains("/blobs/") {
-        return shelves.config.1.clone().into_response();
+        let config = Digest::parse(name).ok().and_then(|digest| shelves.configs.get(&digest));
+        return config.unwrap_or(&shelves.image.config.1).clone().into_response();
     }
     "{}".into_response()
 }
