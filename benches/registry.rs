@@ -402,7 +402,7 @@ async fn million() {
         begun.elapsed().as_secs_f64()
     );
     let begun = Instant::now();
-    let again = registry.list(&repository, false, Some(&listing.mark)).await.expect("a list");
+    let again = registry.list(&repository, false, Some(&listing)).await.expect("a list");
     println!(
         "the same again: {} in {:.2} s",
         if again.is_none() { "recognised" } else { "taken for new" },

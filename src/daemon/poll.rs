@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::lists::{Kept, Lists};
 use super::message::{Message, Observation};
-use crate::clients::registry::{Listing, Mark, Registry, RegistryError, Told};
+use crate::clients::registry::{Last, Listing, Mark, Registry, RegistryError, Told};
 use crate::model::schedule::Poll;
 use crate::model::{Repository, Tag, TagList, text};
 use crate::telemetry::Metrics;
@@ -82,6 +82,17 @@ struct Listed {
     mark: Mark,
     /// Whether push times were asked for.
     times: bool,
+}
+
+impl Last for Listed {
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    fn tags(&self) -> Option<TagList> {
+        // Whoever judges the list says why it cannot be read; here its times are all told again.
+        self.tags.read().ok()
+    }
 }
 
 /// What all pollers use: they are thousands, so none has its own.
@@ -216,14 +227,16 @@ impl Poller {
     /// Reads the list, unless it is as it was; what it tells of its tags.
     async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, Failure> {
         let usable = |listed: &&Listed| (listed.times || !need.times) && listed.tags.is_there();
-        let last = listed.as_ref().filter(usable).map(|listed| &listed.mark);
+        let last = listed.as_ref().filter(usable).map(|listed| listed as &dyn Last);
         let Some(Listing { tags, told, mark }) = self.shared.registry.list(&self.repository, need.times, last).await?
         else {
             return Ok(Vec::new());
         };
+        // Taken before anything can fail: what was told of a list that could not be put away is told again.
+        let before = listed.take();
         let kept = self.shared.lists.keep(&tags).await.map_err(|why| Failure { why, asked: None })?;
-        let tags = match listed.take() {
-            Some(listed) if *listed.tags == kept && listed.tags.is_there() => listed.tags,
+        let tags = match before {
+            Some(before) if *before.tags == kept && before.tags.is_there() => before.tags,
             Some(_) | None => Arc::new(kept),
         };
         *listed = Some(Listed { tags, mark, times: need.times });

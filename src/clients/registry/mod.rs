@@ -34,7 +34,7 @@ pub use keep::Removed;
 pub use met::Met;
 pub use pace::HostState;
 pub use retag::Retagged;
-pub use tags::{Listing, Mark, Told};
+pub use tags::{Last, Listing, Mark, Told};
 
 use self::ecr::Ecr;
 use self::host::Host;
@@ -98,7 +98,8 @@ impl Registry {
     }
 
     /// What a repository holds; none where that is as it was at `last`. Names that no tag can have are left out. Where
-    /// `times` are wanted, more requests may be made for them.
+    /// `times` are wanted, more requests may be made for them: for those of tags that are new since `last`, which is to be
+    /// a list that was read with times, and of which what was told is kept.
     ///
     /// # Errors
     /// As [`RegistryError`] says; a repository that does not exist is `Absent`.
@@ -106,21 +107,23 @@ impl Registry {
         &self,
         repository: &Repository,
         times: bool,
-        last: Option<&Mark>,
+        last: Option<&dyn Last>,
     ) -> Result<Option<Listing>, RegistryError> {
         let (host, settings) = self.host(repository)?;
         let (_turn, pages) = (host.lists.acquire().await, &self.0.pages);
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
             // On the heap, as below: thousands may wait here for a slow host, and few of them come this way.
-            return Box::pin(ecr.list(repository, last, pages)).await;
+            return Box::pin(ecr.list(repository, last.map(Last::mark), pages)).await;
         }
         let session = session(&host, &settings.pull, repository, Access::Pull);
         // A list that is as it was is read all the same when it is time to ask for its push times again.
         let last = last.filter(|_| !times || !host.times.is_due(repository.path()));
-        let Some(mut listing) = tags::list(&session, times, last, pages).await? else { return Ok(None) };
+        let Some(mut listing) = tags::list(&session, times, last.map(Last::mark), pages).await? else {
+            return Ok(None);
+        };
         if times && listing.told.is_empty() {
             let endpoint = settings.endpoint.as_ref();
-            let told = times::told(&session, settings.provider, endpoint, &listing.tags, last.is_none());
+            let told = times::told(&session, settings.provider, endpoint, &listing.tags, last);
             listing.told = Box::pin(told).await?;
         }
         Ok(Some(listing))

@@ -41,6 +41,25 @@ pub struct Listing {
     pub mark: Mark,
 }
 
+/// The list of a repository as it was last read, which its reader puts away where it likes.
+pub trait Last: Sync {
+    /// By which it is recognised.
+    fn mark(&self) -> &Mark;
+
+    /// Its tags; none where they cannot be had any more. They are asked for only where the list has changed.
+    fn tags(&self) -> Option<TagList>;
+}
+
+impl Last for Listing {
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    fn tags(&self) -> Option<TagList> {
+        Some(self.tags.clone())
+    }
+}
+
 /// What a registry tells of a tag when it lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {

@@ -64,9 +64,9 @@ async fn tags_digests_and_push_times_come_in_one_list() {
         expected.iter().zip(&digests).map(|((tag, at), digest)| (tag.to_string(), digest.to_string(), Some(*at)));
     assert_eq!(told(&listing), expected.collect::<Vec<_>>());
     assert_eq!(registry.face.count(&Method::POST, "/"), 2, "two pages, and no password is needed for them");
-    assert!(ours.list(&shop, true, Some(&listing.mark)).await.expect("a list").is_none(), "nothing changed");
+    assert!(ours.list(&shop, true, Some(&listing)).await.expect("a list").is_none(), "nothing changed");
     registry.retag("shop", "prod", digests[1].as_str()).expect("moved");
-    let changed = ours.list(&shop, true, Some(&listing.mark)).await.expect("a list").expect("a new one");
+    let changed = ours.list(&shop, true, Some(&listing)).await.expect("a list").expect("a new one");
     assert_eq!(changed.tags.len(), 4);
 }
 
@@ -202,7 +202,7 @@ async fn moto_tells_of_images_and_gives_passwords_in_a_role() {
     let told: Vec<_> =
         listing.told.iter().map(|told| (told.tag.as_str(), &told.digest, told.pushed.is_some())).collect();
     assert_eq!(told, [("1.0", &digest, true), ("latest", &digest, true)]);
-    assert!(ours.list(&shop, true, Some(&listing.mark)).await.expect("a list").is_none());
+    assert!(ours.list(&shop, true, Some(&listing)).await.expect("a list").is_none());
     let absent = repository(shop.host(), "tagrelay/nowhere");
     assert!(matches!(ours.list(&absent, true, None).await, Err(RegistryError::Absent(_))));
     // moto has no registry behind its API: the sandbox stands there, and lets in whoever brings moto's password.

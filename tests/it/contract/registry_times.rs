@@ -5,7 +5,7 @@ use axum::http::Method;
 use reqwest::Url;
 use serde_json::{Value, json};
 use tagrelay::clients::http::{Transport, uncounted};
-use tagrelay::clients::registry::{Credentials, HostSettings, Listing, Registry, RegistryError};
+use tagrelay::clients::registry::{Credentials, HostSettings, Last, Listing, Registry, RegistryError};
 use tagrelay::model::{Provider, Repository};
 use tagrelay::sandbox::face::Asked;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
@@ -47,7 +47,7 @@ impl Place {
     }
 
     async fn list(&self, last: Option<&Listing>) -> Result<Option<Listing>, RegistryError> {
-        self.client.list(&self.repository, true, last.map(|listing| &listing.mark)).await
+        self.client.list(&self.repository, true, last.map(|listing| listing as &dyn Last)).await
     }
 
     /// What is told, `tag time`.
@@ -56,6 +56,11 @@ impl Place {
         assert_eq!(listing.tags.len(), 2);
         assert!(listing.told.iter().all(|told| told.digest.as_str() == self.digest));
         listing.told.iter().map(|told| format!("{} {}", told.tag, told.pushed.expect("a time"))).collect()
+    }
+
+    /// What Harbor says of a build under this tag.
+    fn artifact(&self, tag: &str) -> Value {
+        json!({ "digest": self.digest, "push_time": TIME, "tags": [{ "name": tag }] })
     }
 
     fn asked(&self, path: &str) -> Vec<Asked> {
@@ -89,10 +94,9 @@ const BASIC: Option<&str> = Some("Basic Ym90Omh1bnRlcjI=");
 async fn harbors_artifacts() {
     let place = Place::new(Provider::Harbor, bearer(), bot(), None).await;
     let list = "/api/v2.0/projects/team/repositories/shop/artifacts";
-    let artifact = |tag: &str| json!({ "digest": place.digest, "push_time": TIME, "tags": [{ "name": tag }] });
-    let full: Vec<Value> = (0..99).map(|n| artifact(&format!("0.{n}"))).chain([artifact("1.1")]).collect();
+    let full: Vec<Value> = (0..99).map(|n| place.artifact(&format!("0.{n}"))).chain([place.artifact("1.1")]).collect();
     place.answers(list, 1, answer(&json!(full)));
-    place.answers(list, 2, answer(&json!([artifact("1.0")])));
+    place.answers(list, 2, answer(&json!([place.artifact("1.0")])));
     assert_eq!(place.told().await, both(), "and nothing of tags that are not listed");
     let asked = place.asked(list);
     assert_eq!(asked.len(), 2);
@@ -315,8 +319,7 @@ async fn another_host_that_is_asked_too_much_is_left_alone_for_all_repositories(
 async fn only_what_is_new_is_sought() {
     let place = Place::new(Provider::Harbor, Auth::None, bot(), None).await;
     let artifacts = |tags: &[&str]| {
-        let artifact = |tag: &&str| json!({ "digest": place.digest, "push_time": TIME, "tags": [{ "name": tag }] });
-        let mut page: Vec<Value> = tags.iter().map(artifact).collect();
+        let mut page: Vec<Value> = tags.iter().map(|tag| place.artifact(tag)).collect();
         page.resize(100, json!({ "tags": [] }));
         answer(&json!(page))
     };
@@ -332,4 +335,21 @@ async fn only_what_is_new_is_sought() {
     assert_eq!((second.told.len(), place.asked(HARBOR).len()), (2, 3), "one page has what is new");
     let without = place.client.list(&place.repository, false, None).await.expect("a list").expect("a first one");
     assert_eq!((without.told.len(), place.asked(HARBOR).len()), (0, 3), "nobody compares times");
+}
+
+#[tokio::test]
+async fn what_a_failure_kept_from_us_is_sought_again() {
+    let place = Place::new(Provider::Harbor, Auth::None, bot(), None).await;
+    let artifacts = |tags: &[&str]| {
+        let page: Vec<Value> = tags.iter().map(|tag| place.artifact(tag)).collect();
+        answer(&json!(page))
+    };
+    place.answers(HARBOR, 1, artifacts(&["1.1", "1.0"]));
+    let first = place.list(None).await.expect("a list").expect("a first one");
+    place.registry.push_image("team/shop", "1.2", &ImageSpec::new("1", TIME)).expect("pushed");
+    place.answers(HARBOR, 1, Fault::answer(500));
+    place.list(Some(&first)).await.expect_err("no times");
+    place.answers(HARBOR, 1, artifacts(&["1.2", "1.1", "1.0"]));
+    let second = place.list(Some(&first)).await.expect("a list").expect("a new one");
+    assert_eq!((second.told.len(), place.asked(HARBOR).len()), (3, 3));
 }

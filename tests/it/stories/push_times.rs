@@ -57,6 +57,37 @@ async fn harbor_says_what_was_pushed_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_of_a_list_that_could_not_be_put_away_is_told_again() {
+    let mut story = harbor().await;
+    let [one, two] = [1, 2].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
+    let pushed = [(one.as_str(), "v1", "2026-03-02T00:00:00Z"), (two.as_str(), "v2", "2026-03-01T00:00:00Z")];
+    story.world.registry.face.faults.add(Rule::every(artifacts(&pushed)).path(LIST));
+    assert!(story.world.registry.remove("team/shop", "v2"), "it comes later");
+    story.start().await;
+    story.until_written(DEV, "newTag: v1").await;
+
+    let lists = story.home.path().join("journal.db.lists");
+    let all = (0..100).map(|n| lists.join(n.to_string()));
+    let in_the_way: Vec<_> = all.filter(|list| std::fs::create_dir(list).is_ok()).collect();
+    story.world.registry.retag("team/shop", "v2", &two).expect("tagged");
+    let fails = || async {
+        let status = story.handle().status().await;
+        let said = |error: &String| error.contains("could not be put away");
+        status.is_ok_and(|status| status.repositories.iter().any(|view| view.error.as_ref().is_some_and(said)))
+    };
+    story.until("the list cannot be put away", fails).await;
+    in_the_way.iter().for_each(|list| std::fs::remove_dir(list).expect("removed"));
+
+    // Without a time it would count as first seen just now.
+    let is_older = || async {
+        let explained = story.handle().explain(target("dev")).await.expect("explained");
+        explained.tags.iter().any(|told| told.tag == "v2" && told.fate.ends_with("behind the best"))
+    };
+    story.until("v2 is older than v1", is_older).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_without_push_times_is_named() {
     let policy = POLICY.replace("follow: dev", "newest: pushed");
     let mut story = Story::new(&policy, &[(DEV, KUSTOMIZATION)]).await;

@@ -1,12 +1,12 @@
-//! What is kept of each repository's push times: which tags were sought, and that a provider tells nothing, for a while.
+//! What is kept of each repository's push times: that its tags were sought, or that a provider tells nothing, for a while.
 //!
-//! The times themselves are the daemon's to keep.
+//! The times themselves, and the list whose tags were sought, are the daemon's to keep: nothing here grows with the tags.
 
 use super::super::error::RegistryError;
 use super::super::host::held;
+use super::super::tags::Last;
 use crate::model::{Tag, TagList, TagRef};
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,24 +44,35 @@ impl Silence {
     }
 }
 
-/// Tags, of which only hashes are kept: a repository may have a hundred thousand.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Untold(HashSet<u64>);
+/// The tags of a list that are sought, for as long as one reading lasts.
+#[derive(Debug, Clone)]
+pub(super) struct Untold<'t>(HashSet<&'t str>);
 
-impl Untold {
+impl<'t> Untold<'t> {
+    /// Those that were not listed before.
+    fn of(tags: &'t TagList, before: Option<&TagList>) -> Self {
+        // Both are sorted by name.
+        let mut before = before.into_iter().flat_map(TagList::iter).map(TagRef::as_str).peekable();
+        let is_new = |tag: &&str| {
+            while before.next_if(|listed| listed < tag).is_some() {}
+            before.peek() != Some(tag)
+        };
+        Self(tags.iter().map(TagRef::as_str).filter(is_new).collect())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     pub(super) fn remove(&mut self, tag: &Tag) {
-        self.0.remove(&hash(tag.by_ref()));
+        self.0.remove(tag.as_str());
     }
 }
 
 #[derive(Debug)]
 enum Known {
-    /// These tags were sought.
-    Sought(HashSet<u64>),
+    /// The tags of the last list were sought, be it in vain.
+    Sought,
     /// The last readings failed, so many.
     Failed(u32),
     /// Nothing is told for a while.
@@ -77,7 +88,7 @@ impl Times {
     pub(in crate::clients::registry) fn why_none(&self, path: &str) -> Option<String> {
         match held(&self.0).get(path) {
             Some(Known::Silent(silence)) => Some(silence.why.clone()),
-            Some(Known::Sought(_) | Known::Failed(_)) | None => None,
+            Some(Known::Sought | Known::Failed(_)) | None => None,
         }
     }
 
@@ -86,7 +97,7 @@ impl Times {
         match held(&self.0).get(path) {
             Some(Known::Silent(silence)) => silence.until <= Instant::now(),
             Some(Known::Failed(_)) => true,
-            Some(Known::Sought(_)) | None => false,
+            Some(Known::Sought) | None => false,
         }
     }
 
@@ -95,20 +106,17 @@ impl Times {
         matches!(held(&self.0).get(path), Some(Known::Silent(silence)) if silence.until > Instant::now())
     }
 
-    /// Which of these tags are to be sought: all, or those that were not before.
-    pub(super) fn untold(&self, path: &str, tags: &TagList, all: bool) -> Untold {
-        let known = held(&self.0);
-        let sought = match known.get(path) {
-            Some(Known::Sought(sought)) if !all => Some(sought),
-            _ => None,
-        };
-        let is_new = |tag: &u64| sought.is_none_or(|sought| !sought.contains(tag));
-        Untold(tags.iter().map(hash).filter(is_new).collect())
+    /// Which of these tags are to be sought: those that are not in the last list, whose tags were. All, where that is not
+    /// known or cannot be had.
+    pub(super) fn untold<'t>(&self, path: &str, tags: &'t TagList, last: Option<&dyn Last>) -> Untold<'t> {
+        let were_sought = matches!(held(&self.0).get(path), Some(Known::Sought));
+        let before = last.filter(|_| were_sought).and_then(Last::tags);
+        Untold::of(tags, before.as_ref())
     }
 
-    /// Keeps that these tags were sought, be it in vain.
-    pub(super) fn sought(&self, path: &str, tags: &TagList) {
-        self.keep(path, Known::Sought(tags.iter().map(hash).collect()));
+    /// Keeps that the tags of a list were sought.
+    pub(super) fn sought(&self, path: &str) {
+        self.keep(path, Known::Sought);
     }
 
     /// Takes in a failure. Where the registry's own list gave no answer, the reading is to be made again, and the error is
@@ -122,7 +130,7 @@ impl Times {
         let failures = match held(&self.0).get(path) {
             Some(Known::Failed(failures)) => *failures,
             Some(Known::Silent(_)) => FAILURES_MAX,
-            Some(Known::Sought(_)) | None => 0,
+            Some(Known::Sought) | None => 0,
         };
         let passes = matches!(error, RegistryError::Unreachable(_) | RegistryError::Busy { .. });
         if on_the_registry && passes && failures < FAILURES_MAX {
@@ -144,14 +152,9 @@ impl Times {
     }
 }
 
-fn hash(tag: TagRef<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    tag.as_str().hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::tags::Mark;
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -178,18 +181,57 @@ mod tests {
         check(busy(900), true, 900);
     }
 
+    /// The last list, and whether its tags can be had.
+    struct Before(Option<TagList>, Mark);
+
+    impl Last for Before {
+        fn mark(&self) -> &Mark {
+            &self.1
+        }
+
+        fn tags(&self) -> Option<TagList> {
+            self.0.clone()
+        }
+    }
+
+    fn list(names: &[&str]) -> TagList {
+        TagList::of(names.iter().copied()).0
+    }
+
+    #[test]
+    fn what_was_not_listed_before_is_sought() {
+        let check = |before: &[&str], tags: &[&str], expected: &[&str]| {
+            let tags = list(tags);
+            let untold = Untold::of(&tags, Some(&list(before)));
+            let mut untold: Vec<&str> = untold.0.into_iter().collect();
+            untold.sort_unstable();
+            assert_eq!(untold, expected, "{before:?} {tags:?}");
+        };
+        check(&[], &[], &[]);
+        check(&[], &["a", "b"], &["a", "b"]);
+        check(&["a", "b"], &[], &[]);
+        check(&["a", "b"], &["a", "b"], &[]);
+        check(&["b", "d"], &["a", "b", "c", "d", "e"], &["a", "c", "e"]);
+        check(&["a", "b", "c", "e", "f"], &["b", "d", "f"], &["d"]);
+        check(&["1.10", "1.9"], &["1.1", "1.10", "1.9"], &["1.1"]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_repository_is_silent_for_a_while_and_its_tags_are_sought_once() {
         let times = Times::default();
-        let list = |names: &[&str]| TagList::of(names.iter().copied()).0;
         let (old, new) = (list(&["1", "2"]), list(&["1", "2", "3"]));
-        assert_eq!(times.untold("a", &old, false).0.len(), 2);
-        times.sought("a", &old);
-        let mut untold = times.untold("a", &new, false);
-        assert_eq!(untold.0.len(), 1);
-        untold.remove(&Tag::parse("3").expect("a tag"));
-        assert!(untold.is_empty());
-        assert_eq!(times.untold("a", &new, true).0.len(), 3, "a list that is new to whoever asks");
+        let last = |tags: Option<&TagList>| Before(tags.cloned(), Mark::of(&[], None));
+        let untold = |tags: &TagList, last: Option<&dyn Last>| times.untold("a", tags, last).0.len();
+        assert_eq!(untold(&old, None), 2);
+        assert_eq!(untold(&new, Some(&last(Some(&old)))), 3, "what was listed was not sought");
+        times.sought("a");
+        let since = last(Some(&old));
+        let mut news = times.untold("a", &new, Some(&since));
+        assert_eq!(news.0.len(), 1);
+        news.remove(&Tag::parse("3").expect("a tag"));
+        assert!(news.is_empty());
+        assert_eq!(untold(&new, None), 3, "a list that is new to whoever asks");
+        assert_eq!(untold(&new, Some(&last(None))), 3, "the last list cannot be had any more");
 
         let refused = || times.failed("a", RegistryError::Refused("403".to_owned()), true);
         assert_eq!(refused(), Ok(Some("403".to_owned())));
@@ -198,8 +240,8 @@ mod tests {
         assert!(!times.is_silent("a") && times.is_due("a"));
         assert_eq!(times.why_none("a").as_deref(), Some("403"), "as long as nothing else is known");
         assert_eq!(refused(), Ok(None), "no news");
-        assert_eq!(times.untold("a", &old, false).0.len(), 2, "what was sought before is not known any more");
-        times.sought("a", &old);
+        assert_eq!(untold(&new, Some(&since)), 3, "what was sought before is not known any more");
+        times.sought("a");
         assert_eq!((times.why_none("a"), times.is_due("a")), (None, false));
     }
 }

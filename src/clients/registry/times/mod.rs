@@ -21,7 +21,7 @@ use super::error::{RegistryError, nonsense};
 use super::host::Host;
 use super::origin;
 use super::session::{Access, Session};
-use super::tags::{self, Told};
+use super::tags::{self, Last, Told};
 use crate::clients::http;
 use crate::model::{Digest, Provider, Tag, TagList};
 use ask::Door;
@@ -77,14 +77,14 @@ struct Page {
     more: bool,
 }
 
-/// What is told of the tags that `tags` lists, all of them where `all` is set, else those that were not sought before.
+/// What is told of the tags that `tags` lists, or of those that are new since `last`, where the others were sought before.
 /// Empty where the provider has no such list or keeps it from us.
 pub(super) async fn told(
     session: &Session<'_>,
     provider: Provider,
     endpoint: Option<&Url>,
     tags: &TagList,
-    all: bool,
+    last: Option<&dyn Last>,
 ) -> Result<Vec<Told>, RegistryError> {
     let (kept, path) = (&session.host.times, session.repository.path());
     if tags.is_empty() || kept.is_silent(path) {
@@ -93,9 +93,9 @@ pub(super) async fn told(
     let Some(root) = root(session.host, session.repository.host(), provider, endpoint) else { return Ok(Vec::new()) };
     let login = session.host.logins.of(session.credentials, session.repository).await?;
     let Some(api) = api(&root, provider, path, login.password().map(|(user, _)| user)) else { return Ok(Vec::new()) };
-    match list(&Door { session, login: &login, root: &root }, &api, kept.untold(path, tags, all)).await {
+    match list(&Door { session, login: &login, root: &root }, &api, kept.untold(path, tags, last)).await {
         Ok(mut told) => {
-            kept.sought(path, tags);
+            kept.sought(path);
             told.retain(|told| tags.contains(told.tag.by_ref()));
             Ok(told)
         }
@@ -134,7 +134,7 @@ fn api(root: &Url, provider: Provider, path: &str, user: Option<&str>) -> Option
 }
 
 /// Reads the list where it is found first.
-async fn list(door: &Door<'_>, api: &Api, untold: Untold) -> Result<Vec<Told>, RegistryError> {
+async fn list(door: &Door<'_>, api: &Api, untold: Untold<'_>) -> Result<Vec<Told>, RegistryError> {
     let mut refused = None;
     for (list, show) in &api.lists {
         match pages(door, api, list, *show, untold.clone()).await {
@@ -151,7 +151,7 @@ async fn pages(
     api: &Api,
     first: &Url,
     show: Show,
-    mut untold: Untold,
+    mut untold: Untold<'_>,
 ) -> Result<Vec<Told>, RegistryError> {
     let (mut url, mut told, mut n_bytes) = (first.clone(), Vec::new(), 0);
     for number in 2..PAGES_MAX + 2 {
