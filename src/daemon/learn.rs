@@ -6,8 +6,8 @@ use super::memory::{Failed, Shelf};
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
 use crate::clients::registry::{Met, Registry, RegistryError};
-use crate::journal::{Extent, Journal};
-use crate::model::{Build, Digest, Repository, Tag};
+use crate::journal::Journal;
+use crate::model::{Build, Repository, Tag};
 use crate::relay::select;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
@@ -99,9 +99,8 @@ impl Daemon {
             return;
         }
         let build = build.map(|build| shelf.with_push(build));
-        let sighted = self.journal.sight(&repository, Extent::Tags, &[(tag.clone(), digest)], now).await;
-        let sighting = match sighted {
-            Ok(mut sighted) => sighted.remove(&tag),
+        let sighting = match self.journal.sight(&repository, &tag, digest.as_ref(), now).await {
+            Ok(sighting) => Some(sighting),
             Err(error) => {
                 tracing::error!(error = %error, "a sighting was not kept");
                 None
@@ -204,9 +203,8 @@ impl Daemon {
                 return tracing::error!(error = %error, "when the tags of {repository} were first seen is not kept");
             }
         };
-        let tags: Vec<(Tag, Option<Digest>)> = tags.iter().map(|tag| (tag.to_tag(), None)).collect();
-        match self.journal.sight(repository, Extent::List, &tags, now).await {
-            Ok(_) => self.memory.repositories.entry(repository.clone()).or_default().sighted = true,
+        match self.journal.sight_list(repository, &tags, now).await {
+            Ok(()) => self.memory.repositories.entry(repository.clone()).or_default().sighted = true,
             Err(error) => tracing::error!(error = %error, "the tags of {repository} were not kept"),
         }
     }

@@ -1,14 +1,12 @@
 //! What is remembered of many tags at once: the times of their builds, and when they were first seen.
 
+use super::sightings::{TAGS_PER_STATEMENT, is_whole};
 use super::value::{parsed, time};
 use super::{Journal, JournalError};
 use crate::model::{Dated, DatedTag, Met, Repository, Tag, TagList, TagRef, Times};
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::BTreeMap;
-
-/// How many tags one statement asks for.
-const TAGS_PER_STATEMENT: usize = 500;
 
 /// `tag, first_seen_ms, digest, created, pushed`.
 type Stored = (String, i64, String, Option<String>, Option<String>);
@@ -45,7 +43,8 @@ impl Journal {
                 names.push_bind(tag.as_str());
             });
             find.push(")");
-            let rows: Vec<(String, i64)> = find.build_query_as().fetch_all(&self.readers).await?;
+            let rows: Vec<(String, i64)> =
+                find.build_query_as().persistent(is_whole(tags)).fetch_all(&self.readers).await?;
             for (tag, at) in rows {
                 let what = format!("when `{tag}` was first seen in {repository}");
                 seen.insert(parsed(Tag::parse(&tag), &what)?, time(at, &what)?);

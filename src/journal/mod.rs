@@ -30,7 +30,7 @@ pub use error::JournalError;
 pub use outbox::{OUTBOX_PAGE, Outgoing, RowId, RowStatus};
 pub use policies::GoodPolicy;
 pub use searched::Searched;
-pub use sightings::{Extent, Sighting};
+pub use sightings::Sighting;
 pub use write::{CommitWatch, Moment};
 
 use jiff::Timestamp;

@@ -4,22 +4,13 @@
 
 use super::value::{parsed, time};
 use super::{Journal, JournalError};
-use crate::model::{Digest, Repository, Tag};
+use crate::model::{Digest, Repository, Tag, TagList, TagRef};
 use jiff::Timestamp;
 use sqlx::{Executor, QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::BTreeMap;
+use std::iter;
 
-/// How many rows one statement adds: six values each, far below the 32 766 that SQLite binds at once.
-const ROWS_PER_STATEMENT: usize = 500;
-
-/// How much of a repository a reading saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// The whole list of tags.
-    List,
-    /// These tags alone, as when one is followed.
-    Tags,
-}
+/// How many tags of a list one statement is about: four values each, far below the 32 766 that SQLite binds at once.
+pub(super) const TAGS_PER_STATEMENT: usize = 500;
 
 /// What is known of a tag's time in its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,46 +27,94 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Whether it came to name another digest than the first known.
-    #[must_use]
-    pub fn moved(&self) -> bool {
-        self.first != self.last
+    /// Whether a reading that saw this digest, or asked for none, tells nothing more.
+    fn says(&self, digest: Option<&Digest>) -> bool {
+        digest.is_none_or(|digest| self.last.as_ref() == Some(digest))
     }
 }
 
 impl Journal {
-    /// Keeps what a reading of a repository saw: its tags, each with the digest it names where that was asked. Returns
-    /// what is now known of these tags.
+    /// Keeps what a reading of a repository's whole list saw: which of its tags are new. A list of any length is gone
+    /// through a piece at a time, and one without news writes nothing.
+    ///
+    /// # Errors
+    /// `Full` or `Io` where it could not be written; nothing of it is then kept.
+    pub async fn sight_list(
+        &self,
+        repository: &Repository,
+        tags: &TagList,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let mut pieces = pieces(tags);
+        let mut news = None;
+        if was_listed(&self.readers, repository).await? {
+            news = self.first_with_news(repository, &mut pieces).await?;
+            if news.is_none() {
+                return Ok(());
+            }
+        }
+        // Another reading may have told the same meanwhile, so the writer looks again, and what is there stays.
+        let mut write = self.begin().await?;
+        let is_first = !was_listed(write.on(), repository).await?;
+        if is_first {
+            let first = "INSERT INTO readings (repository, first_ms) VALUES ($1, $2)";
+            let first = sqlx::query(first).bind(repository.to_string()).bind(now.as_millisecond());
+            first.execute(write.on()).await?;
+        }
+        for piece in news.into_iter().chain(pieces) {
+            add(write.on(), repository, &piece, now, is_first).await?;
+        }
+        write.commit().await
+    }
+
+    /// The first piece of a list with a tag that was never seen.
+    async fn first_with_news<'t>(
+        &self,
+        repository: &Repository,
+        pieces: &mut impl Iterator<Item = Vec<TagRef<'t>>>,
+    ) -> Result<Option<Vec<TagRef<'t>>>, JournalError> {
+        for piece in pieces {
+            let mut count = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM sightings WHERE repository = ");
+            count.push_bind(repository.to_string()).push(" AND tag IN ");
+            count.push_tuples(&piece, |mut row, tag| {
+                row.push_bind(tag.as_str());
+            });
+            let n_seen: i64 = count.build_query_scalar().persistent(is_whole(&piece)).fetch_one(&self.readers).await?;
+            if usize::try_from(n_seen) != Ok(piece.len()) {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps what a reading of one tag saw, and the digest that it names where that was asked. Returns what is now known.
     ///
     /// # Errors
     /// `Full` or `Io` where it could not be written.
     pub async fn sight(
         &self,
         repository: &Repository,
-        extent: Extent,
-        tags: &[(Tag, Option<Digest>)],
+        tag: &Tag,
+        digest: Option<&Digest>,
         now: Timestamp,
-    ) -> Result<BTreeMap<Tag, Sighting>, JournalError> {
-        let mut reader = self.readers.acquire().await?;
-        let seen = News::of(&mut reader, repository, extent, tags, now).await?;
-        drop(reader);
-        if seen.is_nothing() {
-            return Ok(seen.known);
+    ) -> Result<Sighting, JournalError> {
+        let known = self.sighting(repository, tag).await?;
+        if let Some(known) = known.filter(|known| known.says(digest)) {
+            return Ok(known);
         }
         // Another reading may have told the same meanwhile, so the writer looks again before it adds.
         let mut write = self.begin().await?;
-        let seen = News::of(write.on(), repository, extent, tags, now).await?;
-        seen.add(write.on(), repository, now).await?;
+        let mut sighting = match one(write.on(), repository, tag).await? {
+            Some(known) => known,
+            None => begin(write.on(), repository, tag, now).await?,
+        };
+        if let Some(digest) = digest.filter(|_| !sighting.says(digest)) {
+            name(write.on(), repository, tag, digest, now).await?;
+            sighting.first.get_or_insert_with(|| digest.clone());
+            sighting.last = Some(digest.clone());
+        }
         write.commit().await?;
-        Ok(seen.known)
-    }
-
-    /// What is known of every tag that was ever seen in a repository.
-    ///
-    /// # Errors
-    /// `Unreadable` where a tag makes no sense to this version.
-    pub async fn sightings(&self, repository: &Repository) -> Result<BTreeMap<Tag, Sighting>, JournalError> {
-        all(&self.readers, repository).await
+        Ok(sighting)
     }
 
     /// What is known of one tag; none where it was never seen.
@@ -100,131 +139,95 @@ impl Journal {
     }
 }
 
-/// What a reading tells beyond what is known.
-struct News<'a> {
-    known: BTreeMap<Tag, Sighting>,
-    first_list: bool,
-    tags: Vec<&'a Tag>,
-    digests: Vec<(&'a Tag, &'a Digest)>,
+/// The tags of a list, as many at a time as one statement is about.
+fn pieces(tags: &TagList) -> impl Iterator<Item = Vec<TagRef<'_>>> {
+    let mut rest = tags.iter();
+    let next = move || rest.by_ref().take(TAGS_PER_STATEMENT).collect::<Vec<_>>();
+    iter::repeat_with(next).take_while(|piece| !piece.is_empty())
 }
 
-impl<'a> News<'a> {
-    async fn of(
-        on: &mut SqliteConnection,
-        repository: &Repository,
-        extent: Extent,
-        tags: &'a [(Tag, Option<Digest>)],
-        now: Timestamp,
-    ) -> Result<Self, JournalError> {
-        let listed = "SELECT COUNT(*) FROM readings WHERE repository = $1";
-        let listed: i64 = sqlx::query_scalar(listed).bind(repository.to_string()).fetch_one(&mut *on).await?;
-        let mut before = match extent {
-            Extent::List => all(&mut *on, repository).await?,
-            Extent::Tags => some(on, repository, tags).await?,
-        };
-        let at_first_reading = listed == 0;
-        let first_seen = time(now.as_millisecond(), "the time of a reading")?;
-        let first_list = at_first_reading && extent == Extent::List;
-        let mut news = Self { known: BTreeMap::new(), first_list, tags: Vec::new(), digests: Vec::new() };
-        for (tag, digest) in tags {
-            let mut sighting = before.remove(tag).or_else(|| news.known.remove(tag)).unwrap_or_else(|| {
-                news.tags.push(tag);
-                Sighting { first_seen, at_first_reading, first: None, last: None }
-            });
-            if let Some(digest) = digest.as_ref().filter(|digest| sighting.last.as_ref() != Some(digest)) {
-                news.digests.push((tag, digest));
-                sighting.last = Some(digest.clone());
-                sighting.first.get_or_insert_with(|| digest.clone());
-            }
-            news.known.insert(tag.clone(), sighting);
-        }
-        Ok(news)
-    }
-
-    fn is_nothing(&self) -> bool {
-        !self.first_list && self.tags.is_empty() && self.digests.is_empty()
-    }
-
-    async fn add(
-        &self,
-        on: &mut SqliteConnection,
-        repository: &Repository,
-        now: Timestamp,
-    ) -> Result<(), JournalError> {
-        let (repository, now) = (repository.to_string(), now.as_millisecond());
-        if self.first_list {
-            let first = "INSERT INTO readings (repository, first_ms) VALUES ($1, $2)";
-            sqlx::query(first).bind(&repository).bind(now).execute(&mut *on).await?;
-        }
-        for tags in self.tags.chunks(ROWS_PER_STATEMENT) {
-            let add = "INSERT INTO sightings (repository, tag, first_seen_ms, at_first_reading) ";
-            let mut add = QueryBuilder::<Sqlite>::new(add);
-            add.push_values(tags, |mut row, tag| {
-                let at_first_reading = self.known.get::<Tag>(tag).is_some_and(|sighting| sighting.at_first_reading);
-                row.push_bind(&repository).push_bind(tag.as_str()).push_bind(now).push_bind(at_first_reading);
-            });
-            add.build().execute(&mut *on).await?;
-        }
-        for (tag, digest) in &self.digests {
-            let last = "UPDATE sightings SET first_digest = COALESCE(first_digest, $3), last_digest = $3 \
-                        WHERE repository = $1 AND tag = $2";
-            let name = "INSERT INTO namings (repository, tag, digest, first_seen_ms) VALUES ($1, $2, $3, $4) \
-                        ON CONFLICT (repository, tag, digest) DO NOTHING";
-            sqlx::query(last).bind(&repository).bind(tag.as_str()).bind(digest.as_str()).execute(&mut *on).await?;
-            sqlx::query(name)
-                .bind(&repository)
-                .bind(tag.as_str())
-                .bind(digest.as_str())
-                .bind(now)
-                .execute(&mut *on)
-                .await?;
-        }
-        Ok(())
-    }
+/// Whether the statement for a piece is one to keep: a connection keeps one of each length, of more than a hundred KiB,
+/// and the last pieces of lists have all lengths there are.
+pub(super) fn is_whole<T>(piece: &[T]) -> bool {
+    piece.len() == TAGS_PER_STATEMENT
 }
 
-/// `tag, first_seen_ms, at_first_reading, first_digest, last_digest`.
-type Stored = (String, i64, bool, Option<String>, Option<String>);
-
-async fn all<'c>(
+/// Whether a repository's whole list was ever read.
+async fn was_listed<'c>(
     on: impl Executor<'c, Database = Sqlite>,
     repository: &Repository,
-) -> Result<BTreeMap<Tag, Sighting>, JournalError> {
-    let find = "SELECT tag, first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
-                WHERE repository = $1";
-    let rows: Vec<Stored> = sqlx::query_as(find).bind(repository.to_string()).fetch_all(on).await?;
-    rows.into_iter().map(|row| read(repository, row)).collect()
+) -> Result<bool, JournalError> {
+    let find = "SELECT COUNT(*) FROM readings WHERE repository = $1";
+    let n: i64 = sqlx::query_scalar(find).bind(repository.to_string()).fetch_one(on).await?;
+    Ok(n > 0)
 }
 
-async fn some(
+/// Adds tags that are first seen now; those that were seen before stay as they are.
+async fn add(
     on: &mut SqliteConnection,
     repository: &Repository,
-    tags: &[(Tag, Option<Digest>)],
-) -> Result<BTreeMap<Tag, Sighting>, JournalError> {
-    let mut known = BTreeMap::new();
-    for (tag, _) in tags {
-        known.extend(one(&mut *on, repository, tag).await?.map(|sighting| (tag.clone(), sighting)));
-    }
-    Ok(known)
+    tags: &[TagRef<'_>],
+    now: Timestamp,
+    at_first_reading: bool,
+) -> Result<(), JournalError> {
+    let (repository, now) = (repository.to_string(), now.as_millisecond());
+    let into = "INSERT INTO sightings (repository, tag, first_seen_ms, at_first_reading) ";
+    let mut add = QueryBuilder::<Sqlite>::new(into);
+    add.push_values(tags, |mut row, tag| {
+        row.push_bind(&repository).push_bind(tag.as_str()).push_bind(now).push_bind(at_first_reading);
+    });
+    add.push(" ON CONFLICT (repository, tag) DO NOTHING");
+    add.build().persistent(is_whole(tags)).execute(on).await?;
+    Ok(())
 }
+
+/// Adds one tag that is first seen now.
+async fn begin(
+    on: &mut SqliteConnection,
+    repository: &Repository,
+    tag: &Tag,
+    now: Timestamp,
+) -> Result<Sighting, JournalError> {
+    let at_first_reading = !was_listed(&mut *on, repository).await?;
+    add(on, repository, &[tag.by_ref()], now, at_first_reading).await?;
+    let first_seen = time(now.as_millisecond(), "the time of a reading")?;
+    Ok(Sighting { first_seen, at_first_reading, first: None, last: None })
+}
+
+/// Keeps that a tag names this digest from now on.
+async fn name(
+    on: &mut SqliteConnection,
+    repository: &Repository,
+    tag: &Tag,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let repository = repository.to_string();
+    let last = "UPDATE sightings SET first_digest = COALESCE(first_digest, $3), last_digest = $3 \
+                WHERE repository = $1 AND tag = $2";
+    sqlx::query(last).bind(&repository).bind(tag.as_str()).bind(digest.as_str()).execute(&mut *on).await?;
+    let name = "INSERT INTO namings (repository, tag, digest, first_seen_ms) VALUES ($1, $2, $3, $4) \
+                ON CONFLICT (repository, tag, digest) DO NOTHING";
+    let name = sqlx::query(name).bind(&repository).bind(tag.as_str()).bind(digest.as_str()).bind(now.as_millisecond());
+    name.execute(on).await?;
+    Ok(())
+}
+
+/// `first_seen_ms, at_first_reading, first_digest, last_digest`.
+type Stored = (i64, bool, Option<String>, Option<String>);
 
 async fn one<'c>(
     on: impl Executor<'c, Database = Sqlite>,
     repository: &Repository,
     tag: &Tag,
 ) -> Result<Option<Sighting>, JournalError> {
-    let find = "SELECT tag, first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
+    let find = "SELECT first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
                 WHERE repository = $1 AND tag = $2";
     let row: Option<Stored> =
         sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_optional(on).await?;
-    row.map(|row| Ok(read(repository, row)?.1)).transpose()
-}
-
-fn read(repository: &Repository, row: Stored) -> Result<(Tag, Sighting), JournalError> {
-    let (tag, first_seen, at_first_reading, first, last) = row;
+    let Some((first_seen, at_first_reading, first, last)) = row else { return Ok(None) };
     let what = format!("what was seen of `{tag}` in {repository}");
     let digest = |text: Option<String>| text.map(|text| parsed(Digest::parse(&text), &what)).transpose();
     let (first, last) = (digest(first)?, digest(last)?);
-    let sighting = Sighting { first_seen: time(first_seen, &what)?, at_first_reading, first, last };
-    Ok((parsed(Tag::parse(&tag), &what)?, sighting))
+    Ok(Some(Sighting { first_seen: time(first_seen, &what)?, at_first_reading, first, last }))
 }

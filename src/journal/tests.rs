@@ -1,10 +1,12 @@
 //! What the journal promises: nothing lost, nothing twice, nothing skipped.
 
+mod sightings;
+
 use super::*;
 use crate::model::pin::Trailers;
 use crate::model::{
-    BuildFacts, CommitId, Digest, Entry, EnvironmentName, Event, Met, OurCommit, Outcome, PolicyName, Repository,
-    Scope, Sequence, Tag, TagList, Times,
+    BuildFacts, CommitId, Digest, Entry, EnvironmentName, Event, OurCommit, Outcome, PolicyName, Repository, Scope,
+    Sequence, Tag, TagList,
 };
 use crate::relay::report::{Revision, Row, State};
 use std::path::PathBuf;
@@ -86,6 +88,10 @@ fn shop() -> Repository {
 
 fn tag(text: &str) -> Tag {
     Tag::parse(text).expect("tag")
+}
+
+fn list(names: &[&str]) -> TagList {
+    TagList::of(names.iter().copied()).0
 }
 
 #[tokio::test]
@@ -258,8 +264,9 @@ async fn every_commit_is_shown_before_and_after_it_is_on_the_disk() {
     let journal = Journal::open_watched(&place.address(), at(0), watch).await.expect("open");
     let told = |entries: &[Entry]| vec![row(entries[0].sequence.0, State::Running)];
     journal.append(events(&[("shop", "prod", "a")]), told, at(1)).await.expect("append");
-    journal.sight(&shop(), Extent::List, &[(tag("a"), None)], at(1)).await.expect("sight");
-    journal.sight(&shop(), Extent::List, &[(tag("a"), None)], at(2)).await.expect("nothing new");
+    journal.sight_list(&shop(), &list(&["a"]), at(1)).await.expect("sight");
+    journal.sight_list(&shop(), &list(&["a"]), at(2)).await.expect("nothing new");
+    journal.sight(&shop(), &tag("a"), None, at(2)).await.expect("nothing new");
     journal.mark_intended(RowId(1)).await.expect("mark");
     let expected = (1..=4).flat_map(|n| [(n, Moment::Before), (n, Moment::After)]).collect::<Vec<_>>();
     assert_eq!(*seen.lock().expect("lock"), expected, "the tables, the append, the first sight, the mark");
@@ -348,92 +355,6 @@ async fn a_parked_running_parks_what_is_and_will_be_told_of_its_rollout() {
         (State::Failed, with_it),
     ];
     assert_eq!(reasons, expected);
-}
-
-#[tokio::test]
-async fn tags_are_first_seen_once_and_a_moved_one_is_known() {
-    let place = Place::new();
-    let journal = place.open().await;
-    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-    let sight = async |extent, tags: &[(&str, Option<&Digest>)], seconds| {
-        let tags: Vec<_> = tags.iter().map(|(name, digest)| (tag(name), digest.cloned())).collect();
-        journal.sight(&shop(), extent, &tags, at(seconds)).await.expect("sight")
-    };
-    // A followed tag alone is no reading of the list: what the list shows first may be older than we are.
-    sight(Extent::Tags, &[("dev", Some(&a))], 1).await;
-    sight(Extent::List, &[("dev", None), ("v1", None)], 2).await;
-    sight(Extent::List, &[("dev", None), ("v1", Some(&a)), ("v2", Some(&a))], 3).await;
-    sight(Extent::Tags, &[("dev", Some(&b))], 4).await;
-    let seen = sight(Extent::Tags, &[("dev", Some(&a)), ("v2", None)], 5).await;
-    assert_eq!(seen.len(), 2, "what was not asked is not told");
-
-    let known = journal.sightings(&shop()).await.expect("sightings");
-    let of = |name: &str| {
-        let it = &known[&tag(name)];
-        (it.first_seen.as_second(), it.at_first_reading, it.first == Some(a.clone()), it.moved())
-    };
-    assert_eq!(
-        (of("dev"), of("v1"), of("v2")),
-        ((1, true, true, false), (2, true, true, false), (3, false, true, false))
-    );
-    assert_eq!(seen[&tag("dev")], known[&tag("dev")]);
-    assert_eq!(journal.sighting(&shop(), &tag("dev")).await.expect("read").as_ref(), known.get(&tag("dev")));
-    assert_eq!(journal.sighting(&shop(), &tag("v3")).await.expect("read"), None);
-    let namings = journal.namings(&shop(), &tag("dev")).await.expect("namings");
-    assert_eq!(namings, [(a.clone(), at(1)), (b.clone(), at(4))]);
-    let seen = sight(Extent::Tags, &[("v1", Some(&b))], 6).await;
-    assert!(seen[&tag("v1")].moved());
-}
-
-#[tokio::test]
-async fn what_was_read_of_tags_is_remembered_with_its_times() {
-    let place = Place::new();
-    let journal = place.open().await;
-    let [a, b] = ["a", "b"].map(|text| Digest::of(text.as_bytes()));
-    let sight = async |name: &str, digest: Option<&Digest>, seconds| {
-        journal.sight(&shop(), Extent::Tags, &[(tag(name), digest.cloned())], at(seconds)).await.expect("sight")
-    };
-    sight("v1", Some(&a), 1).await;
-    sight("v1.1", Some(&a), 2).await;
-    sight("moved", Some(&a), 3).await;
-    sight("moved", Some(&b), 4).await;
-    sight("gone", Some(&a), 5).await;
-    sight("unread", None, 6).await;
-    sight("unknown", Some(&Digest::of(b"c")), 7).await;
-    for (digest, created, pushed) in [(&a, 8, None), (&b, 9, Some(at(10)))] {
-        let labels = [("created".to_owned(), "never".to_owned())].into();
-        let facts = BuildFacts { created: Some(at(created)), pushed, labels, ..BuildFacts::default() };
-        journal.remember_builds(&shop(), &[(digest.clone(), facts.into())]).await.expect("remember");
-    }
-    sight("v2", Some(&b), 11).await;
-
-    let (listed, _) = TagList::of(["moved", "new", "unknown", "unread", "v1", "v1.1", "v2"]);
-    let dated = journal.dated(&shop(), &listed).await.expect("dated");
-    let told = dated.iter().map(|dated| (dated.tag.as_str(), dated.met, dated.digest, dated.times));
-    let times = |created, pushed: Option<i64>, seen| Times {
-        created: Some(at(created)),
-        pushed: pushed.map(at),
-        seen: Some(at(seen)),
-    };
-    let (a, b) = (Some(a.as_str()), Some(b.as_str()));
-    let expected = [
-        ("v1", Met::Remembered, a, times(8, None, 1)),
-        ("v1.1", Met::Remembered, a, times(8, None, 2)),
-        ("v2", Met::Remembered, b, times(9, Some(10), 11)),
-    ];
-    assert_eq!(told.collect::<Vec<_>>(), expected);
-    let seen = journal.first_seen(&shop(), &["gone", "new", "unread"].map(tag)).await.expect("seen");
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(tag("gone"), at(5)), (tag("unread"), at(6))]);
-    assert!(journal.first_seen(&shop(), &[]).await.expect("seen").is_empty());
-}
-
-#[tokio::test]
-async fn a_long_list_of_tags_is_kept() {
-    let place = Place::new();
-    let journal = place.open().await;
-    let tags: Vec<_> = (0..1234).map(|n| (tag(&format!("v{n}")), None)).collect();
-    let seen = journal.sight(&shop(), Extent::List, &tags, at(1)).await.expect("sight");
-    assert_eq!((seen.len(), journal.sightings(&shop()).await.expect("read") == seen), (1234, true));
 }
 
 #[tokio::test]
