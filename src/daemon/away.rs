@@ -18,12 +18,14 @@ use std::sync::Arc;
 /// How many builds of a repository are known before those are put away that nothing looks at: most repositories never
 /// have as many, and putting away costs as much as a choice does.
 const KNOWN_MAX: usize = 256;
+/// Of how many tags what was told is looked at together.
+const TOLD_AT_A_TIME: usize = 500;
 
 impl Daemon {
     /// Takes in what a list told of its tags, and what the journal remembers of them where times are compared; whether any
     /// of it is news. Where nothing is compared, only what is known of other builds matters: a tag is asked for its digest
     /// when it is a candidate.
-    pub(super) async fn date(&mut self, repository: &Repository, told: Vec<Told>, listed: bool) -> bool {
+    pub(super) async fn date(&mut self, repository: &Repository, mut told: Vec<Told>, listed: bool) -> bool {
         let times = self.times_matter(repository);
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         if shelf.dated.as_ref().is_some_and(|dated| !dated.is_there()) {
@@ -31,6 +33,8 @@ impl Daemon {
         }
         shelf.tells_pushes |= told.iter().any(|told| told.pushed.is_some());
         let changed = shelf.forget_changed(&told, times);
+        told.retain(|told| !shelf.known.contains_key(&told.tag));
+        told.sort_unstable_by(|a, b| a.tag.cmp(&b.tag));
         let fills = times && !shelf.remembered;
         let dates =
             fills || (!told.is_empty() && (times || shelf.dated.is_some())) || (listed && shelf.dated.is_some());
@@ -58,27 +62,32 @@ impl Daemon {
         let mut old = shelf.dated.as_ref().map(Kept::read).transpose()?.unwrap_or_default();
         if fills {
             let remembered = self.journal.dated(repository, &listed).await;
-            old = remembered.unwrap_or_else(|error| forgotten(repository, &error)).with(old.iter(), &listed);
+            old = remembered.unwrap_or_else(|error| forgotten(repository, &error)).with(&old, &listed);
         }
-        let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        let is_known = |tag: &Tag| shelf.known.contains_key(tag);
-        let told = told.iter().filter(|told| !is_known(&told.tag));
-        let told: Vec<(&Told, Option<DatedTag<'_>>)> = told.map(|told| (told, old.get(told.tag.by_ref()))).collect();
-        let told = told.into_iter().filter(|(told, dated)| match dated {
-            Some(dated) => dated.met == Met::Remembered || !dated.is(&told.digest, told.pushed),
-            None => times,
-        });
-        let told: Vec<_> = told.collect();
-        let new: Vec<Tag> =
-            told.iter().filter(|(_, dated)| dated.is_none()).map(|(told, _)| told.tag.clone()).collect();
-        let seen = self.journal.first_seen(repository, &new).await;
-        let seen = seen.unwrap_or_else(|error| forgotten(repository, &error));
-        let news = told.iter().map(|(told, dated)| with_told(told, dated.as_ref(), seen.get(&told.tag).copied()));
-        let kept = self.keep_dated(&old.with(news, &listed)).await?;
+        let mut news = Dated::default();
+        // As many at a time as fit into little memory: there may be as many as tags.
+        for told in told.chunks(TOLD_AT_A_TIME) {
+            let told = told.iter().map(|told| (told, old.get(told.tag.by_ref())));
+            let told: Vec<(&Told, Option<DatedTag<'_>>)> = told
+                .filter(|(told, dated)| match dated {
+                    Some(dated) => dated.met == Met::Remembered || !dated.is(&told.digest, told.pushed),
+                    None => times,
+                })
+                .collect();
+            let new: Vec<Tag> =
+                told.iter().filter(|(_, dated)| dated.is_none()).map(|(told, _)| told.tag.clone()).collect();
+            let seen = self.journal.first_seen(repository, &new).await;
+            let seen = seen.unwrap_or_else(|error| forgotten(repository, &error));
+            let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+            for (told, dated) in told {
+                news.push(&with_told(told, dated.as_ref(), seen.get(&told.tag).copied()));
+                shelf.failed.remove(&told.tag);
+            }
+        }
+        let kept = self.keep_dated(&old.with(&news, &listed)).await?;
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         (shelf.dated, shelf.remembered) = (kept, times);
-        told.iter().for_each(|(told, _)| drop(shelf.failed.remove(&told.tag)));
-        Ok(!told.is_empty())
+        Ok(!news.is_empty())
     }
 
     /// Puts away the builds of a repository that no choice looks at, where there are many.
@@ -105,8 +114,8 @@ impl Daemon {
         let old = shelf.dated.as_ref().map(|dated| dated.read()).transpose()?.unwrap_or_default();
         let away = shelf.known.iter().filter(|(tag, _)| !stays.contains(*tag) && !shelf.learning.contains(*tag));
         // What came back and was not read again is there still.
-        let news = away.map(|(tag, known)| known.dated(tag.by_ref())).filter(|dated| dated.met != Met::Told);
-        let kept = self.keep_dated(&old.with(news, &listed)).await?;
+        let news = away.map(|(tag, known)| known.dated(tag.by_ref())).filter(|dated| dated.met != Met::Told).collect();
+        let kept = self.keep_dated(&old.with(&news, &listed)).await?;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return Ok(()) };
         let Shelf { known, learning, .. } = &mut *shelf;
         known.retain(|tag, _| stays.contains(tag) || learning.contains(tag));

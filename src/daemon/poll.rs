@@ -163,7 +163,8 @@ impl Poller {
         let polled = match &result {
             Ok(now) if readings.last.as_ref() == Some(now) => Polled::Unchanged,
             Ok(now) => {
-                readings.last = Some(Observation { told: Vec::new(), ..now.clone() });
+                let Observation { tags, told: _, followed } = now;
+                readings.last = Some(Observation { tags: tags.clone(), told: Vec::new(), followed: followed.clone() });
                 Polled::Changed
             }
             Err(_) => Polled::Failed,

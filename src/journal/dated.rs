@@ -1,6 +1,6 @@
 //! What is remembered of many tags at once: the times of their builds, and when they were first seen.
 
-use super::sightings::{TAGS_PER_STATEMENT, is_whole};
+use super::sightings::{TAGS_PER_STATEMENT, is_whole, pieces};
 use super::value::{parsed, time};
 use super::{Journal, JournalError};
 use crate::model::{Dated, DatedTag, Met, Repository, Tag, TagList, TagRef, Times};
@@ -16,13 +16,25 @@ impl Journal {
     ///
     /// # Errors
     /// `Unreadable` where a time makes no sense to this version.
-    pub async fn dated(&self, repository: &Repository, listed: &TagList) -> Result<Dated, JournalError> {
-        let find = "SELECT s.tag, s.first_seen_ms, s.last_digest, b.facts ->> '$.created', b.facts ->> '$.pushed' \
-                    FROM sightings s JOIN builds b ON b.repository = s.repository AND b.digest = s.last_digest \
-                    WHERE s.repository = $1 AND s.first_digest = s.last_digest";
-        let rows: Vec<Stored> = sqlx::query_as(find).bind(repository.to_string()).fetch_all(&self.readers).await?;
-        let dated = rows.iter().filter_map(|row| read(repository, row).transpose());
-        Ok(Dated::default().with(dated.collect::<Result<Vec<_>, _>>()?, listed))
+    pub async fn dated(&self, repository: &Repository, tags: &TagList) -> Result<Dated, JournalError> {
+        let mut dated = Dated::default();
+        for piece in pieces(tags) {
+            let mut find = QueryBuilder::<Sqlite>::new(
+                "SELECT s.tag, s.first_seen_ms, s.last_digest, b.facts ->> '$.created', b.facts ->> '$.pushed' \
+                 FROM sightings s JOIN builds b ON b.repository = s.repository AND b.digest = s.last_digest \
+                 WHERE s.first_digest = s.last_digest AND s.repository = ",
+            );
+            find.push_bind(repository.to_string()).push(" AND s.tag IN ");
+            find.push_tuples(&piece, |mut row, tag| {
+                row.push_bind(tag.as_str());
+            });
+            find.push(" ORDER BY s.tag");
+            let rows: Vec<Stored> = find.build_query_as().persistent(is_whole(&piece)).fetch_all(&self.readers).await?;
+            for row in &rows {
+                read(repository, row)?.iter().for_each(|tag| dated.push(tag));
+            }
+        }
+        Ok(dated)
     }
 
     /// When these tags were first seen in a repository; nothing of those that were not.
@@ -37,12 +49,10 @@ impl Journal {
         let mut seen = BTreeMap::new();
         for tags in tags.chunks(TAGS_PER_STATEMENT) {
             let mut find = QueryBuilder::<Sqlite>::new("SELECT tag, first_seen_ms FROM sightings WHERE repository = ");
-            find.push_bind(repository.to_string()).push(" AND tag IN (");
-            let mut names = find.separated(", ");
-            tags.iter().for_each(|tag| {
-                names.push_bind(tag.as_str());
+            find.push_bind(repository.to_string()).push(" AND tag IN ");
+            find.push_tuples(tags, |mut row, tag| {
+                row.push_bind(tag.as_str());
             });
-            find.push(")");
             let rows: Vec<(String, i64)> =
                 find.build_query_as().persistent(is_whole(tags)).fetch_all(&self.readers).await?;
             for (tag, at) in rows {

@@ -140,7 +140,7 @@ impl Journal {
 }
 
 /// The tags of a list, as many at a time as one statement is about.
-fn pieces(tags: &TagList) -> impl Iterator<Item = Vec<TagRef<'_>>> {
+pub(super) fn pieces(tags: &TagList) -> impl Iterator<Item = Vec<TagRef<'_>>> {
     let mut rest = tags.iter();
     let next = move || rest.by_ref().take(TAGS_PER_STATEMENT).collect::<Vec<_>>();
     iter::repeat_with(next).take_while(|piece| !piece.is_empty())

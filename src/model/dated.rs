@@ -140,25 +140,42 @@ impl Dated {
         find(&self.lines, tag, name).and_then(DatedTag::parse)
     }
 
+    /// Adds a tag that comes after all others by name; any other is left out.
+    pub fn push(&mut self, dated: &DatedTag<'_>) {
+        let last = self.lines.trim_end_matches(END).rsplit(END).next().filter(|last| !last.is_empty());
+        if last.is_none_or(|last| name(last) < dated.tag.as_str()) && write!(self.lines, "{dated}{END}").is_ok() {
+            self.len += 1;
+        }
+    }
+
     /// These with what is news, which counts where both know of a tag; only tags that are listed stay.
     #[must_use]
-    pub fn with<'n>(&self, news: impl IntoIterator<Item = DatedTag<'n>>, listed: &TagList) -> Self {
-        let mut news: Vec<DatedTag<'n>> = news.into_iter().collect();
-        news.sort_unstable_by_key(|dated| dated.tag);
-        let (mut news, mut old) = (news.into_iter().peekable(), self.lines.split_terminator(END).peekable());
-        let (mut lines, mut len) = (String::with_capacity(self.lines.len()), 0);
+    pub fn with(&self, news: &Self, listed: &TagList) -> Self {
+        let mut lines = String::with_capacity(self.lines.len() + news.lines.len());
+        let [mut old, mut news] = [self, news].map(|dated| dated.lines.split_terminator(END).peekable());
+        let mut len = 0;
         for tag in listed.iter() {
-            while old.next_if(|line| name(line) < tag.as_str()).is_some() {}
-            while news.next_if(|dated| dated.tag < tag).is_some() {}
-            let line = old.next_if(|line| name(line) == tag.as_str());
-            let written = match (news.next_if(|dated| dated.tag == tag), line) {
-                (Some(dated), _) => write!(lines, "{dated}{END}"),
-                (None, Some(line)) => write!(lines, "{line}{END}"),
-                (None, None) => continue,
-            };
-            len += usize::from(written.is_ok());
+            let [old, new] = [&mut old, &mut news].map(|dated| {
+                while dated.next_if(|line| name(line) < tag.as_str()).is_some() {}
+                dated.next_if(|line| name(line) == tag.as_str())
+            });
+            if let Some(line) = new.or(old) {
+                lines.push_str(line);
+                lines.push(END);
+                len += 1;
+            }
         }
         Self { lines, len }
+    }
+}
+
+impl<'d> FromIterator<DatedTag<'d>> for Dated {
+    fn from_iter<I: IntoIterator<Item = DatedTag<'d>>>(tags: I) -> Self {
+        let mut tags: Vec<DatedTag<'d>> = tags.into_iter().collect();
+        tags.sort_unstable_by_key(|dated| dated.tag);
+        let mut dated = Self::default();
+        tags.iter().for_each(|tag| dated.push(tag));
+        dated
     }
 }
 
@@ -216,11 +233,12 @@ mod tests {
             dated.iter().map(|d| (d.tag.to_string(), d.times.pushed.map(Timestamp::as_second))).collect()
         };
         let some = |tag: &'static str, at| dated(tag, Met::Read, None, Some(at));
-        let old = Dated::default().with([some("b", 1), some("a", 1), some("a-1", 1)], &list(&["a", "a-1", "b", "c"]));
+        let old: Dated = [some("b", 1), some("a", 1), some("a-1", 1), some("a", 2)].into_iter().collect();
         assert_eq!(of(&old), [("a".into(), Some(1)), ("a-1".into(), Some(1)), ("b".into(), Some(1))]);
         assert_eq!(Dated::of_text(old.text().to_owned()), old);
 
-        let new = old.with([some("a-1", 2), some("0", 2), some("c", 2), some("z", 2)], &list(&["0", "a", "a-1", "c"]));
+        let news = ["a-1", "0", "c", "z"].into_iter().map(|tag| some(tag, 2)).collect();
+        let new = old.with(&news, &list(&["0", "a", "a-1", "c", "d"]));
         assert_eq!(
             of(&new),
             [("0".into(), Some(2)), ("a".into(), Some(1)), ("a-1".into(), Some(2)), ("c".into(), Some(2))]
@@ -228,6 +246,9 @@ mod tests {
         let get = |tag: &str| new.get(TagRef::parse(tag).expect(tag)).map(|dated| dated.tag.to_string());
         assert_eq!(["0", "a", "a-1", "c"].map(get), ["0", "a", "a-1", "c"].map(|tag| Some(tag.to_owned())));
         assert_eq!(["a-", "b", "z", "a.1"].map(get), [None, None, None, None]);
-        assert!(new.with([], &list(&[])).is_empty() && !new.is_empty());
+        assert!(new.with(&Dated::default(), &list(&[])).is_empty() && !new.is_empty());
+        let mut pushed = new.clone();
+        ["a", "c", "d", "c-1"].iter().for_each(|tag| pushed.push(&some(tag, 3)));
+        assert_eq!(pushed.iter().map(|dated| dated.tag.as_str()).collect::<Vec<_>>(), ["0", "a", "a-1", "c", "d"]);
     }
 }

@@ -106,8 +106,7 @@ proptest! {
             for (position, known) in known.iter_mut().enumerate() {
                 let image = world.images[position].0.name.clone();
                 let away = known.iter().filter(|(tag, _)| !front.contains(&(image.clone(), (*tag).clone())));
-                let listed: TagList = known.keys().collect();
-                world.away.push(Dated::default().with(away.map(|(tag, known)| known.dated(tag.by_ref())), &listed));
+                world.away.push(away.map(|(tag, known)| known.dated(tag.by_ref())).collect());
                 known.retain(|tag, _| front.contains(&(image.clone(), tag.clone())));
             }
             prop_assert_eq!(choices(&mut world, &known), expected);
