@@ -62,12 +62,13 @@ impl Daemon {
         let mut old = shelf.dated.as_ref().map(Kept::read).transpose()?.unwrap_or_default();
         if fills {
             let remembered = self.journal.dated(repository, &listed).await;
-            old = remembered.unwrap_or_else(|error| forgotten(repository, &error)).with(&old, &listed);
+            let remembered = remembered.unwrap_or_else(|error| forgotten(repository, &error));
+            old = if old.is_empty() { remembered } else { remembered.with(&old, &listed) };
         }
-        let mut news = Dated::default();
+        let (mut news, mut walk) = (Dated::default(), old.walk());
         // As many at a time as fit into little memory: there may be as many as tags.
         for told in told.chunks(TOLD_AT_A_TIME) {
-            let told = told.iter().map(|told| (told, old.get(told.tag.by_ref())));
+            let told = told.iter().map(|told| (told, walk.get(told.tag.by_ref())));
             let told: Vec<(&Told, Option<DatedTag<'_>>)> = told
                 .filter(|(told, dated)| match dated {
                     Some(dated) => dated.met == Met::Remembered || !dated.is(&told.digest, told.pushed),

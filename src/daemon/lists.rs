@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, fs, io};
+use tokio::io::AsyncWriteExt as _;
 
 /// What the directory's name has besides the journal's, whose lock makes it ours alone.
 const SUFFIX: &str = ".lists";
@@ -93,7 +94,10 @@ impl Lists {
         };
         let written = async {
             tokio::fs::create_dir_all(&self.0.directory).await?;
-            tokio::fs::write(kept.path(), list.text()).await
+            // A piece at a time: to write all at once would copy all.
+            let mut file = tokio::fs::File::create(kept.path()).await?;
+            file.write_all(list.text().as_bytes()).await?;
+            file.flush().await
         };
         let told = |error| format!("a list of tags could not be put away in {}: {error}", kept.path().display());
         written.await.map_err(told)?;

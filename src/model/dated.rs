@@ -7,6 +7,7 @@ use super::observation::Times;
 use super::reference::{Digest, TagRef};
 use super::tags::{END, TagList, find};
 use jiff::Timestamp;
+use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 /// What is between two words of a line: less than every character of a tag, so that the lines sort as the names do.
@@ -140,6 +141,12 @@ impl Dated {
         find(&self.lines, tag, name).and_then(DatedTag::parse)
     }
 
+    /// The same, for whoever asks tag after tag in the order of their names.
+    #[must_use]
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { rest: &self.lines }
+    }
+
     /// Adds a tag that comes after all others by name; any other is left out.
     pub fn push(&mut self, dated: &DatedTag<'_>) {
         let last = self.lines.trim_end_matches(END).rsplit(END).next().filter(|last| !last.is_empty());
@@ -176,6 +183,26 @@ impl<'d> FromIterator<DatedTag<'d>> for Dated {
         let mut dated = Self::default();
         tags.iter().for_each(|tag| dated.push(tag));
         dated
+    }
+}
+
+/// Dated tags from the one that was asked for last.
+#[derive(Debug, Clone)]
+pub struct Walk<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Walk<'a> {
+    /// What is known of a tag, if none was asked for that comes after it.
+    pub fn get(&mut self, tag: TagRef<'_>) -> Option<DatedTag<'a>> {
+        while let Some((line, rest)) = self.rest.split_once(END) {
+            match name(line).cmp(tag.as_str()) {
+                Ordering::Less => self.rest = rest,
+                Ordering::Equal => return DatedTag::parse(line),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
 }
 
@@ -246,6 +273,10 @@ mod tests {
         let get = |tag: &str| new.get(TagRef::parse(tag).expect(tag)).map(|dated| dated.tag.to_string());
         assert_eq!(["0", "a", "a-1", "c"].map(get), ["0", "a", "a-1", "c"].map(|tag| Some(tag.to_owned())));
         assert_eq!(["a-", "b", "z", "a.1"].map(get), [None, None, None, None]);
+        let mut walk = new.walk();
+        let mut next = |tag: &str| walk.get(TagRef::parse(tag).expect(tag)).map(|dated| dated.tag.to_string());
+        let found = ["0", "0", "1", "a-1", "b", "c", "z", "z"].map(|tag| next(tag).is_some());
+        assert_eq!(found, [true, true, false, true, false, true, false, false]);
         assert!(new.with(&Dated::default(), &list(&[])).is_empty() && !new.is_empty());
         let mut pushed = new.clone();
         ["a", "c", "d", "c-1"].iter().for_each(|tag| pushed.push(&some(tag, 3)));

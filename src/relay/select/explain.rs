@@ -72,7 +72,8 @@ fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags:
         if let Err(dropped) = filter::by_name(request.select, tags.reserved, tag) {
             return Fate::Dropped(dropped);
         }
-        if let Err(unranked) = order.key(tag, tags.dating(tag)) {
+        // Every time has a place.
+        if let Err(unranked) = order.key(tag, None) {
             return Fate::Unranked(unranked);
         }
     }

@@ -1,8 +1,9 @@
 //! Which builds a choice looks at: the best few and what stands in their way. Of all others only the times are asked for,
 //! so that whoever keeps the builds may let go of them.
 
+use super::datings::Datings;
 use super::order::Order;
-use super::rank::{Best, Found, failure, key};
+use super::rank::{Best, failure};
 use super::{CANDIDATES_MAX, Request, Tags, filter};
 use crate::model::policy::{Strategy, Together};
 use crate::model::{ImageName, TagRef, Why};
@@ -24,14 +25,15 @@ pub fn front<'a>(request: &Request<'a>) -> Vec<(&'a ImageName, TagRef<'a>)> {
 /// The front of images that share their tags.
 fn of_group<'a>(request: &Request<'a>, order: &mut Order, images: &'a [Tags<'a>]) -> Vec<(&'a ImageName, TagRef<'a>)> {
     let (mut best, mut failed) = (Best::new(CANDIDATES_MAX), Vec::new());
+    let mut datings = Datings::of(images);
     let all = images.first().into_iter().flat_map(|tags| tags.tags.iter());
     for tag in all.filter(|tag| images.iter().any(|tags| tags.known.contains_key(tag.as_str()))) {
         let is_out = |tags: &Tags<'_>| filter::by_name(request.select, tags.reserved, tag).is_err();
         if images.iter().any(|tags| is_out(tags) || !tags.tags.contains(tag)) {
             continue;
         }
-        let Some(key) = key(order, images, tag) else { continue };
-        let found = Found::of(key, images, tag);
+        let Some(key) = datings.key(order, tag) else { continue };
+        let found = datings.found(key, tag);
         if best.bar().is_some_and(|least| found < *least) {
             continue;
         }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod alphabetical;
+mod datings;
 mod explain;
 mod extract;
 pub mod filter;
@@ -107,6 +108,12 @@ struct Dating {
     times: Times,
 }
 
+impl From<DatedTag<'_>> for Dating {
+    fn from(DatedTag { met, times, .. }: DatedTag<'_>) -> Self {
+        Self { met, times }
+    }
+}
+
 /// The tags of one image, and what is known of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Tags<'a> {
@@ -127,7 +134,7 @@ impl Tags<'_> {
     fn dating(&self, tag: TagRef<'_>) -> Option<Dating> {
         match self.known.get(tag.as_str()) {
             Some(known) => Some(known.dating()),
-            None => self.dated(tag).map(|DatedTag { met, times, .. }| Dating { met, times }),
+            None => self.dated(tag).map(Dating::from),
         }
     }
 

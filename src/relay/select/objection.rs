@@ -23,9 +23,7 @@ pub fn objection(request: &Request<'_>, release: &Release) -> (Option<(ImageName
         if let Err(dropped) = filter::by_patterns(request.select, build.tag.as_str()) {
             return (Some((image.clone(), Fate::Dropped(dropped))), Vec::new());
         }
-        if let Some(Err(unranked)) =
-            order.as_mut().map(|order| order.key(build.tag.by_ref(), tags.dating(build.tag.by_ref())))
-        {
+        if let Some(Err(unranked)) = order.as_mut().map(|order| order.key(build.tag.by_ref(), None)) {
             return (Some((image.clone(), Fate::Unranked(unranked))), Vec::new());
         }
         match judge(request, tags, build.tag.by_ref(), false, true) {

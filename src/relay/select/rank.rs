@@ -4,6 +4,7 @@
 //! be no candidate takes no place among them, so that behind any number of such tags the next good one is found.
 
 use super::admission::{Admission, judge};
+use super::datings::Datings;
 use super::newest::Age;
 use super::order::{Key, Order};
 use super::{CANDIDATES_MAX, Need, PASSED_OVER_MAX, Request, Tags, WANTED_MAX, Want, filter};
@@ -17,14 +18,6 @@ pub(super) struct Found<'a> {
     pub(super) key: Key<'a>,
     pub(super) tie: Age,
     pub(super) tag: TagRef<'a>,
-}
-
-impl<'a> Found<'a> {
-    /// The place of a tag: of several builds under it the youngest breaks a tie.
-    pub(super) fn of(key: Key<'a>, images: &[Tags<'_>], tag: TagRef<'a>) -> Self {
-        let tie = images.iter().map(|tags| Age::tie(tags.dating(tag))).max().unwrap_or(Age::Unread);
-        Self { key, tie, tag }
-    }
 }
 
 /// A tag whose builds, one for each of the images that share it, are candidates.
@@ -113,16 +106,17 @@ pub(super) fn rank<'a>(
 ) -> Ranked<'a> {
     let (mut best, mut passed_over) = (Best::new(CANDIDATES_MAX), Best::new(PASSED_OVER_MAX));
     let mut wanted = Vec::new();
+    let mut datings = Datings::of(images);
     let Some((first, others)) = images.split_first() else { return Ranked::default() };
     for tag in first.tags.iter() {
         if images.iter().any(|tags| filter::by_name(request.select, tags.reserved, tag).is_err()) {
             continue;
         }
-        let Some(key) = key(order, images, tag) else { continue };
+        let Some(key) = datings.key(order, tag) else { continue };
         if best.bar().is_some_and(|least: &Found<'_>| key < least.key) {
             continue;
         }
-        let found = Found::of(key, images, tag);
+        let found = datings.found(key, tag);
         if let Some(lacking) = others.iter().find(|tags| !tags.tags.contains(tag)) {
             let why = Why::SetIncomplete { detail: format!("`{}` has no tag {tag}", lacking.image.name) };
             passed_over.offer(PassedOver { found, image: &lacking.image.name, why });
@@ -143,15 +137,6 @@ pub(super) fn rank<'a>(
     let passed_over = passed_over.best_first().filter(better);
     let passed_over = passed_over.map(|passed| (passed.image.clone(), passed.found.tag.to_tag(), passed.why)).collect();
     Ranked { ready, wanted, passed_over }
-}
-
-/// The key of a set of builds under one tag: as old as its youngest member, where times are compared.
-pub(super) fn key<'a>(order: &mut Order, images: &[Tags<'a>], tag: TagRef<'a>) -> Option<Key<'a>> {
-    if order.is_by_time() {
-        images.iter().filter_map(|tags| order.key(tag, tags.dating(tag)).ok()).max()
-    } else {
-        order.key(tag, None).ok()
-    }
 }
 
 /// Goes through the best from the top, until as many as were asked for passed or wait to be read.
