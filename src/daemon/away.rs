@@ -30,6 +30,10 @@ impl Daemon {
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         if shelf.dated.as_ref().is_some_and(|dated| !dated.is_there()) {
             (shelf.dated, shelf.remembered) = (None, false);
+            // What it held was told with the whole list, and is told again with it alone.
+            shelf.tags.iter().for_each(|tags| tags.lose());
+            self.wake_poller(repository);
+            return true;
         }
         shelf.tells_pushes |= told.iter().any(|told| told.pushed.is_some());
         let changed = shelf.forget_changed(&told, times);
@@ -42,8 +46,10 @@ impl Daemon {
         let news = self.date_list(repository, &tags, &told, (times, fills)).await;
         let news = news.unwrap_or_else(|error| {
             tracing::error!(repository.name = %repository, error = %error, "{repository}: what its list told of its tags is not kept: {error}");
-            // With the list it is told again.
+            // With the list it is told again. What is kept knows nothing of this list: a tag may have gone and come again.
             tags.lose();
+            let shelf = self.memory.repositories.entry(repository.clone()).or_default();
+            (shelf.dated, shelf.remembered) = (None, false);
             true
         });
         changed || news
@@ -81,8 +87,13 @@ impl Daemon {
             let seen = seen.unwrap_or_else(|error| forgotten(repository, &error));
             let shelf = self.memory.repositories.entry(repository.clone()).or_default();
             for (told, dated) in told {
-                news.push(&with_told(told, dated.as_ref(), seen.get(&told.tag).copied()));
+                let dated = with_told(told, dated.as_ref(), seen.get(&told.tag).copied());
+                // What is being read is judged by what was told meanwhile.
+                if shelf.learning.contains(&told.tag) {
+                    shelf.bring(&dated);
+                }
                 shelf.failed.remove(&told.tag);
+                news.push(&dated);
             }
         }
         let kept = self.keep_dated(&old.with(&news, &listed)).await?;
@@ -114,8 +125,9 @@ impl Daemon {
         let listed = tags.read()?;
         let old = shelf.dated.as_ref().map(|dated| dated.read()).transpose()?.unwrap_or_default();
         let away = shelf.known.iter().filter(|(tag, _)| !stays.contains(*tag) && !shelf.learning.contains(*tag));
-        // What came back and was not read again is there still.
-        let news = away.map(|(tag, known)| known.dated(tag.by_ref())).filter(|dated| dated.met != Met::Told).collect();
+        // What came back and was not read again is there still, where it was not lost meanwhile.
+        let news = away.map(|(tag, known)| known.dated(tag.by_ref()));
+        let news = news.filter(|dated| dated.met != Met::Told || old.get(dated.tag).is_none()).collect();
         let kept = self.keep_dated(&old.with(&news, &listed)).await?;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return Ok(()) };
         let Shelf { known, learning, .. } = &mut *shelf;
@@ -135,14 +147,12 @@ impl Daemon {
         }
         for (repository, mut tags) in wanted {
             let Some(shelf) = self.memory.repositories.get_mut(repository) else { continue };
-            tags.retain(|tag| !shelf.known.contains_key(*tag));
+            // A followed tag is read with its repository.
+            tags.retain(|tag| !shelf.known.contains_key(*tag) && !shelf.followed.contains_key(*tag));
             // One that cannot be read is read anew with the list.
             let dated = shelf.dated.as_ref().filter(|_| !tags.is_empty()).and_then(|dated| dated.read().ok());
             let Some(dated) = dated else { continue };
-            for build in tags.into_iter().filter_map(|tag| named(&dated.get(tag.by_ref())?)) {
-                let tag = build.tag.clone();
-                shelf.known.insert(tag, select::Known { build: Some(build), ..select::Known::default() });
-            }
+            tags.into_iter().filter_map(|tag| dated.get(tag.by_ref())).for_each(|dated| shelf.bring(&dated));
         }
     }
 
@@ -162,6 +172,14 @@ impl Daemon {
 }
 
 impl Shelf {
+    /// Brings back the build under a tag, as far as this process was told of it.
+    fn bring(&mut self, dated: &DatedTag<'_>) {
+        if let Some(build) = named(dated) {
+            let tag = build.tag.clone();
+            self.known.insert(tag, select::Known { build: Some(build), ..select::Known::default() });
+        }
+    }
+
     /// Forgets the builds whose tags were told to name others by now; whether there was any.
     fn forget_changed(&mut self, told: &[Told], times: bool) -> bool {
         let changed = told.iter().filter(|told| self.known.contains_key(&told.tag) && !self.knows(told, times));

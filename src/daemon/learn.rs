@@ -161,8 +161,9 @@ impl Daemon {
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         let Observation { tags, told, followed } = observation;
         let followed = if overtaken { shelf.followed.clone() } else { followed };
-        let listed = tags.is_some() && shelf.tags != tags;
         let lost = !shelf.is_whole();
+        // What was lost may have been lost while it was taken in.
+        let listed = tags.is_some() && (lost || shelf.tags != tags);
         // Of two that are the same the newer is there.
         shelf.tags = tags.or(shelf.tags.take());
         let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || lost || shelf.followed != followed;

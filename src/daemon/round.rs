@@ -3,7 +3,8 @@
 
 use super::Daemon;
 use super::choose::{self, DEPTH_MAX, Lack};
-use super::memory::{Place, Standing};
+use super::learn::RETRY;
+use super::memory::{Place, Shelf, Standing};
 use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
 use crate::relay::{self, Cleared, Facts, Step, change};
 use jiff::{SignedDuration, Timestamp};
@@ -180,11 +181,13 @@ impl Daemon {
     }
 
     /// Has the lists of these images read again, and what they told, where any of it vanished or was damaged, however
-    /// seldom they are polled.
+    /// seldom they are polled; not at once where it was just read, for a disk that takes nothing does not take it again.
     fn read_lost(&self, images: &[Image]) {
+        let now = self.clock.now();
+        let is_old = |shelf: &Shelf| shelf.read_at.is_none_or(|at| now.duration_since(at) >= RETRY);
         for image in images {
             let shelf = self.memory.repositories.get(&image.repository);
-            if let Some(shelf) = shelf.filter(|shelf| !shelf.is_whole()) {
+            if let Some(shelf) = shelf.filter(|shelf| !shelf.is_whole() && is_old(shelf)) {
                 shelf.tags.iter().for_each(|tags| tags.lose());
                 self.wake_poller(&image.repository);
             }

@@ -2,16 +2,26 @@
 
 use super::new_tag::{KUSTOMIZATION, POLICY};
 use super::world::{Story, target};
+use axum::http::Method;
 use serde_json::json;
-use tagrelay::sandbox::fault::{Fault, Rule};
+use std::time::Duration;
+use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 
 const DEV: &str = "deployment/dev/kustomization.yaml";
 const LIST: &str = "/api/v2.0/projects/team/repositories/shop/artifacts";
 
-/// A world whose registry is a Harbor, and whose policy takes what was pushed there last.
-async fn harbor() -> Story {
+/// A world whose registry is a Harbor, where that tag is pinned, and whose policy takes what was pushed there last.
+async fn harbor(pinned: &str) -> Story {
+    harbor_polled(pinned, "1s").await
+}
+
+/// The same, where it is read so often.
+async fn harbor_polled(pinned: &str, every: &str) -> Story {
     let policy = POLICY.replace("REGISTRY/shop", "REGISTRY/team/shop").replace("follow: dev", "newest: pushed");
+    let policy =
+        policy.replace("    rollout:", "    pin: tag\n    rollout:").replace("poll: 1s", &format!("poll: {every}"));
     let kustomization = KUSTOMIZATION.replace("REGISTRY/shop", "REGISTRY/team/shop");
+    let kustomization = kustomization.replace("newTag: old", &format!("newTag: {pinned}"));
     let mut story = Story::new(&policy, &[(DEV, &kustomization)]).await;
     let host = story.world.registry.host();
     let of = |settings: &str| format!("\"{host}\": {{ plain_http: true{settings} }}");
@@ -28,7 +38,7 @@ fn artifacts(builds: &[(&str, &str, &str)]) -> Fault {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn harbor_says_what_was_pushed_last() {
-    let mut story = harbor().await;
+    let mut story = harbor("old").await;
     let [one, two, three] = [1, 2, 3].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
     let pushed = [
         (two.as_str(), "v2", "2026-03-03T00:00:00Z"),
@@ -58,7 +68,7 @@ async fn harbor_says_what_was_pushed_last() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_told_of_a_list_that_could_not_be_put_away_is_told_again() {
-    let mut story = harbor().await;
+    let mut story = harbor("old").await;
     let [one, two] = [1, 2].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
     let pushed = [(one.as_str(), "v1", "2026-03-02T00:00:00Z"), (two.as_str(), "v2", "2026-03-01T00:00:00Z")];
     story.world.registry.face.faults.add(Rule::every(artifacts(&pushed)).path(LIST));
@@ -97,5 +107,76 @@ async fn a_registry_without_push_times_is_named() {
     let host = story.world.registry.host();
     let notes = story.handle().explain(target("dev")).await.expect("explained").notes;
     assert_eq!(notes, [format!("{host} tells no push times: `pushed` means first seen here")]);
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_time_that_is_told_while_its_tag_is_being_read_counts() {
+    let mut story = harbor("v1").await;
+    let [one, two] = [1, 2].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
+    let pushed = [(two.as_str(), "v2", "2026-03-03T00:00:00Z"), (one.as_str(), "v1", "2026-03-01T00:00:00Z")];
+    let late = |path: &str, seconds| {
+        let delay = Fault::Delay(Moment::Before, Duration::from_secs(seconds));
+        story.world.registry.face.faults.add(Rule::every(delay).path(&format!("/v2/team/shop/{path}")));
+    };
+    // What is pinned is asked for before anything is listed, and known after that.
+    late("tags/list", 2);
+    late("manifests/v1", 4);
+    story.world.registry.face.faults.add(Rule::every(artifacts(&pushed)).path(LIST));
+    story.config = format!("mode: observe\n{}", story.config);
+    story.start().await;
+    let config = || async { story.world.registry.face.count(&Method::GET, "/blobs/") > 1 };
+    story.until("both were read", config).await;
+    story.looked_again().await;
+    let explained = story.handle().explain(target("dev")).await.expect("explained");
+    let chosen = explained.tags.iter().find(|tag| tag.fate == "chosen").map(|tag| tag.tag.as_str());
+    assert_eq!(chosen, Some("v2"));
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_does_not_take_what_was_told_has_nobody_asked_all_the_time() {
+    let mut story = harbor_polled("old", "1h").await;
+    let digest = story.push_image("team/shop", "v1", 1);
+    let faults = &story.world.registry.face.faults;
+    faults.add(Rule::every(artifacts(&[(&digest, "v1", "2026-03-01T00:00:00Z")])).path(LIST));
+    faults.add(Rule::once(Fault::Delay(Moment::Before, Duration::from_secs(2))).path("/v2/team/shop/tags/list"));
+    story.start().await;
+    // Every second file has no place: those of what lists tell.
+    let lists = story.home.path().join("journal.db.lists");
+    (1..1000).step_by(2).for_each(|n| std::fs::create_dir(lists.join(n.to_string())).expect("created"));
+    let lists = || async { story.world.registry.face.count(&Method::GET, "/tags/list") > 0 };
+    story.until("it is listed", lists).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let asked = story.world.registry.face.count(&Method::GET, "/tags/list");
+    assert!(asked <= 2, "{asked}");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn push_times_that_are_lost_on_disk_are_told_again() {
+    let mut story = harbor("old").await;
+    story.config = format!("mode: observe\n{}", story.config);
+    let [one, two, three] = [1, 2, 3].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
+    let pushed = [
+        (two.as_str(), "v2", "2026-03-03T00:00:00Z"),
+        (three.as_str(), "v3", "2026-03-02T00:00:00Z"),
+        (one.as_str(), "v1", "2026-03-01T00:00:00Z"),
+    ];
+    story.world.registry.face.faults.add(Rule::every(artifacts(&pushed)).path(LIST));
+    story.start().await;
+    story.until_why("dev", "Observing").await;
+    story.looked_again().await;
+
+    // The list stays, and says what it said.
+    let lists = story.home.path().join("journal.db.lists");
+    let files = std::fs::read_dir(lists).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let largest = files.max_by_key(|path| std::fs::metadata(path).expect("a file").len()).expect("a file");
+    std::fs::remove_file(largest).expect("removed");
+    story.looked_again().await;
+    story.looked_again().await;
+    let explained = story.handle().explain(target("dev")).await.expect("explained");
+    let chosen = explained.tags.iter().find(|tag| tag.fate == "chosen").map(|tag| tag.tag.as_str());
+    assert_eq!(chosen, Some("v2"));
     story.stop().await;
 }
