@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// How many builds of a repository are known before those are put away that nothing looks at: most repositories never
 /// have as many, and putting away costs as much as a choice does.
 const KNOWN_MAX: usize = 256;
+/// The same, where very many are put away already: all of them are written anew each time.
+const KNOWN_MAX_OF_MANY: usize = 4096;
 /// Of how many tags what was told is looked at together.
 const TOLD_AT_A_TIME: usize = 500;
 
@@ -35,7 +37,9 @@ impl Daemon {
             self.wake_poller(repository);
             return true;
         }
-        shelf.tells_pushes |= told.iter().any(|told| told.pushed.is_some());
+        if !told.is_empty() {
+            shelf.tells_pushes = told.iter().any(|told| told.pushed.is_some());
+        }
         let changed = shelf.forget_changed(&told, times);
         told.retain(|told| !shelf.known.contains_key(&told.tag));
         told.sort_unstable_by(|a, b| a.tag.cmp(&b.tag));
@@ -110,8 +114,10 @@ impl Daemon {
         }
         let put = self.put_away_now(repository).await;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return };
-        // Those that stay are asked about when they are twice as many.
-        shelf.room = shelf.known.len().saturating_mul(2);
+        // Those that stay are asked about when they are twice as many; and the more there is away, the more comes to it.
+        let n_away = shelf.dated.as_ref().map_or(0, Kept::len);
+        let of_many = n_away.isqrt().saturating_mul(4).min(KNOWN_MAX_OF_MANY);
+        shelf.room = shelf.known.len().saturating_mul(2).max(of_many);
         if let Err(error) = put {
             tracing::error!(repository.name = %repository, error = %error, "{repository}: builds that nothing looks at stay in memory: {error}");
         }
@@ -119,7 +125,7 @@ impl Daemon {
 
     async fn put_away_now(&mut self, repository: &Repository) -> Result<(), String> {
         let now = self.clock.now();
-        let Some(stays) = looked_at(&self.memory, repository, now) else { return Ok(()) };
+        let stays = looked_at(&self.memory, repository, now);
         let Some(shelf) = self.memory.repositories.get(repository) else { return Ok(()) };
         let Some(tags) = &shelf.tags else { return Ok(()) };
         let listed = tags.read()?;

@@ -107,9 +107,11 @@ fn on_disk(shelf: &Shelf, select: &Select) -> Result<(TagList, Option<Dated>), S
     Ok((tags.unwrap_or_default(), shelf.dated.as_ref().map(Kept::read).transpose()?))
 }
 
-/// The tags of a repository whose builds some choice looks at, or a pin names; none where that cannot be told now.
-pub(super) fn looked_at(memory: &Memory, repository: &Repository, now: Timestamp) -> Option<HashSet<Tag>> {
-    let mut tags: HashSet<Tag> = memory.repositories.get(repository)?.followed.keys().cloned().collect();
+/// The tags of a repository whose builds some choice looks at, or a pin names. What cannot be chosen from now is looked at
+/// when it can.
+pub(super) fn looked_at(memory: &Memory, repository: &Repository, now: Timestamp) -> HashSet<Tag> {
+    let followed = memory.repositories.get(repository).map(|shelf| &shelf.followed);
+    let mut tags: HashSet<Tag> = followed.into_iter().flat_map(BTreeMap::keys).cloned().collect();
     for known in memory.users(repository) {
         for (index, (environment, standing)) in known.policy.environments.iter().zip(&known.standings).enumerate() {
             let pin = standing.pin.as_ref().ok().and_then(Option::as_ref).map(|reading| &reading.pin);
@@ -123,10 +125,10 @@ pub(super) fn looked_at(memory: &Memory, repository: &Repository, now: Timestamp
                 let front = select::front(request).into_iter().filter(|(image, _)| is_here(image));
                 front.map(|(_, tag)| tag.to_tag()).collect::<Vec<_>>()
             });
-            tags.extend(front?.ok()?);
+            tags.extend(front.and_then(Result::ok).into_iter().flatten());
         }
     }
-    Some(tags)
+    tags
 }
 
 /// How many candidates the choice of an environment holds: what was verified before may come as long as it is among the

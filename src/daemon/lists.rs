@@ -16,6 +16,9 @@ const SUFFIX: &str = ".lists";
 
 /// What can be put away: lines of text.
 pub(super) trait Lines: Sized {
+    /// What it is, for people.
+    const WHAT: &'static str;
+
     /// The lines.
     fn text(&self) -> &str;
     /// How many there are.
@@ -25,6 +28,8 @@ pub(super) trait Lines: Sized {
 }
 
 impl Lines for TagList {
+    const WHAT: &'static str = "the list of tags";
+
     fn text(&self) -> &str {
         self.text()
     }
@@ -39,6 +44,8 @@ impl Lines for TagList {
 }
 
 impl Lines for Dated {
+    const WHAT: &'static str = "what is known of tags";
+
     fn text(&self) -> &str {
         self.text()
     }
@@ -99,7 +106,7 @@ impl Lists {
             file.write_all(list.text().as_bytes()).await?;
             file.flush().await
         };
-        let told = |error| format!("a list of tags could not be put away in {}: {error}", kept.path().display());
+        let told = |error| format!("{} could not be put away in {}: {error}", L::WHAT, kept.path().display());
         written.await.map_err(told)?;
         Ok(kept)
     }
@@ -130,7 +137,7 @@ impl<L: Lines> Kept<L> {
     }
 
     fn read_file(&self) -> Result<L, String> {
-        let told = |why: &str| format!("the list of tags in {} cannot be read again: {why}", self.path().display());
+        let told = |why: &str| format!("{} in {} cannot be read again: {why}", L::WHAT, self.path().display());
         let lines = fs::read_to_string(self.path()).map_err(|error| told(&error.to_string()))?;
         if text::sha256(lines.as_bytes()) != self.hash {
             return Err(told("it was changed"));

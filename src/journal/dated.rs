@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 type Stored = (String, i64, String, Option<String>, Option<String>);
 
 impl Journal {
-    /// The times of the builds under these tags, as far as they were read before and their tags were not seen to move.
+    /// The times of the builds under these tags, as far as they were read before, make sense to this version, and their tags
+    /// were not seen to move.
     ///
     /// # Errors
-    /// `Unreadable` where a time makes no sense to this version.
+    /// `Io` where they cannot be read.
     pub async fn dated(&self, repository: &Repository, tags: &TagList) -> Result<Dated, JournalError> {
         let mut dated = Dated::default();
         for piece in pieces(tags) {
@@ -31,7 +32,10 @@ impl Journal {
             find.push(" ORDER BY s.tag");
             let rows: Vec<Stored> = find.build_query_as().persistent(is_whole(&piece)).fetch_all(&self.readers).await?;
             for row in &rows {
-                read(repository, row)?.iter().for_each(|tag| dated.push(tag));
+                match read(repository, row) {
+                    Ok(tag) => tag.iter().for_each(|tag| dated.push(tag)),
+                    Err(error) => tracing::error!(%error, "{error}; it is asked of the registry again"),
+                }
             }
         }
         Ok(dated)

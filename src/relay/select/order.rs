@@ -120,7 +120,7 @@ impl Order {
         if select.extract.is_some() { Err(SelectError::NothingToExtractFor) } else { Ok(()) }
     }
 
-    /// Whether it compares times, so that every tag must be read before one is chosen.
+    /// Whether it compares times, so that something must be known of every tag before one is chosen.
     pub(super) fn is_by_time(&self) -> bool {
         matches!(self.by, By::Newest(_))
     }
