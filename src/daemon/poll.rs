@@ -56,6 +56,24 @@ impl Need {
         self.polls.is_empty()
     }
 
+    /// What is to be read at once for this, where a reading was made for `served`: nothing that it told already.
+    fn beyond(&self, served: &Self) -> Option<Extent> {
+        if (self.tags && !served.tags) || (self.times && !served.times) {
+            return Some(Extent::Whole);
+        }
+        (!self.followed.is_subset(&served.followed)).then_some(Extent::Followed)
+    }
+
+    /// What of a reading that was made for this counts where `other` is needed now.
+    fn common(&self, other: &Self) -> Self {
+        Self {
+            tags: self.tags && other.tags,
+            times: self.times && other.times,
+            followed: self.followed.intersection(&other.followed).cloned().collect(),
+            polls: other.polls.clone(),
+        }
+    }
+
     /// Whether a cron expression says when: the same minute for many.
     fn is_by_cron(&self) -> bool {
         self.polls.iter().any(|poll| matches!(poll, Poll::Cron(_)))
@@ -74,6 +92,15 @@ impl Need {
         };
         self.polls.iter().filter_map(left).min().unwrap_or(Duration::MAX)
     }
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All that is needed.
+    Whole,
+    /// The followed tags: the list is as young as it was.
+    Followed,
 }
 
 /// The list of tags as it was last read.
@@ -126,10 +153,12 @@ struct Readings {
     failures: u32,
 }
 
-/// When the last reading began, and how long it is to be waited before the next, where that one failed.
+/// When the last whole reading began, what was told since then, and how long it is to be waited before the next where the
+/// last one failed.
 struct Done {
     at: Timestamp,
     begun: Instant,
+    served: Need,
     pause: Option<Duration>,
 }
 
@@ -142,21 +171,23 @@ impl Poller {
             () = self.wake.notified() => {}
             () = self.shared.stop.cancelled() => return,
         }
+        let mut done: Option<Done> = None;
         loop {
             let wanted = need.borrow_and_update().clone();
             // On the heap, and only while it reads: thousands of pollers rest.
-            let Some(done) = Box::pin(self.read(wanted, &mut readings)).await else { return };
-            if !self.rest(&mut need, &done).await {
-                return;
-            }
+            let Some(mut read) = Box::pin(self.read(wanted, done.take(), &mut readings)).await else { return };
+            let Some(extent) = self.rest(&mut need, &mut read).await else { return };
+            done = (extent == Extent::Followed).then_some(read);
         }
     }
 
-    /// Reads what is wanted and tells the loop; nothing where it is over.
-    async fn read(&self, wanted: Need, readings: &mut Readings) -> Option<Done> {
-        let (at, begun) = (self.shared.clock.now(), Instant::now());
+    /// Reads what is wanted and tells the loop, the followed tags alone where the whole was read before; nothing where it is
+    /// over.
+    async fn read(&self, wanted: Need, whole: Option<Done>, readings: &mut Readings) -> Option<Done> {
+        let (now, begun) = (self.shared.clock.now(), Instant::now());
+        let extent = if whole.is_some() { Extent::Followed } else { Extent::Whole };
         let result = tokio::select! {
-            result = self.observe(&wanted, &mut readings.listed) => result,
+            result = self.observe(&wanted, extent, &mut readings.listed) => result,
             // A reading changes nothing outside: the next start makes it again.
             () = self.shared.stop.cancelled() => return None,
         };
@@ -173,33 +204,33 @@ impl Poller {
         let pause = result.as_ref().err().map(|failure| pause(failure.asked, readings.failures));
         readings.failures = if result.is_ok() { 0 } else { readings.failures.saturating_add(1) };
         let result = result.map_err(|failure| failure.why);
+        let (at, listed) = whole.map_or((now, begun), |whole| (whole.at, whole.begun));
         let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
-        self.shared.out.send(message).await.ok().map(|()| Done { at, begun, pause })
+        self.shared.out.send(message).await.ok().map(|()| Done { at, begun: listed, served: wanted, pause })
     }
 
-    /// Waits until the reading is old, or something woke us; false when nobody needs us any more.
-    async fn rest(&self, need: &mut watch::Receiver<Need>, last: &Done) -> bool {
+    /// Waits until the reading is old, something woke us, or more is needed than it told; nothing when nobody needs us any
+    /// more.
+    async fn rest(&self, need: &mut watch::Receiver<Need>, last: &mut Done) -> Option<Extent> {
         // Where a reading is old as soon as it is made, nothing below asks whether anybody still needs it.
-        if need.has_changed().is_err() {
-            return false;
-        }
+        need.has_changed().ok()?;
         if let Some(pause) = last.pause {
             return tokio::select! {
-                () = tokio::time::sleep(pause) => true,
-                changed = need.changed() => changed.is_ok(),
+                () = tokio::time::sleep(pause) => Some(Extent::Whole),
+                changed = need.changed() => changed.ok().map(|()| Extent::Whole),
             };
         }
         loop {
             let left = need.borrow().left(last.at, self.shared.clock.now(), last.begun.elapsed());
             if left.is_zero() && !need.borrow().is_by_cron() {
-                return true;
+                return Some(Extent::Whole);
             }
             if left.is_zero() {
                 let apart = spread(&self.repository, self.shared.n_pollers.load(Ordering::Relaxed));
                 return tokio::select! {
-                    () = tokio::time::sleep(apart) => true,
-                    () = self.wake.notified() => true,
-                    changed = need.changed() => changed.is_ok(),
+                    () = tokio::time::sleep(apart) => Some(Extent::Whole),
+                    () = self.wake.notified() => Some(Extent::Whole),
+                    changed = need.changed() => changed.ok().map(|()| Extent::Whole),
                 };
             }
             tokio::select! {
@@ -207,20 +238,28 @@ impl Poller {
                 () = self.wake.notified() => {
                     // What is told in the meantime is read by the same reading.
                     tokio::time::sleep_until(last.begun + WOKEN_MIN).await;
-                    return true;
+                    return Some(Extent::Whole);
                 }
-                changed = need.changed() => return changed.is_ok(),
+                changed = need.changed() => {
+                    changed.ok()?;
+                    let now = need.borrow_and_update();
+                    let beyond = now.beyond(&last.served);
+                    if beyond.is_some() {
+                        return beyond;
+                    }
+                    last.served = last.served.common(&now);
+                }
             }
         }
     }
 
     /// Reads what is needed. The list comes last: what it tells comes once, and no failure may lose it.
-    async fn observe(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Observation, Failure> {
+    async fn observe(&self, need: &Need, extent: Extent, listed: &mut Option<Listed>) -> Result<Observation, Failure> {
         let mut followed = BTreeMap::new();
         for tag in &need.followed {
             followed.insert(tag.clone(), self.shared.registry.digest(&self.repository, tag).await?);
         }
-        let told = if need.tags { self.list(need, listed).await? } else { Vec::new() };
+        let told = if need.tags && extent == Extent::Whole { self.list(need, listed).await? } else { Vec::new() };
         let tags = listed.as_ref().filter(|_| need.tags).map(|listed| Arc::clone(&listed.tags));
         Ok(Observation { tags, told, followed })
     }
@@ -299,6 +338,30 @@ mod tests {
         }
         assert!(seconds.iter().all(|n| (25..=80).contains(n)), "about fifty in each second: {seconds:?}");
         assert!((0..100).all(|n| of(n, 1_000_000) < SPREAD_MAX));
+    }
+
+    #[test]
+    fn what_was_told_already_is_not_read_again() {
+        let need = |tags, times, followed: &[&str]| Need {
+            tags,
+            times,
+            followed: followed.iter().map(|tag| Tag::parse(tag).expect("a tag")).collect(),
+            polls: Vec::new(),
+        };
+        let check = |needed: &Need, served: &Need, expected| {
+            assert_eq!(needed.beyond(served), expected, "{needed:?} after {served:?}");
+        };
+        let (list, times, one) = (need(true, false, &[]), need(true, true, &[]), need(true, false, &["a"]));
+        check(&list, &list, None);
+        check(&list, &times, None);
+        check(&list, &one, None);
+        check(&times, &list, Some(Extent::Whole));
+        check(&one, &list, Some(Extent::Followed));
+        check(&need(true, true, &["a"]), &one, Some(Extent::Whole));
+        check(&need(false, false, &["b"]), &one, Some(Extent::Followed));
+        // What was not needed for a while is read when it is needed again.
+        check(&one, &one.common(&list), Some(Extent::Followed));
+        check(&list, &list.common(&need(false, false, &["a"])), Some(Extent::Whole));
     }
 
     #[test]
