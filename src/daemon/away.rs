@@ -69,7 +69,7 @@ impl Daemon {
     ) -> Result<bool, String> {
         let listed = tags.read()?;
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        let mut old = shelf.dated.as_ref().map(Kept::read).transpose()?.unwrap_or_default();
+        let mut old = shelf.dated.as_ref().map(|dated| dated.read()).transpose()?.unwrap_or_default();
         if fills {
             let remembered = self.journal.dated(repository, &listed).await;
             let remembered = remembered.unwrap_or_else(|error| forgotten(repository, &error));
@@ -115,7 +115,7 @@ impl Daemon {
         let put = self.put_away_now(repository).await;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return };
         // Those that stay are asked about when they are twice as many; and the more there is away, the more comes to it.
-        let n_away = shelf.dated.as_ref().map_or(0, Kept::len);
+        let n_away = shelf.dated.as_ref().map_or(0, |dated| dated.len());
         let of_many = n_away.isqrt().saturating_mul(4).min(KNOWN_MAX_OF_MANY);
         shelf.room = shelf.known.len().saturating_mul(2).max(of_many);
         if let Err(error) = put {
@@ -162,11 +162,11 @@ impl Daemon {
         }
     }
 
-    async fn keep_dated(&self, dated: &Dated) -> Result<Option<Kept<Dated>>, String> {
+    async fn keep_dated(&self, dated: &Dated) -> Result<Option<Box<Kept<Dated>>>, String> {
         if dated.is_empty() {
             return Ok(None);
         }
-        self.polling.lists.keep(dated).await.map(Some)
+        Ok(Some(Box::new(self.polling.lists.keep(dated).await?)))
     }
 
     /// Whether any environment that selects here compares times that only a sighting or the registry tells.

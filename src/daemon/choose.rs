@@ -1,6 +1,5 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::lists::Kept;
 use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
@@ -104,7 +103,7 @@ fn on_disk(shelf: &Shelf, select: &Select) -> Result<(TagList, Option<Dated>), S
         return Ok((TagList::default(), None));
     }
     let tags = shelf.tags.as_ref().map(|tags| tags.read()).transpose()?;
-    Ok((tags.unwrap_or_default(), shelf.dated.as_ref().map(Kept::read).transpose()?))
+    Ok((tags.unwrap_or_default(), shelf.dated.as_ref().map(|dated| dated.read()).transpose()?))
 }
 
 /// The tags of a repository whose builds some choice looks at, or a pin names. What cannot be chosen from now is looked at

@@ -172,8 +172,8 @@ pub(super) struct Shelf {
     pub(super) known: HashMap<Tag, select::Known>,
     /// How many these may be before some are put away.
     pub(super) room: usize,
-    /// What is left in reach of the others.
-    pub(super) dated: Option<Kept<Dated>>,
+    /// What is left in reach of the others. Most repositories have none.
+    pub(super) dated: Option<Box<Kept<Dated>>>,
     /// Whether what the journal remembers of them was taken in.
     pub(super) remembered: bool,
     /// Whether anything was told of when tags were pushed.
@@ -197,7 +197,8 @@ pub(super) struct Shelf {
 impl Shelf {
     /// Whether what lies on disk is there.
     pub(super) fn is_whole(&self) -> bool {
-        self.tags.as_ref().is_none_or(|tags| tags.is_there()) && self.dated.as_ref().is_none_or(Kept::is_there)
+        self.tags.as_ref().is_none_or(|tags| tags.is_there())
+            && self.dated.as_ref().is_none_or(|dated| dated.is_there())
     }
 
     /// Why the last reading failed, or else that of one of its tags: one that is asked for again, or no longer, is no

@@ -64,13 +64,13 @@ impl Need {
         (!self.followed.is_subset(&served.followed)).then_some(Extent::Followed)
     }
 
-    /// What of a reading that was made for this counts where `other` is needed now.
+    /// What of a reading that was made for this counts where `other` is needed now, however often.
     fn common(&self, other: &Self) -> Self {
         Self {
             tags: self.tags && other.tags,
             times: self.times && other.times,
             followed: self.followed.intersection(&other.followed).cloned().collect(),
-            polls: other.polls.clone(),
+            polls: Vec::new(),
         }
     }
 
@@ -206,7 +206,8 @@ impl Poller {
         let result = result.map_err(|failure| failure.why);
         let (at, listed) = whole.map_or((now, begun), |whole| (whole.at, whole.begun));
         let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
-        self.shared.out.send(message).await.ok().map(|()| Done { at, begun: listed, served: wanted, pause })
+        let served = Need { polls: Vec::new(), ..wanted };
+        self.shared.out.send(message).await.ok().map(|()| Done { at, begun: listed, served, pause })
     }
 
     /// Waits until the reading is old, something woke us, or more is needed than it told; nothing when nobody needs us any
