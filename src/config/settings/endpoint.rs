@@ -56,8 +56,13 @@ pub(super) fn endpoint_beside(
 }
 
 /// Whose registry an entry is about, by what it says or else by its host, or by a pattern that has `*` for an account or a
-/// region. None where it says something that cannot be read.
+/// region. None where it says something that cannot be read, or nobody can tell it of a pattern: each host that it matches
+/// tells it when it is asked.
 fn provider_of(host: &str, provider: &Field<Provider>) -> Option<Provider> {
-    let by_name = || Provider::of_host(&host.to_ascii_lowercase().replace('*', ANY));
-    if provider.is_absent() { Some(by_name()) } else { provider.value().copied() }
+    if !provider.is_absent() {
+        return provider.value().copied();
+    }
+    let by_name = Provider::of_host(&host.to_ascii_lowercase().replace('*', ANY));
+    let is_pattern = host.contains(['*', '?', '[', '{']);
+    Some(by_name).filter(|provider| *provider != Provider::Distribution || !is_pattern)
 }

@@ -345,11 +345,16 @@ fn an_api_that_nobody_would_ask() {
          name the `provider` whose API that is: dockerhub, ecr, ghcr, harbor or quay"
     );
     let endpoint = format!("endpoint_url: '{url}'");
-    for host in ["reg.io", "corp.azurecr.io", "*.azurecr.io", "registry.gitlab.com", "GCR.io", "public.ecr.aws", "*"] {
+    for host in ["reg.io", "corp.azurecr.io", "*.azurecr.io", "registry.gitlab.com", "GCR.io", "public.ecr.aws"] {
         check(&entry(host, &endpoint), &[&unused]);
         check(&entry(host, &format!("provider: ghcr, {endpoint}")), &[]);
     }
-    for host in ["docker.io", "ghcr.io", "quay.io", "*.dkr.ecr.*.amazonaws.com"] {
+    // Of the last of these nobody can tell whose they are.
+    let patterns = ["*.dkr.ecr.*.amazonaws.com", "{111111111111,222222222222}.dkr.ecr.*.amazonaws.com", "*"];
+    for host in patterns {
+        check(&entry(host, &endpoint), &[]);
+    }
+    for host in ["docker.io", "ghcr.io", "quay.io"] {
         check(&entry(host, &endpoint), &[]);
         for provider in ["acr", "distribution", "gar", "gitlab"] {
             check(&entry(host, &format!("provider: {provider}, {endpoint}")), &[&unused]);
