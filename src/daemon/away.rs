@@ -9,7 +9,7 @@ use super::lists::Kept;
 use super::memory::Shelf;
 use crate::clients::registry::Told;
 use crate::journal::JournalError;
-use crate::model::{Build, BuildFacts, Dated, DatedTag, Met, Repository, Tag, TagList, Times};
+use crate::model::{Build, BuildFacts, Dated, DatedTag, Knowledge, Repository, Tag, TagList, Times};
 use crate::relay::select;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -81,7 +81,7 @@ impl Daemon {
             let told = told.iter().map(|told| (told, walk.get(told.tag.by_ref())));
             let told: Vec<(&Told, Option<DatedTag<'_>>)> = told
                 .filter(|(told, dated)| match dated {
-                    Some(dated) => dated.met == Met::Remembered || !dated.is(&told.digest, told.pushed),
+                    Some(dated) => dated.knowledge == Knowledge::Remembered || !dated.is(&told.digest, told.pushed),
                     None => times,
                 })
                 .collect();
@@ -133,7 +133,7 @@ impl Daemon {
         let away = shelf.known.iter().filter(|(tag, _)| !stays.contains(*tag) && !shelf.learning.contains(*tag));
         // What came back and was not read again is there still, where it was not lost meanwhile.
         let news = away.map(|(tag, known)| known.dated(tag.by_ref()));
-        let news = news.filter(|dated| dated.met != Met::Told || old.get(dated.tag).is_none()).collect();
+        let news = news.filter(|dated| dated.knowledge != Knowledge::Told || old.get(dated.tag).is_none()).collect();
         let kept = self.keep_dated(&old.with(&news, &listed)).await?;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return Ok(()) };
         let Shelf { known, learning, .. } = &mut *shelf;
@@ -208,18 +208,18 @@ fn forgotten<T: Default>(repository: &Repository, error: &JournalError) -> T {
 fn with_told<'a>(told: &'a Told, before: Option<&DatedTag<'_>>, seen: Option<Timestamp>) -> DatedTag<'a> {
     let digest = told.digest.as_str();
     let same = before.filter(|before| before.digest == Some(digest));
-    let met = match same.map(|same| same.met) {
-        Some(Met::Read | Met::Remembered) => Met::Read,
-        Some(Met::Told | Met::Nothing) | None => Met::Told,
+    let knowledge = match same.map(|same| same.knowledge) {
+        Some(Knowledge::Read | Knowledge::Remembered) => Knowledge::Read,
+        Some(Knowledge::Told | Knowledge::Nothing) | None => Knowledge::Told,
     };
     let created = same.and_then(|same| same.times.created);
     let times = Times { created, pushed: told.pushed, seen: before.map_or(seen, |before| before.times.seen) };
-    DatedTag { tag: told.tag.by_ref(), met, digest: Some(digest), times }
+    DatedTag { tag: told.tag.by_ref(), knowledge, digest: Some(digest), times }
 }
 
 /// The build under a tag, as far as this process was told of it.
 fn named(dated: &DatedTag<'_>) -> Option<Build> {
-    let is_told = matches!(dated.met, Met::Told | Met::Read);
+    let is_told = matches!(dated.knowledge, Knowledge::Told | Knowledge::Read);
     let digest = dated.digest().filter(|_| is_told)?;
     let Times { created: _, pushed, seen } = dated.times;
     let facts = BuildFacts { pushed, seen, ..BuildFacts::default() };

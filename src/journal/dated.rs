@@ -3,7 +3,7 @@
 use super::sightings::{TAGS_PER_STATEMENT, is_whole, pieces};
 use super::value::{parsed, time};
 use super::{Journal, JournalError};
-use crate::model::{Dated, DatedTag, Met, Repository, Tag, TagList, TagRef, Times};
+use crate::model::{Dated, DatedTag, Knowledge, Repository, Tag, TagList, TagRef, Times};
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::BTreeMap;
@@ -75,5 +75,5 @@ fn read<'r>(repository: &Repository, row: &'r Stored) -> Result<Option<DatedTag<
     let what = format!("what was read of `{tag}` in {repository}");
     let at = |text: &Option<String>| text.as_ref().map(|text| parsed(text.parse::<Timestamp>(), &what)).transpose();
     let times = Times { created: at(created)?, pushed: at(pushed)?, seen: Some(time(*seen, &what)?) };
-    Ok(Some(DatedTag { tag: name, met: Met::Remembered, digest: Some(digest), times }))
+    Ok(Some(DatedTag { tag: name, knowledge: Knowledge::Remembered, digest: Some(digest), times }))
 }

@@ -17,7 +17,7 @@ const NONE: &str = "-";
 
 /// What was read of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Met {
+pub enum Knowledge {
     /// The registry has nothing there that is an image.
     Nothing,
     /// What it names and when that came, but none of the build's own facts.
@@ -28,16 +28,16 @@ pub enum Met {
     Remembered,
 }
 
-impl Met {
+impl Knowledge {
     const ALL: [(Self, &'static str); 4] =
         [(Self::Nothing, "nothing"), (Self::Told, "told"), (Self::Read, "read"), (Self::Remembered, "remembered")];
 
     fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(met, _)| *met == self).map_or(NONE, |(_, word)| word)
+        Self::ALL.iter().find(|(knowledge, _)| *knowledge == self).map_or(NONE, |(_, word)| word)
     }
 
     fn of(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == word).map(|(met, _)| *met)
+        Self::ALL.iter().find(|(_, known)| *known == word).map(|(knowledge, _)| *knowledge)
     }
 }
 
@@ -47,7 +47,7 @@ pub struct DatedTag<'a> {
     /// The tag.
     pub tag: TagRef<'a>,
     /// What was read of it.
-    pub met: Met,
+    pub knowledge: Knowledge,
     /// The digest that it names, as text.
     pub digest: Option<&'a str>,
     /// When that was made, pushed and seen.
@@ -58,9 +58,9 @@ impl<'a> DatedTag<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.split(GAP);
         let mut next = || words.next();
-        let (tag, met, digest) = (TagRef::parse(next()?)?, Met::of(next()?)?, next()?);
+        let (tag, knowledge, digest) = (TagRef::parse(next()?)?, Knowledge::of(next()?)?, next()?);
         let times = Times { created: time(next()?)?, pushed: time(next()?)?, seen: time(next()?)? };
-        Some(Self { tag, met, digest: Some(digest).filter(|digest| *digest != NONE), times })
+        Some(Self { tag, knowledge, digest: Some(digest).filter(|digest| *digest != NONE), times })
     }
 
     /// The digest that it names; none where none is known.
@@ -80,7 +80,7 @@ impl<'a> DatedTag<'a> {
 impl fmt::Display for DatedTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Times { created, pushed, seen } = self.times;
-        write!(f, "{}{GAP}{}{GAP}{}", self.tag, self.met.word(), self.digest.unwrap_or(NONE))?;
+        write!(f, "{}{GAP}{}{GAP}{}", self.tag, self.knowledge.word(), self.digest.unwrap_or(NONE))?;
         [created, pushed, seen].iter().try_for_each(|time| match time {
             Some(time) => write!(f, "{GAP}{}", time.as_nanosecond()),
             None => write!(f, "{GAP}{NONE}"),
@@ -225,26 +225,26 @@ mod tests {
         TagList::of(names.iter().copied()).0
     }
 
-    fn dated<'a>(tag: &'a str, met: Met, digest: Option<&'a str>, pushed: Option<i64>) -> DatedTag<'a> {
+    fn dated<'a>(tag: &'a str, knowledge: Knowledge, digest: Option<&'a str>, pushed: Option<i64>) -> DatedTag<'a> {
         let pushed = pushed.map(|second| Timestamp::from_second(second).expect("a time"));
         let times = Times { created: Some(Timestamp::MIN), pushed, seen: Some(Timestamp::MAX) };
-        DatedTag { tag: TagRef::parse(tag).expect(tag), met, digest, times }
+        DatedTag { tag: TagRef::parse(tag).expect(tag), knowledge, digest, times }
     }
 
     #[test]
     fn a_line_says_all_and_reads_again_as_it_was() {
         let digest = Digest::of(b"a");
-        for (met, word) in Met::ALL {
+        for (knowledge, word) in Knowledge::ALL {
             for digest in [None, Some(digest.as_str())] {
                 for pushed in [None, Some(0), Some(-1), Some(1_700_000_000)] {
-                    let dated = dated("v1.0-rc.1", met, digest, pushed);
+                    let dated = dated("v1.0-rc.1", knowledge, digest, pushed);
                     let line = dated.to_string();
                     assert_eq!(DatedTag::parse(&line), Some(dated), "{line}");
                     assert!(line.starts_with(&format!("v1.0-rc.1 {word} ")), "{line}");
                 }
             }
         }
-        let told = dated("a", Met::Told, Some(digest.as_str()), Some(1));
+        let told = dated("a", Knowledge::Told, Some(digest.as_str()), Some(1));
         assert_eq!(told.digest().as_ref(), Some(&digest));
         let pushed = told.times.pushed;
         assert!(told.is(&digest, pushed) && !told.is(&digest, None) && !told.is(&Digest::of(b"b"), pushed));
@@ -259,7 +259,7 @@ mod tests {
             assert_eq!(dated.iter().count(), dated.len());
             dated.iter().map(|d| (d.tag.to_string(), d.times.pushed.map(Timestamp::as_second))).collect()
         };
-        let some = |tag: &'static str, at| dated(tag, Met::Read, None, Some(at));
+        let some = |tag: &'static str, at| dated(tag, Knowledge::Read, None, Some(at));
         let old: Dated = [some("b", 1), some("a", 1), some("a-1", 1), some("a", 2)].into_iter().collect();
         assert_eq!(of(&old), [("a".into(), Some(1)), ("a-1".into(), Some(1)), ("b".into(), Some(1))]);
         assert_eq!(Dated::of_text(old.text().to_owned()), old);

@@ -24,7 +24,7 @@ pub mod text;
 pub mod why;
 
 pub use by_image::ByImage;
-pub use dated::{Dated, DatedTag, Met, Walk};
+pub use dated::{Dated, DatedTag, Knowledge, Walk};
 pub use duration::Span;
 pub use event::{Because, Entry, Event, Origin, Outcome, Scope, Sequence};
 pub use ledger::{Arrival, Ledger};

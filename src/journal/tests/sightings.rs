@@ -2,7 +2,7 @@
 
 use super::{Place, at, list, shop, tag};
 use crate::journal::{Journal, Sighting};
-use crate::model::{BuildFacts, Digest, Met, Repository, Times};
+use crate::model::{BuildFacts, Digest, Knowledge, Repository, Times};
 use futures_util::future::join_all;
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn what_was_read_of_tags_is_remembered_with_its_times() {
 
     let listed = list(&["moved", "new", "unknown", "unread", "v1", "v1.1", "v2"]);
     let dated = journal.dated(&shop(), &listed).await.expect("dated");
-    let told = dated.iter().map(|dated| (dated.tag.as_str(), dated.met, dated.digest, dated.times));
+    let told = dated.iter().map(|dated| (dated.tag.as_str(), dated.knowledge, dated.digest, dated.times));
     let times = |created, pushed: Option<i64>, seen| Times {
         created: Some(at(created)),
         pushed: pushed.map(at),
@@ -74,9 +74,9 @@ async fn what_was_read_of_tags_is_remembered_with_its_times() {
     };
     let (a, b) = (Some(a.as_str()), Some(b.as_str()));
     let expected = [
-        ("v1", Met::Remembered, a, times(8, None, 1)),
-        ("v1.1", Met::Remembered, a, times(8, None, 2)),
-        ("v2", Met::Remembered, b, times(9, Some(10), 11)),
+        ("v1", Knowledge::Remembered, a, times(8, None, 1)),
+        ("v1.1", Knowledge::Remembered, a, times(8, None, 2)),
+        ("v2", Knowledge::Remembered, b, times(9, Some(10), 11)),
     ];
     assert_eq!(told.collect::<Vec<_>>(), expected);
     let seen = journal.first_seen(&shop(), &["gone", "new", "unread"].map(tag)).await.expect("seen");

@@ -3,9 +3,9 @@
 //! It asks for what is missing, the cheapest first, and never for what no longer matters. Names of tags are the
 //! business of `filter`.
 
-use super::{Known, Need, Request, Tags};
+use super::{Dating, Known, Need, Request, Tags};
 use crate::model::policy::Select;
-use crate::model::{Build, Met, TagRef, Times, Why, text};
+use crate::model::{Build, Knowledge, TagRef, Times, Why, text};
 use jiff::Timestamp;
 
 /// What became of a tag.
@@ -19,19 +19,21 @@ pub(super) enum Admission<'a> {
     Failed(Why),
 }
 
-/// Judges the tag of one image. A followed tag is meant to move, so `may_move` is said of it.
+/// Judges the tag of one image, of a build that is not known by its `dating`. A followed tag is meant to move, so `may_move`
+/// is said of it.
 pub(super) fn judge<'a>(
     request: &Request<'a>,
     tags: &Tags<'a>,
     tag: TagRef<'_>,
+    dating: Option<Dating>,
     facts_wanted: bool,
     may_move: bool,
 ) -> Admission<'a> {
     let facts_wanted = facts_wanted || needs_facts(request, tags);
     let first = if facts_wanted { Need::Facts } else { Need::Digest };
     let Some(known) = tags.known.get(tag.as_str()) else {
-        let dated = tags.dated(tag).filter(|dated| dated.met != Met::Nothing);
-        let until = dated.and_then(|dated| too_young_until(request.select, &dated.times, request.now));
+        let dating = dating.filter(|dating| dating.knowledge != Knowledge::Nothing);
+        let until = dating.and_then(|dating| too_young_until(request.select, &dating.times, request.now));
         return until.map_or(Admission::Missing(first), |until| Admission::Failed(Why::TooYoung { until }));
     };
     if let Some(error) = &known.unreadable {

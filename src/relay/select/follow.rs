@@ -20,12 +20,12 @@ pub(super) fn choose(request: &Request<'_>, tag: &Tag) -> Chosen {
         let image = &tags.image.name;
         let present = tags.known.get(tag).and_then(|known| known.build.as_ref());
         builds.extend(present.map(|build| (image, build)));
-        match judge(request, tags, tag.by_ref(), false, true) {
+        match judge(request, tags, tag.by_ref(), None, false, true) {
             Admission::Missing(need) => chosen.wanted.push(Want { image: image.clone(), tag: tag.clone(), need }),
             Admission::Failed(why) => chosen.passed_over.push((image.clone(), tag.clone(), why)),
             Admission::Passed(_) => {}
         }
-        if let Admission::Missing(need) = judge(request, tags, tag.by_ref(), facts_wanted, true) {
+        if let Admission::Missing(need) = judge(request, tags, tag.by_ref(), None, facts_wanted, true) {
             unread.push(Want { image: image.clone(), tag: tag.clone(), need });
         }
     }

@@ -3,7 +3,7 @@
 
 use super::datings::Datings;
 use super::order::Order;
-use super::rank::{Best, failure};
+use super::rank::Best;
 use super::{CANDIDATES_MAX, Request, Tags, filter};
 use crate::model::policy::{Strategy, Together};
 use crate::model::{ImageName, TagRef, Why};
@@ -37,7 +37,7 @@ fn of_group<'a>(request: &Request<'a>, order: &mut Order, images: &'a [Tags<'a>]
         if best.bar().is_some_and(|least| found < *least) {
             continue;
         }
-        match failure(request, images, tag, true) {
+        match datings.failure(request, tag, true) {
             Some((_, Why::TooYoung { .. })) => {}
             Some(_) => failed.push(found),
             None if images.iter().all(|tags| tags.known.contains_key(tag.as_str())) => best.offer(found),

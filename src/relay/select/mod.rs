@@ -39,7 +39,8 @@ pub use set::is_same_revision;
 
 use crate::model::policy::{Image, Select, Strategy, Together};
 use crate::model::{
-    Build, Dated, DatedTag, Digest, ImageName, Met, Release, ReleaseId, Span, Tag, TagList, TagRef, Times, Why, text,
+    Build, Dated, DatedTag, Digest, ImageName, Knowledge, Release, ReleaseId, Span, Tag, TagList, TagRef, Times, Why,
+    text,
 };
 use jiff::Timestamp;
 use order::Order;
@@ -81,36 +82,39 @@ impl Known {
         Self { build: Some(build), facts_read: true, ..Self::default() }
     }
 
-    fn met(&self) -> Met {
+    fn knowledge(&self) -> Knowledge {
         match &self.build {
-            None => Met::Nothing,
-            Some(_) if self.facts_read => Met::Read,
-            Some(_) => Met::Told,
+            None => Knowledge::Nothing,
+            Some(_) if self.facts_read => Knowledge::Read,
+            Some(_) => Knowledge::Told,
         }
     }
 
     /// What is left of this in reach where nobody looks at it closely.
     #[must_use]
     pub fn dated<'a>(&'a self, tag: TagRef<'a>) -> DatedTag<'a> {
-        let Dating { met, times } = self.dating();
-        DatedTag { tag, met, digest: self.build.as_ref().map(|build| build.digest.as_str()), times }
+        let Dating { knowledge, times } = self.dating();
+        DatedTag { tag, knowledge, digest: self.build.as_ref().map(|build| build.digest.as_str()), times }
     }
 
     fn dating(&self) -> Dating {
-        Dating { met: self.met(), times: self.build.as_ref().map(|build| build.facts.times()).unwrap_or_default() }
+        Dating {
+            knowledge: self.knowledge(),
+            times: self.build.as_ref().map(|build| build.facts.times()).unwrap_or_default(),
+        }
     }
 }
 
 /// What the place of a tag among times hangs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Dating {
-    met: Met,
+    knowledge: Knowledge,
     times: Times,
 }
 
 impl From<DatedTag<'_>> for Dating {
-    fn from(DatedTag { met, times, .. }: DatedTag<'_>) -> Self {
-        Self { met, times }
+    fn from(DatedTag { knowledge, times, .. }: DatedTag<'_>) -> Self {
+        Self { knowledge, times }
     }
 }
 
@@ -134,12 +138,8 @@ impl Tags<'_> {
     fn dating(&self, tag: TagRef<'_>) -> Option<Dating> {
         match self.known.get(tag.as_str()) {
             Some(known) => Some(known.dating()),
-            None => self.dated(tag).map(Dating::from),
+            None => self.dated.and_then(|dated| dated.get(tag)).map(Dating::from),
         }
-    }
-
-    fn dated(&self, tag: TagRef<'_>) -> Option<DatedTag<'_>> {
-        self.dated.and_then(|dated| dated.get(tag))
     }
 }
 

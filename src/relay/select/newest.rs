@@ -7,7 +7,7 @@
 
 use super::Dating;
 use crate::model::policy::Newest;
-use crate::model::{Met, Times};
+use crate::model::{Knowledge, Times};
 use jiff::Timestamp;
 
 /// How young a build is; what is not read yet comes out on top, so that it is read before anything is chosen.
@@ -23,8 +23,10 @@ impl Age {
     /// The age by the time that a `newest` policy names.
     pub(super) fn by(newest: Newest, dating: Option<Dating>) -> Self {
         match dating {
-            Some(Dating { met: Met::Nothing, .. }) => Self::Read(None, None),
-            Some(Dating { met, times }) if met != Met::Told || (newest == Newest::Pushed && times.pushed.is_some()) => {
+            Some(Dating { knowledge: Knowledge::Nothing, .. }) => Self::Read(None, None),
+            Some(Dating { knowledge, times })
+                if knowledge != Knowledge::Told || (newest == Newest::Pushed && times.pushed.is_some()) =>
+            {
                 Self::Read(time(newest, &times), None)
             }
             Some(_) | None => Self::Unread,
@@ -34,8 +36,8 @@ impl Age {
     /// The age that breaks a tie: the younger build wins.
     pub(super) fn tie(dating: Option<Dating>) -> Self {
         match dating {
-            Some(Dating { met: Met::Nothing, .. }) => Self::Read(None, None),
-            Some(Dating { met: Met::Read | Met::Remembered, times }) => Self::of(&times),
+            Some(Dating { knowledge: Knowledge::Nothing, .. }) => Self::Read(None, None),
+            Some(Dating { knowledge: Knowledge::Read | Knowledge::Remembered, times }) => Self::of(&times),
             Some(_) | None => Self::Unread,
         }
     }

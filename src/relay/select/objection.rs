@@ -26,7 +26,7 @@ pub fn objection(request: &Request<'_>, release: &Release) -> (Option<(ImageName
         if let Some(Err(unranked)) = order.as_mut().map(|order| order.key(build.tag.by_ref(), None)) {
             return (Some((image.clone(), Fate::Unranked(unranked))), Vec::new());
         }
-        match judge(request, tags, build.tag.by_ref(), false, true) {
+        match judge(request, tags, build.tag.by_ref(), tags.dating(build.tag.by_ref()), false, true) {
             Admission::Failed(why) => return (Some((image.clone(), Fate::PassedOver(why))), Vec::new()),
             Admission::Missing(need) => wanted.push(Want { image: image.clone(), tag: build.tag.clone(), need }),
             Admission::Passed(_) => {}

@@ -8,7 +8,7 @@ use super::datings::Datings;
 use super::newest::Age;
 use super::order::{Key, Order};
 use super::{CANDIDATES_MAX, Need, PASSED_OVER_MAX, Request, Tags, WANTED_MAX, Want, filter};
-use crate::model::{Build, ImageName, Met, Tag, TagRef, Why};
+use crate::model::{Build, ImageName, Knowledge, Tag, TagRef, Why};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -122,7 +122,7 @@ pub(super) fn rank<'a>(
             passed_over.offer(PassedOver { found, image: &lacking.image.name, why });
             continue;
         }
-        match failure(request, images, tag, facts_wanted) {
+        match datings.failure(request, tag, facts_wanted) {
             Some((image, why)) => passed_over.offer(PassedOver { found, image, why }),
             None if found.key == Key::Age(Age::Unread) => want_facts(images, tag, &mut wanted),
             None => best.offer(found),
@@ -175,21 +175,8 @@ fn want_facts(images: &[Tags<'_>], tag: TagRef<'_>, wanted: &mut Vec<Want>) {
     if wanted.len() >= WANTED_MAX {
         return;
     }
-    let unread = images.iter().filter(|tags| tags.dating(tag).is_none_or(|dating| dating.met == Met::Told));
+    let unread = images.iter().filter(|tags| tags.dating(tag).is_none_or(|dating| dating.knowledge == Knowledge::Told));
     wanted.extend(unread.map(|tags| Want { image: tags.image.name.clone(), tag: tag.to_tag(), need: Need::Facts }));
-}
-
-/// The first image whose build under this tag is known to be no candidate.
-pub(super) fn failure<'a>(
-    request: &Request<'a>,
-    images: &'a [Tags<'a>],
-    tag: TagRef<'_>,
-    facts_wanted: bool,
-) -> Option<(&'a ImageName, Why)> {
-    images.iter().find_map(|tags| match judge(request, tags, tag, facts_wanted, false) {
-        Admission::Failed(why) => Some((&tags.image.name, why)),
-        Admission::Passed(_) | Admission::Missing(_) => None,
-    })
 }
 
 /// The builds under a tag that has not failed, and what is missing of them.
@@ -202,7 +189,7 @@ fn read<'a>(
     let (mut builds, mut missing) = (Vec::new(), Vec::new());
     for tags in images {
         let image = &tags.image.name;
-        match judge(request, tags, tag, facts_wanted, false) {
+        match judge(request, tags, tag, tags.dating(tag), facts_wanted, false) {
             Admission::Passed(build) => builds.push((image, build)),
             Admission::Missing(need) => missing.push(Want { image: image.clone(), tag: tag.to_tag(), need }),
             Admission::Failed(_) => {}
