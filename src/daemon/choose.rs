@@ -1,9 +1,8 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::memory::{Known, Memory, Place, Shelf, Standing, pinned_by_tag};
+use super::memory::{Known, Memory, Place, Shelf, Standing};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
-use crate::model::schedule::Poll;
 use crate::model::{Build, Builds, Dated, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, Why};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
@@ -325,40 +324,6 @@ pub(super) fn tagged(memory: &Memory, environment: &Environment, tag: &Tag) -> R
         }
     }
     Ok((builds.into_iter().collect(), lacks))
-}
-
-/// Which repositories are polled, and what is needed of each.
-pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<Repository, super::poll::Need> {
-    let mut needs: BTreeMap<Repository, super::poll::Need> = BTreeMap::new();
-    for known in policies {
-        let policy = &known.policy;
-        let mut need = |repository: &Repository, add: &dyn Fn(&mut super::poll::Need)| {
-            let need = needs.entry(repository.clone()).or_default();
-            add(need);
-            let poll: &Poll = &policy.poll;
-            if !need.polls.contains(poll) {
-                need.polls.push(poll.clone());
-            }
-        };
-        policy.images.iter().for_each(|image| need(&image.repository, &|_| ()));
-        for (environment, standing) in policy.environments.iter().zip(&known.standings) {
-            if environment.select.as_ref().is_some_and(Select::lists) {
-                let images = policy.selected_images(environment);
-                let times = environment.select.as_ref().is_some_and(compares_times);
-                let add = |need: &mut super::poll::Need| (need.tags, need.times) = (true, need.times | times);
-                images.iter().for_each(|image| need(&image.repository, &add));
-            }
-            let pinned = pinned_by_tag(environment, &standing.ledger);
-            for image in &environment.images {
-                let pinned = pinned.and_then(|release| Some(&release.builds().get(&image.name)?.tag));
-                let tags: Vec<&Tag> = environment.followed_tag().into_iter().chain(pinned).collect();
-                if !tags.is_empty() {
-                    need(&image.repository, &|need| need.followed.extend(tags.iter().copied().cloned()));
-                }
-            }
-        }
-    }
-    needs
 }
 
 /// Whether a selection compares when something was pushed or first seen.

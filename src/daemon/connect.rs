@@ -1,11 +1,12 @@
 //! The clients, made from the configuration, and the tasks that read and send beside the loop.
 
+use super::need::{self, Need};
 use super::outbox::Outbox;
-use super::poll::{Need, Poller, spread};
+use super::poll::{Poller, spread};
 use super::read::{Orders, Reader, Tips};
 use super::registries::{self, registry_settings};
 use super::slots::Slots;
-use super::{Daemon, ReaderTask, StartError, choose};
+use super::{Daemon, ReaderTask, StartError};
 use crate::clients::checks::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
@@ -192,7 +193,7 @@ impl Daemon {
         let repositories: BTreeSet<Repository> = known.policy.repositories().cloned().collect();
         for repository in repositories {
             // A poller of which nothing is needed for now rests until something is.
-            let need = choose::needs(self.memory.users(&repository)).remove(&repository);
+            let need = need::needs(self.memory.users(&repository)).remove(&repository);
             if need.is_some() || self.pollers.contains_key(&repository) {
                 self.need(repository, need.unwrap_or_default(), 0);
             }
@@ -202,7 +203,7 @@ impl Daemon {
 
     /// Tells the pollers what the policies need now.
     fn tell_pollers(&mut self) {
-        let needs = choose::needs(self.memory.policies.values());
+        let needs = need::needs(self.memory.policies.values());
         self.pollers.retain(|repository, _| needs.contains_key(repository));
         self.memory.repositories.retain(|repository, _| needs.contains_key(repository));
         let n_new = needs.len() - self.pollers.len();

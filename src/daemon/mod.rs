@@ -26,6 +26,7 @@ mod lists;
 mod look;
 mod memory;
 mod message;
+mod need;
 mod notes;
 mod outbox;
 mod past;
@@ -100,7 +101,7 @@ pub struct Daemon {
     watch: Watch,
     since: Timestamp,
     due: BTreeSet<(PolicyName, usize)>,
-    pollers: BTreeMap<Repository, (watch::Sender<poll::Need>, Arc<Notify>)>,
+    pollers: BTreeMap<Repository, (watch::Sender<need::Need>, Arc<Notify>)>,
     /// What they share.
     polling: Arc<poll::Shared>,
     readers: BTreeMap<String, ReaderTask>,

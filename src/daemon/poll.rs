@@ -3,13 +3,13 @@
 use super::clock::Clock;
 use super::lists::{Kept, Lists};
 use super::message::{Message, Observation};
+use super::need::{Extent, Need};
 use crate::clients::registry::{Last, Listing, Mark, Registry, RegistryError, Told};
-use crate::model::schedule::Poll;
-use crate::model::{Repository, Tag, TagList, text};
+use crate::model::{Repository, TagList, text};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,79 +29,8 @@ const SPREAD_EACH: Duration = Duration::from_millis(20);
 /// How much later they read at the most, of thousands.
 const SPREAD_MAX: Duration = Duration::from_secs(30);
 
-/// How long after a reading began the next may begin that was woken: a flood of webhooks is a few readings.
+/// How long after a whole reading began the next may begin that was woken: a flood of webhooks is a few readings.
 const WOKEN_MIN: Duration = Duration::from_millis(250);
-
-/// What is needed of a repository, by all policies together.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Need {
-    /// Whether anything selects among its tags.
-    pub(super) tags: bool,
-    /// Whether anything compares when they were pushed.
-    pub(super) times: bool,
-    /// The tags that are followed or retagged there.
-    pub(super) followed: BTreeSet<Tag>,
-    /// How old a reading may be: the shortest counts.
-    pub(super) polls: Vec<Poll>,
-}
-
-impl Need {
-    /// Whether a push of this tag can change anything.
-    pub(super) fn looks_at(&self, tag: &Tag) -> bool {
-        self.tags || self.followed.contains(tag)
-    }
-
-    /// Whether nobody needs anything just now.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.polls.is_empty()
-    }
-
-    /// What is to be read at once for this, where a reading was made for `served`: nothing that it told already.
-    fn beyond(&self, served: &Self) -> Option<Extent> {
-        if (self.tags && !served.tags) || (self.times && !served.times) {
-            return Some(Extent::Whole);
-        }
-        (!self.followed.is_subset(&served.followed)).then_some(Extent::Followed)
-    }
-
-    /// What of a reading that was made for this counts where `other` is needed now, however often.
-    fn common(&self, other: &Self) -> Self {
-        Self {
-            tags: self.tags && other.tags,
-            times: self.times && other.times,
-            followed: self.followed.intersection(&other.followed).cloned().collect(),
-            polls: Vec::new(),
-        }
-    }
-
-    /// Whether a cron expression says when: the same minute for many.
-    fn is_by_cron(&self) -> bool {
-        self.polls.iter().any(|poll| matches!(poll, Poll::Cron(_)))
-    }
-
-    /// How long it is until a reading is too old that was made at `last`, so long ago by the machine's own count: a clock
-    /// that was set back makes no reading young.
-    fn left(&self, last: Timestamp, now: Timestamp, passed: Duration) -> Duration {
-        let until = |moment: Timestamp| Duration::try_from(moment.duration_since(now)).unwrap_or_default();
-        let left = |poll: &Poll| match poll {
-            Poll::Every(span) => {
-                let by_clock = last.saturating_add(span.get()).map_or(Duration::MAX, until);
-                Some(by_clock.min(span.get().saturating_sub(passed)))
-            }
-            Poll::Cron(cron) => cron.next_after(last).map(until),
-        };
-        self.polls.iter().filter_map(left).min().unwrap_or(Duration::MAX)
-    }
-}
-
-/// How much is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    /// All that is needed.
-    Whole,
-    /// The followed tags: the list is as young as it was.
-    Followed,
-}
 
 /// The list of tags as it was last read.
 struct Listed {
@@ -153,8 +82,8 @@ struct Readings {
     failures: u32,
 }
 
-/// When the last whole reading began, what was told since then, and how long it is to be waited before the next where the
-/// last one failed.
+/// When the last whole reading began, what the last one was made for, and how long it is to be waited before the next where
+/// that failed.
 struct Done {
     at: Timestamp,
     begun: Instant,
@@ -175,26 +104,31 @@ impl Poller {
         loop {
             let wanted = need.borrow_and_update().clone();
             // On the heap, and only while it reads: thousands of pollers rest.
-            let Some(mut read) = Box::pin(self.read(wanted, done.take(), &mut readings)).await else { return };
-            let Some(extent) = self.rest(&mut need, &mut read).await else { return };
+            let listed = done.take().filter(|listed| self.still_counts(listed, &wanted));
+            let Some(read) = Box::pin(self.read(wanted, listed, &mut readings)).await else { return };
+            let Some(extent) = self.rest(&mut need, &read).await else { return };
             done = (extent == Extent::Followed).then_some(read);
         }
     }
 
-    /// Reads what is wanted and tells the loop, the followed tags alone where the whole was read before; nothing where it is
-    /// over.
-    async fn read(&self, wanted: Need, whole: Option<Done>, readings: &mut Readings) -> Option<Done> {
+    /// Whether the list need not be read for what is wanted by now, which may be more than what ended the rest.
+    fn still_counts(&self, listed: &Done, wanted: &Need) -> bool {
+        let left = wanted.left(listed.at, self.shared.clock.now(), listed.begun.elapsed());
+        !left.is_zero() && wanted.beyond(&listed.served) != Some(Extent::Whole)
+    }
+
+    /// Reads what is wanted and tells the loop, without the list where that was `listed` before; nothing where it is over.
+    async fn read(&self, wanted: Need, listed: Option<Done>, readings: &mut Readings) -> Option<Done> {
         let (now, begun) = (self.shared.clock.now(), Instant::now());
-        let extent = if whole.is_some() { Extent::Followed } else { Extent::Whole };
+        let extent = if listed.is_some() { Extent::Followed } else { Extent::Whole };
         let result = tokio::select! {
             result = self.observe(&wanted, extent, &mut readings.listed) => result,
             // A reading changes nothing outside: the next start makes it again.
             () = self.shared.stop.cancelled() => return None,
         };
         let polled = match &result {
-            Ok(now) if readings.last.as_ref() == Some(now) => Polled::Unchanged,
-            Ok(now) => {
-                let Observation { tags, told: _, followed } = now;
+            Ok(observation) if readings.last.as_ref() == Some(observation) => Polled::Unchanged,
+            Ok(Observation { tags, told: _, followed }) => {
                 readings.last = Some(Observation { tags: tags.clone(), told: Vec::new(), followed: followed.clone() });
                 Polled::Changed
             }
@@ -204,15 +138,15 @@ impl Poller {
         let pause = result.as_ref().err().map(|failure| pause(failure.asked, readings.failures));
         readings.failures = if result.is_ok() { 0 } else { readings.failures.saturating_add(1) };
         let result = result.map_err(|failure| failure.why);
-        let (at, listed) = whole.map_or((now, begun), |whole| (whole.at, whole.begun));
+        let (at, whole_begun) = listed.map_or((now, begun), |listed| (listed.at, listed.begun));
         let message = Message::Observed { repository: self.repository.clone(), at, begun, result };
         let served = Need { polls: Vec::new(), ..wanted };
-        self.shared.out.send(message).await.ok().map(|()| Done { at, begun: listed, served, pause })
+        self.shared.out.send(message).await.ok().map(|()| Done { at, begun: whole_begun, served, pause })
     }
 
     /// Waits until the reading is old, something woke us, or more is needed than it told; nothing when nobody needs us any
     /// more.
-    async fn rest(&self, need: &mut watch::Receiver<Need>, last: &mut Done) -> Option<Extent> {
+    async fn rest(&self, need: &mut watch::Receiver<Need>, last: &Done) -> Option<Extent> {
         // Where a reading is old as soon as it is made, nothing below asks whether anybody still needs it.
         need.has_changed().ok()?;
         if let Some(pause) = last.pause {
@@ -243,12 +177,11 @@ impl Poller {
                 }
                 changed = need.changed() => {
                     changed.ok()?;
-                    let now = need.borrow_and_update();
-                    let beyond = now.beyond(&last.served);
+                    // Where only the polls changed, it rests on by these.
+                    let beyond = need.borrow_and_update().beyond(&last.served);
                     if beyond.is_some() {
                         return beyond;
                     }
-                    last.served = last.served.common(&now);
                 }
             }
         }
@@ -260,7 +193,9 @@ impl Poller {
         for tag in &need.followed {
             followed.insert(tag.clone(), self.shared.registry.digest(&self.repository, tag).await?);
         }
-        let told = if need.tags && extent == Extent::Whole { self.list(need, listed).await? } else { Vec::new() };
+        let is_lost = listed.as_ref().is_some_and(|listed| !listed.tags.is_there());
+        let lists = need.tags && (extent == Extent::Whole || is_lost);
+        let told = if lists { self.list(need, listed).await? } else { Vec::new() };
         let tags = listed.as_ref().filter(|_| need.tags).map(|listed| Arc::clone(&listed.tags));
         Ok(Observation { tags, told, followed })
     }
@@ -323,7 +258,6 @@ pub(super) fn pause(asked: Option<Duration>, failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Span;
 
     #[test]
     fn pollers_that_are_due_together_read_apart() {
@@ -339,53 +273,5 @@ mod tests {
         }
         assert!(seconds.iter().all(|n| (25..=80).contains(n)), "about fifty in each second: {seconds:?}");
         assert!((0..100).all(|n| of(n, 1_000_000) < SPREAD_MAX));
-    }
-
-    #[test]
-    fn what_was_told_already_is_not_read_again() {
-        let need = |tags, times, followed: &[&str]| Need {
-            tags,
-            times,
-            followed: followed.iter().map(|tag| Tag::parse(tag).expect("a tag")).collect(),
-            polls: Vec::new(),
-        };
-        let check = |needed: &Need, served: &Need, expected| {
-            assert_eq!(needed.beyond(served), expected, "{needed:?} after {served:?}");
-        };
-        let (list, times, one) = (need(true, false, &[]), need(true, true, &[]), need(true, false, &["a"]));
-        check(&list, &list, None);
-        check(&list, &times, None);
-        check(&list, &one, None);
-        check(&times, &list, Some(Extent::Whole));
-        check(&one, &list, Some(Extent::Followed));
-        check(&need(true, true, &["a"]), &one, Some(Extent::Whole));
-        check(&need(false, false, &["b"]), &one, Some(Extent::Followed));
-        // What was not needed for a while is read when it is needed again.
-        check(&one, &one.common(&list), Some(Extent::Followed));
-        check(&list, &list.common(&need(false, false, &["a"])), Some(Extent::Whole));
-    }
-
-    #[test]
-    fn a_reading_grows_old_by_the_clock_or_by_the_machines_count() {
-        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let need =
-            Need { polls: vec![Poll::Every(Span::seconds(60)), Poll::Every(Span::seconds(300))], ..Need::default() };
-        let check = |now: &str, passed: u64, expected: u64| {
-            let left = need.left(at("2026-01-05T12:00:00Z"), at(now), Duration::from_secs(passed));
-            assert_eq!(left, Duration::from_secs(expected), "{now} {passed}");
-        };
-        check("2026-01-05T12:00:00Z", 0, 60);
-        check("2026-01-05T12:00:20Z", 20, 40);
-        check("2026-01-05T12:01:00Z", 60, 0);
-        check("2026-01-05T12:02:00Z", 120, 0);
-        // A machine that slept counts on.
-        check("2026-01-05T13:00:00Z", 1, 0);
-        // A clock that was set back.
-        check("2026-01-05T11:00:20Z", 20, 40);
-        check("2026-01-05T11:01:00Z", 60, 0);
-        assert_eq!(
-            Need::default().left(at("2026-01-05T12:00:00Z"), at("2026-01-05T12:00:00Z"), Duration::ZERO),
-            Duration::MAX
-        );
     }
 }

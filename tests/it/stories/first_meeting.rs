@@ -3,6 +3,7 @@
 use super::new_tag::{KUSTOMIZATION, POLICY};
 use super::world::Story;
 use axum::http::Method;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_costs_two_requests_at_first_and_the_best_alone_one_after_a_restart() {
@@ -37,5 +38,21 @@ async fn a_tag_costs_two_requests_at_first_and_the_best_alone_one_after_a_restar
     story.until_why("dev", "Observing").await;
     story.looked_again().await;
     assert_eq!(asked(&story), (1, 0, 0), "of the others the journal remembers how old they are");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_has_its_tag_watched_and_no_list_read() {
+    let policy = POLICY.replace("follow: dev", "semver: '*'").replace("poll: 1s", "poll: 1h");
+    let policy = policy.replace("    rollout:", "    pin: tag\n    rollout:");
+    let mut story = Story::new(&policy, &[("deployment/dev/kustomization.yaml", KUSTOMIZATION)]).await;
+    story.push("1.0.0", 1);
+    story.start().await;
+    story.until_state("dev", "progressing").await;
+    let count = |method: Method, path: &str| story.world.registry.face.count(&method, path);
+    story.until("it is watched", || async { count(Method::HEAD, "/manifests/1.0.0") > 0 }).await;
+    story.well("dev", "1.0.0").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(Method::GET, "/tags/list"), 1);
     story.stop().await;
 }
