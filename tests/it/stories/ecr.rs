@@ -3,6 +3,7 @@
 use super::world::Story;
 use crate::cli::{said, tagrelay};
 use axum::http::Method;
+use std::process::Command;
 use tagrelay::sandbox::registry::Auth;
 use tagrelay::sandbox::registry::ecr::ACCESS_KEY;
 
@@ -23,8 +24,9 @@ environments:
     write: []
 ";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newest_push_is_found_by_the_api_and_retagged_with_its_password() {
+/// A story on such a registry with three builds, the command that takes one of them to both environments, and their
+/// digests; who it is at Amazon is left to say.
+pub(crate) async fn once() -> (Story, Command, [String; 3]) {
     let mut story = Story::new(POLICY, &[(FILE, KUSTOMIZATION)]).await;
     let registry = &story.world.registry;
     registry.require(Auth::Ecr);
@@ -43,16 +45,25 @@ async fn the_newest_push_is_found_by_the_api_and_retagged_with_its_password() {
     let file = story.home.path().join("tagrelay.yaml");
     std::fs::write(&file, &story.config).expect("written");
     let mut command = tagrelay(story.home.path(), ["once"]);
-    command
-        .env("TAGRELAY_CONFIG", &file)
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", "sandbox")
-        .env("AWS_REGION", "eu-west-1");
+    command.env("TAGRELAY_CONFIG", &file).env("AWS_REGION", "eu-west-1");
+    (story, command, digests)
+}
+
+/// Runs the command; what it wrote and said, where it went well.
+pub(crate) async fn well(story: &Story, mut command: Command) -> String {
     let done = tokio::task::spawn_blocking(move || said(&mut command, "")).await.expect("it ends");
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(story.file(FILE).await.contains("newTag: b-1"), "{}\n{}", story.file(FILE).await, done.err);
+    done.err
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_push_is_found_by_the_api_and_retagged_with_its_password() {
+    let (story, mut command, digests) = once().await;
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", "sandbox");
+    let told = well(&story, command).await;
     let registry = &story.world.registry;
-    assert_eq!(registry.digest_of("shop", "prod").as_ref(), Some(&digests[0]), "{}", done.err);
+    assert_eq!(registry.digest_of("shop", "prod").as_ref(), Some(&digests[0]), "{told}");
     assert_eq!(registry.face.count(&Method::GET, "/tags/list"), 0, "the API lists");
-    assert!(!done.err.contains("sandbox-password"), "{}", done.err);
+    assert!(!told.contains("sandbox-password"), "{told}");
 }

@@ -16,6 +16,7 @@ mod carry;
 mod commands;
 mod deeper;
 mod ecr;
+mod ecr_identity;
 mod failure;
 mod first_meeting;
 mod git_tag;
