@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 /// How long a tag that could not be read is left alone, and a place that could not be asked for.
 pub(super) const RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How long a tag is left alone at the most that stays unreadable; each failure doubles it. There may be hundreds of such
+/// tags, of a format that is no more, and somebody may push one of them anew.
+const RETRY_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Daemon {
     /// Has something read that is lacking, unless it is being read already or failed a moment ago.
@@ -85,8 +88,10 @@ impl Daemon {
                 let shelf = self.memory.repositories.entry(repository.clone()).or_default();
                 shelf.learning.remove(&tag);
                 tracing::warn!(repository.name = %repository, image.tag = %tag, error = %error, "{repository}:{tag} could not be read: {error}");
-                let until = now.saturating_add(RETRY).unwrap_or(now);
-                shelf.failed.insert(tag, Failed { error, lasts, until });
+                let n_before =
+                    shelf.failed.get(&tag).filter(|before| lasts && before.lasts).map_or(0, |before| before.n);
+                let until = now.saturating_add(left_alone(n_before)).unwrap_or(now);
+                shelf.failed.insert(tag, Failed { error, lasts, n: n_before.saturating_add(1), until });
                 self.mark_users(&repository);
                 return;
             }
@@ -243,6 +248,12 @@ async fn is_own_commit(mirrors: &[Arc<Mirror>], revision: Option<String>) -> boo
     false
 }
 
+/// How long a tag is left alone that failed so often before, each time for what lasts.
+fn left_alone(n_before: u32) -> SignedDuration {
+    let doubled = 2_i32.checked_pow(n_before).and_then(|times| RETRY.checked_mul(times));
+    doubled.map_or(RETRY_MAX, |wait| wait.min(RETRY_MAX))
+}
+
 fn unread(error: &RegistryError) -> Unread {
     let lasts = matches!(error, RegistryError::Invalid(_) | RegistryError::Absent(_));
     Unread { error: error.to_string(), lasts }
@@ -251,4 +262,15 @@ fn unread(error: &RegistryError) -> Unread {
 /// A tag that its registry's list names, and that is not there.
 fn not_there(repository: &Repository, tag: &Tag) -> RegistryError {
     RegistryError::Absent(format!("{repository} has no image under tag {tag}, which its list of tags names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_unreadable_is_asked_for_ever_more_seldom() {
+        let seconds = [0, 1, 2, 3, 4, 5, 30, 31, u32::MAX].map(|n| left_alone(n).as_secs());
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 600, 600, 600, 600]);
+    }
 }

@@ -216,6 +216,8 @@ pub(super) struct Failed {
     pub(super) error: String,
     /// Whether asking again gives the same, until a person has done something: such a tag keeps no other one back.
     pub(super) lasts: bool,
+    /// How often in a row it was so.
+    pub(super) n: u32,
     /// When it may be tried again.
     pub(super) until: Timestamp,
 }
