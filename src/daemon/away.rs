@@ -14,6 +14,7 @@ use crate::relay::select;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How many builds of a repository are known before those are put away that nothing looks at: most repositories never
 /// have as many, and putting away costs as much as a choice does.
@@ -27,11 +28,17 @@ impl Daemon {
     /// Takes in what a list told of its tags, and what the journal remembers of them where times are compared; whether any
     /// of it is news. Where nothing is compared, only what is known of other builds matters: a tag is asked for its digest
     /// when it is a candidate.
-    pub(super) async fn date(&mut self, repository: &Repository, mut told: Vec<Told>, listed: bool) -> bool {
-        let times = self.times_matter(repository);
+    pub(super) async fn date(
+        &mut self,
+        repository: &Repository,
+        (mut told, asked): (Vec<Told>, bool),
+        listed: bool,
+    ) -> bool {
+        // What is told once is kept, though whoever wanted it may just be gone.
+        let times = self.times_matter(repository) || (asked && !told.is_empty());
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
         if shelf.dated.as_ref().is_some_and(|dated| !dated.is_there()) {
-            (shelf.dated, shelf.remembered) = (None, false);
+            shelf.lose_dated();
             // What it held was told with the whole list, and is told again with it alone.
             shelf.tags.iter().for_each(|tags| tags.lose());
             self.wake_poller(repository);
@@ -53,7 +60,7 @@ impl Daemon {
             // With the list it is told again. What is kept knows nothing of this list: a tag may have gone and come again.
             tags.lose();
             let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-            (shelf.dated, shelf.remembered) = (None, false);
+            shelf.lose_dated();
             true
         });
         changed || news
@@ -184,6 +191,11 @@ impl Shelf {
             let tag = build.tag.clone();
             self.known.insert(tag, select::Known { build: Some(build), ..select::Known::default() });
         }
+    }
+
+    /// Lets go of what was put away, for it is lost or knows nothing of the list.
+    fn lose_dated(&mut self) {
+        (self.dated, self.remembered, self.lost_at) = (None, false, Some(Instant::now()));
     }
 
     /// Forgets the builds whose tags were told to name others by now; whether there was any.

@@ -164,13 +164,17 @@ impl Daemon {
             self.wake_poller(&repository);
         }
         let shelf = self.memory.repositories.entry(repository.clone()).or_default();
-        let Observation { tags, told, followed } = observation;
+        let Observation { tags, told, times, followed } = observation;
         let followed = if overtaken { shelf.followed.clone() } else { followed };
         let lost = !shelf.is_whole();
         // What was lost may have been lost while it was taken in.
         let listed = tags.is_some() && (lost || shelf.tags != tags);
         // Of two that are the same the newer is there.
         shelf.tags = tags.or(shelf.tags.take());
+        let too_early = shelf.lost_at.is_some_and(|lost| begun <= lost);
+        if !too_early {
+            shelf.lost_at = None;
+        }
         let changed = shelf.read_at.is_none() || shelf.error.is_some() || listed || lost || shelf.followed != followed;
         shelf.error = None;
         shelf.read_at = Some(now);
@@ -181,7 +185,13 @@ impl Daemon {
             shelf.failed.retain(|tag, _| names(tag));
         }
         self.sight_list(&repository, now).await;
-        let told_more = self.date(&repository, told, listed).await;
+        let told_more = self.date(&repository, (told, times), listed).await;
+        if too_early {
+            // It may have told only what a list had not that is lost by now.
+            let shelf = self.memory.repositories.get(&repository);
+            shelf.and_then(|shelf| shelf.tags.as_ref()).into_iter().for_each(|tags| tags.lose());
+            self.wake_poller(&repository);
+        }
         if !changed && !told_more {
             return;
         }

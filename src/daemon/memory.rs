@@ -174,6 +174,8 @@ pub(super) struct Shelf {
     pub(super) room: usize,
     /// What is left in reach of the others. Most repositories have none.
     pub(super) dated: Option<Box<Kept<Dated>>>,
+    /// When that was last lost: a reading that began before does not tell all of it again.
+    pub(super) lost_at: Option<Instant>,
     /// Whether what the journal remembers of them was taken in.
     pub(super) remembered: bool,
     /// Whether anything was told of when tags were pushed.

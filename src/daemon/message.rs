@@ -53,6 +53,8 @@ pub(super) struct Observation {
     pub(super) tags: Option<Arc<Kept<TagList>>>,
     /// What it told of tags when it listed them; empty where the list is that of the reading before.
     pub(super) told: Vec<Told>,
+    /// Whether it was asked when they were pushed.
+    pub(super) times: bool,
     /// The digests under the tags that are followed or retagged.
     pub(super) followed: BTreeMap<Tag, Option<Digest>>,
 }

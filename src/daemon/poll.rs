@@ -128,8 +128,9 @@ impl Poller {
         };
         let polled = match &result {
             Ok(observation) if readings.last.as_ref() == Some(observation) => Polled::Unchanged,
-            Ok(Observation { tags, told: _, followed }) => {
-                readings.last = Some(Observation { tags: tags.clone(), told: Vec::new(), followed: followed.clone() });
+            Ok(Observation { tags, told: _, times, followed }) => {
+                let (tags, followed) = (tags.clone(), followed.clone());
+                readings.last = Some(Observation { tags, told: Vec::new(), times: *times, followed });
                 Polled::Changed
             }
             Err(_) => Polled::Failed,
@@ -197,7 +198,7 @@ impl Poller {
         let lists = need.tags && (extent == Extent::Whole || is_lost);
         let told = if lists { self.list(need, listed).await? } else { Vec::new() };
         let tags = listed.as_ref().filter(|_| need.tags).map(|listed| Arc::clone(&listed.tags));
-        Ok(Observation { tags, told, followed })
+        Ok(Observation { tags, told, times: need.times, followed })
     }
 
     /// Reads the list, unless it is as it was; what it tells of its tags.
