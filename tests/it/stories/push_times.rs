@@ -180,3 +180,33 @@ async fn push_times_that_are_lost_on_disk_are_told_again() {
     assert_eq!(chosen, Some("v2"));
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn push_times_that_were_told_while_nobody_wanted_them_count_when_somebody_does() {
+    let mut story = harbor("old").await;
+    story.config = format!("mode: observe\n{}", story.config);
+    let [one, two, three] = [1, 2, 3].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
+    let pushed = [
+        (one.as_str(), "v1", "2026-03-03T00:00:00Z"),
+        (three.as_str(), "v3", "2026-03-02T00:00:00Z"),
+        (two.as_str(), "v2", "2026-03-01T00:00:00Z"),
+    ];
+    let faults = &story.world.registry.face.faults;
+    faults.add(Rule::every(artifacts(&pushed)).path(LIST));
+    faults.add(Rule::once(Fault::Delay(Moment::Before, Duration::from_secs(4))).path("/v2/team/shop/tags/list"));
+    story.start().await;
+    let asked = |path| story.world.registry.face.count(&Method::GET, path);
+    // It is being listed.
+    story.until_why("dev", "Unread").await;
+    let policy = story.file("policies/shop.yaml").await;
+    story.commit("policies/shop.yaml", Some(&policy.replace("newest: pushed", "semver: '*'"))).await;
+    let chosen = async |tag: &str| {
+        let explained = story.handle().explain(target("dev")).await;
+        explained.is_ok_and(|it| it.tags.iter().any(|view| view.tag == tag && view.fate == "chosen"))
+    };
+    story.until("the highest version would come", || chosen("v3")).await;
+    story.commit("policies/shop.yaml", Some(&policy)).await;
+    story.until("what was pushed last would come", || chosen("v1")).await;
+    assert_eq!(asked(LIST), 1, "nobody is asked again");
+    story.stop().await;
+}
