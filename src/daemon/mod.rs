@@ -20,6 +20,7 @@ mod connect;
 mod deeper;
 mod directory;
 pub mod handle;
+mod journal_watch;
 mod keep;
 mod learn;
 mod lists;
@@ -99,6 +100,7 @@ pub struct Daemon {
     /// What the journal says of environments that no policy names; policies come and go.
     past: Past,
     watch: Watch,
+    journal_watch: journal_watch::JournalWatch,
     since: Timestamp,
     due: BTreeSet<(PolicyName, usize)>,
     pollers: BTreeMap<Repository, (watch::Sender<need::Need>, Arc<Notify>)>,
@@ -169,6 +171,7 @@ impl Daemon {
             config,
             journal,
             clients,
+            journal_watch: journal_watch::JournalWatch::default(),
             watch: Watch::new(Clock::machine(), tokio::time::Instant::now()),
             since: now,
             clock,

@@ -3,6 +3,7 @@
 
 use super::Daemon;
 use super::choose::{self, DEPTH_MAX, Lack};
+use super::journal_watch::JournalTrouble;
 use super::learn::RETRY;
 use super::memory::{Place, Shelf, Standing};
 use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
@@ -19,6 +20,7 @@ impl Daemon {
     /// Judges what is due until nothing more follows, then begins the effects.
     pub(super) async fn round(&mut self) {
         self.look_at_the_clock();
+        self.look_at_the_journal().await;
         if self.due.is_empty() {
             return;
         }
@@ -39,6 +41,10 @@ impl Daemon {
         let n_changes = effects.iter().filter_map(|(_, _, step)| changed(step)).count() + self.n_changing();
         let limit = self.config.changes_max;
         for (policy, index, step) in effects {
+            if let Some(trouble) = self.journal_watch.trouble().map(JournalTrouble::why) {
+                self.wait_for_the_journal(&policy, index, trouble);
+                continue;
+            }
             let release = changed(&step).filter(|_| n_changes > limit).map(|cleared| cleared.release().id().clone());
             match release.filter(|release| !self.is_let_through(&policy, index, release)) {
                 Some(release) => {
@@ -47,6 +53,14 @@ impl Daemon {
                 }
                 None => self.perform(&policy, index, step).await,
             }
+        }
+    }
+
+    /// Nothing is begun that the journal could not keep.
+    fn wait_for_the_journal(&mut self, policy: &PolicyName, index: usize, why: Why) {
+        let environment = self.memory.policies.get(policy).and_then(|known| known.policy.environments.get(index));
+        if let Some(scope) = environment.map(|environment| Scope::of(policy, &environment.name)) {
+            self.rest(&scope, vec![why]);
         }
     }
 

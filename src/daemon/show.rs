@@ -37,6 +37,7 @@ impl Daemon {
                 .chain(&self.memory.broken)
                 .chain(&self.memory.queue)
                 .cloned()
+                .chain(self.journal_watch.trouble().map(|trouble| trouble.why().to_string()))
                 .collect(),
             repositories: self.repositories(),
             hosts: self.hosts(),

@@ -28,6 +28,7 @@ impl Journal {
         let entries = add(&mut write, events, now).await?;
         let rows = rows(&entries);
         if entries.is_empty() && rows.is_empty() {
+            write.give_up().await?;
             return Ok(entries);
         }
         outbox::add(&mut write, &rows).await?;

@@ -61,6 +61,17 @@ pub enum JournalError {
         "the disk that holds the journal is full: free some space; what was to be written was not, and can be tried again"
     )]
     Full,
+    /// The file that was opened is not what its name leads to any more: what is written would be lost.
+    #[error(
+        "the journal's file {} {how} while the daemon runs, so nothing is begun: put the file back, or stop the \
+         daemon and start it again", path.display()
+    )]
+    Displaced {
+        /// The file.
+        path: PathBuf,
+        /// What happened to it.
+        how: &'static str,
+    },
     /// The file, the disk or the engine refused.
     #[error("the journal cannot be used: {0}")]
     Io(String),

@@ -12,6 +12,7 @@ mod builds;
 mod dated;
 mod entries;
 mod error;
+mod file;
 mod lock;
 mod outbox;
 mod policies;
@@ -67,7 +68,8 @@ impl Journal {
     async fn open_for_writing(address: &str, now: Timestamp, watch: Option<CommitWatch>) -> Result<Self, JournalError> {
         let path = sqlite::path_of(address)?;
         let lock = lock::Lock::take(&path, now)?;
-        let writer = Writer::new(sqlite::writer(&path).await?, watch);
+        let connection = sqlite::open_writer(&path, true).await?;
+        let writer = Writer::new(file::JournalFile::opened(&path)?, connection, watch);
         let id = schema::bring_up_to_date(&writer, &path, now).await?;
         Ok(Self { id, readers: sqlite::readers(&path), writer: Some(writer), lock: Mutex::new(Some(lock)) })
     }
@@ -97,9 +99,26 @@ impl Journal {
     pub async fn close(&self) {
         self.readers.close().await;
         if let Some(writer) = &self.writer {
-            writer.pool().close().await;
+            writer.close().await;
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Why the journal takes no write, in words for people; none where it took the last one and its file is in place.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let writer = self.writer.as_ref()?;
+        writer.trouble()
+    }
+
+    /// Writes something that changes nothing, to learn whether writes are taken.
+    ///
+    /// # Errors
+    /// `Full`, `Displaced` or `Io` where they are not.
+    pub async fn try_write(&self) -> Result<(), JournalError> {
+        let mut write = self.begin().await?;
+        sqlx::query("UPDATE meta SET last_row = last_row").execute(write.on()).await?;
+        write.commit().await
     }
 
     async fn begin(&self) -> Result<Write<'_>, JournalError> {

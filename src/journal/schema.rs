@@ -4,7 +4,7 @@ use super::write::Writer;
 use super::{JournalError, sqlite};
 use crate::model::text;
 use jiff::Timestamp;
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 use std::path::Path;
 
 /// The migrations in order: the first makes schema 1 out of nothing.
@@ -16,7 +16,9 @@ const META: &str = "meta";
 
 /// Brings the tables up to date, each migration in its own transaction, and returns the journal's id.
 pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestamp) -> Result<String, JournalError> {
-    let found = version(writer.pool(), path).await?;
+    let mut look = writer.begin().await?;
+    let found = version(look.on(), path).await?;
+    look.give_up().await?;
     for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
         let mut write = writer.begin().await?;
         sqlx::raw_sql(migration).execute(write.on()).await?;
@@ -28,7 +30,10 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
         sqlx::query("UPDATE meta SET schema_version = $1").bind(version).execute(write.on()).await?;
         write.commit().await?;
     }
-    id(writer.pool()).await
+    let mut look = writer.begin().await?;
+    let id = id(look.on()).await?;
+    look.give_up().await?;
+    Ok(id)
 }
 
 /// The id of a journal whose tables are up to date.
@@ -36,30 +41,31 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
 /// # Errors
 /// `Older` where they are not.
 pub(super) async fn id_if_up_to_date(pool: &SqlitePool, path: &Path) -> Result<String, JournalError> {
-    match version(pool, path).await? {
-        SCHEMA => id(pool).await,
+    let mut connection = pool.acquire().await?;
+    match version(&mut connection, path).await? {
+        SCHEMA => id(&mut connection).await,
         found => Err(JournalError::Older { path: path.to_owned(), found, known: SCHEMA }),
     }
 }
 
 /// The schema of the file: 0 where it is empty, never above what is known here.
-async fn version(pool: &SqlitePool, path: &Path) -> Result<i64, JournalError> {
-    let tables = sqlite::tables(pool).await?;
+async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, JournalError> {
+    let tables = sqlite::tables(connection).await?;
     if tables.is_empty() {
         return Ok(0);
     }
     if !tables.iter().any(|table| table == META) {
         return Err(JournalError::unreadable("the file", &"its tables are not those of a journal"));
     }
-    let found = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(pool).await?;
+    let found = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(connection).await?;
     if found > SCHEMA {
         return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA });
     }
     Ok(found)
 }
 
-async fn id(pool: &SqlitePool) -> Result<String, JournalError> {
-    Ok(sqlx::query_scalar("SELECT journal_id FROM meta").fetch_one(pool).await?)
+async fn id(connection: &mut SqliteConnection) -> Result<String, JournalError> {
+    Ok(sqlx::query_scalar("SELECT journal_id FROM meta").fetch_one(connection).await?)
 }
 
 /// Twelve random hexadecimal digits: enough that no two journals in one repository ever share them.

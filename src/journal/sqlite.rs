@@ -4,7 +4,7 @@
 
 use super::JournalError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,21 +36,17 @@ pub(super) fn path_of(address: &str) -> Result<PathBuf, JournalError> {
     Ok(folder.canonicalize().map_err(failed)?.join(name))
 }
 
-/// The one connection that writes; each commit is on the disk before it returns.
-pub(super) async fn writer(path: &Path) -> Result<SqlitePool, JournalError> {
+/// A connection that writes; each commit is on the disk before it returns. The file is made only where `create` says so:
+/// one that is missing later was deleted, and a new one would hide that.
+pub(super) async fn open_writer(path: &Path, create: bool) -> Result<SqliteConnection, JournalError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(create)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", CACHE_KIB)
         .busy_timeout(BUSY_MAX);
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(CONNECTION_WAIT_MAX);
-    Ok(pool.connect_with(options).await?)
+    Ok(SqliteConnection::connect_with(&options).await?)
 }
 
 /// The connections that read; they see what is committed and hold up no writer.
@@ -67,13 +63,26 @@ pub(super) fn readers(path: &Path) -> SqlitePool {
 }
 
 /// Begins a transaction that may write from its first statement, so that none fails half-way for a lock.
-pub(super) async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, JournalError> {
-    Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
+pub(super) async fn begin(writer: &mut SqliteConnection) -> Result<(), JournalError> {
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(writer).await?;
+    Ok(())
+}
+
+/// Ends a transaction: when this returns, it is on the disk.
+pub(super) async fn commit(writer: &mut SqliteConnection) -> Result<(), JournalError> {
+    sqlx::raw_sql("COMMIT").execute(writer).await?;
+    Ok(())
+}
+
+/// Ends a transaction as if it had not been begun.
+pub(super) async fn roll_back(writer: &mut SqliteConnection) -> Result<(), JournalError> {
+    sqlx::raw_sql("ROLLBACK").execute(writer).await?;
+    Ok(())
 }
 
 /// The names of the tables that the file holds.
-pub(super) async fn tables(pool: &SqlitePool) -> Result<Vec<String>, JournalError> {
-    Ok(sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(pool).await?)
+pub(super) async fn tables(connection: &mut SqliteConnection) -> Result<Vec<String>, JournalError> {
+    Ok(sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(connection).await?)
 }
 
 /// Writes a whole copy, as of now, into the empty or missing file `to`.

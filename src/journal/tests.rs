@@ -417,3 +417,54 @@ async fn an_ended_rollout_is_told_with_its_end_in_one_transaction() {
     assert_eq!(journal.entries(&Scope::default(), None, 10).await.expect("read").len(), 1);
     assert_eq!(journal.pending("group/shop").await.expect("pending").len(), 1);
 }
+
+#[tokio::test]
+async fn after_a_full_disk_writes_go_on_as_soon_as_there_is_room() {
+    let place = Place::new();
+    let journal = place.open().await;
+    // The limit belongs to the connection, as a full disk does not: so this shows that a failed one is not used again.
+    let mut write = journal.begin().await.expect("begin");
+    sqlx::raw_sql("PRAGMA max_page_count = 1").execute(write.on()).await.expect("pragma");
+    write.commit().await.expect("commit");
+    let long = "x".repeat(100_000);
+    let refused = journal.append(events(&[("shop", "prod", &long)]), no_rows, at(1)).await.expect_err("full");
+    assert!(matches!(refused, JournalError::Full), "{refused}");
+    assert!(journal.trouble().is_some());
+    let kept = journal.append(events(&[("shop", "prod", &long)]), no_rows, at(1)).await.expect("there is room");
+    assert_eq!(kept[0].sequence, Sequence(1));
+    assert_eq!(journal.trouble(), None);
+    journal.try_write().await.expect("a write that changes nothing");
+    assert_eq!(journal.entries(&Scope::default(), None, 9).await.expect("entries").len(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_broken_off_leaves_nothing_and_stops_nobody() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let mut write = journal.begin().await.expect("begin");
+    sqlx::query("UPDATE meta SET last_sequence = 99").execute(write.on()).await.expect("update");
+    drop(write);
+    let kept = journal.append(events(&[("shop", "prod", "a")]), no_rows, at(1)).await.expect("append");
+    assert_eq!(kept[0].sequence, Sequence(1));
+}
+
+#[tokio::test]
+async fn a_journal_that_is_deleted_or_replaced_takes_no_write_until_it_is_back() {
+    for file in ["journal.db", "journal.db-wal"] {
+        for replaced in [false, true] {
+            let place = Place::new();
+            let journal = place.open().await;
+            journal.append(events(&[("shop", "prod", "a")]), no_rows, at(1)).await.expect("append");
+            std::fs::rename(place.file(file), place.file("away")).expect("moved away");
+            if replaced {
+                std::fs::copy(place.file("away"), place.file(file)).expect("replaced");
+            }
+            let refused = journal.append(events(&[("shop", "prod", "b")]), no_rows, at(2)).await.expect_err(file);
+            assert!(matches!(refused, JournalError::Displaced { .. }), "{refused}");
+            assert!(journal.trouble().is_some_and(|why| why.contains(file)), "{:?}", journal.trouble());
+            std::fs::rename(place.file("away"), place.file(file)).expect("put back");
+            journal.append(events(&[("shop", "prod", "b")]), no_rows, at(2)).await.expect("it is back");
+            assert_eq!(journal.trouble(), None);
+        }
+    }
+}

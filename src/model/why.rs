@@ -44,6 +44,8 @@ pub enum Why {
     Refused { release: String, why: String },
     /// The newest commit of ours was not given out by this journal.
     JournalIsNew { commit: Option<String> },
+    /// The journal takes no write: its disk is full, or its file was deleted or replaced.
+    JournalUnwell { since: Timestamp, why: String },
     /// The clock jumped, or disagrees with the servers'.
     ClockDoubtful { by: Span },
     /// The policy file is broken.
@@ -107,6 +109,7 @@ impl Why {
             Self::Held { .. } => "Held",
             Self::Refused { .. } => "Refused",
             Self::JournalIsNew { .. } => "JournalIsNew",
+            Self::JournalUnwell { .. } => "JournalUnwell",
             Self::ClockDoubtful { .. } => "ClockDoubtful",
             Self::PolicyBroken { .. } => "PolicyBroken",
             Self::Suspended => "Suspended",
@@ -176,6 +179,9 @@ impl fmt::Display for Why {
             Self::JournalIsNew { commit: None } => f.write_str(
                 "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`",
             ),
+            Self::JournalUnwell { since, why } => {
+                write!(f, "the journal takes no write since {since:.0}, and nothing is begun until it does: {why}")
+            }
             Self::ClockDoubtful { by } => write!(f, "this machine's clock is off by {by}: no gate opens until it is right"),
             Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
             Self::Suspended => f.write_str("the policy says `suspend: true`"),

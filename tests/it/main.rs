@@ -9,6 +9,7 @@ mod contract_keys;
 mod crash;
 mod deploy;
 mod edit;
+mod full_disk;
 mod server;
 #[cfg(feature = "sandbox")]
 mod stories;

@@ -85,3 +85,20 @@ async fn a_second_daemon_is_told_who_holds_the_journal() {
     assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
     story.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_deleted_under_the_daemon_stops_everything_until_it_is_back() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    let before = story.n_commits().await;
+    let away = journal(&story, "away.db");
+    std::fs::rename(journal(&story, "journal.db"), &away).expect("moved away");
+    let second = story.push("dev", 2);
+    story.until_why("dev", "JournalUnwell").await;
+    assert_eq!(story.n_commits().await, before);
+    std::fs::rename(&away, journal(&story, "journal.db")).expect("put back");
+    story.until_at("prod", &second, "verified").await;
+    story.stop().await;
+}
