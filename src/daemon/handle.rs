@@ -182,6 +182,8 @@ pub enum Request {
     Queue(Result<(), String>),
     /// Read the policies and all branches now.
     Reload,
+    /// Answer once nothing is read, judged or made any more.
+    Idle(oneshot::Sender<()>),
 }
 
 impl Handle {
@@ -258,6 +260,15 @@ impl Handle {
         if let Err(error) = self.requests.try_send(Request::Reload) {
             tracing::warn!(error = %error, "there is too much to do to reload just now: try again");
         }
+    }
+
+    /// Waits until nothing is being read, judged or made, and nothing is due: what happens next begins with a reading, with
+    /// time that passes, or with somebody who asks. Reports to GitLab are sent apart from this.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn idle(&self) -> Result<(), Refusal> {
+        self.ask(Request::Idle).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {

@@ -65,7 +65,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -121,6 +121,8 @@ pub struct Daemon {
     only: Option<BTreeSet<PolicyName>>,
     /// When something was kept or begun last.
     active: tokio::time::Instant,
+    /// Who waits until nothing is read, judged or made.
+    idle_waiters: Vec<oneshot::Sender<()>>,
 }
 
 /// What stood when nothing more happened by itself.
@@ -194,6 +196,7 @@ impl Daemon {
             acts,
             only: None,
             active: tokio::time::Instant::now(),
+            idle_waiters: Vec::new(),
         };
         daemon.remember().await?;
         daemon.start_readers();
@@ -238,6 +241,9 @@ impl Daemon {
             let Some(message) = message else { break };
             self.take_all(message).await;
             self.round().await;
+            if !self.idle_waiters.is_empty() && self.is_idle() {
+                self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));
+            }
         }
         self.finish().await;
     }
@@ -281,6 +287,15 @@ impl Daemon {
             self.take_all(message).await;
             self.round().await;
         }
+    }
+
+    /// Whether nothing is being read, judged or made, and no message waits.
+    fn is_idle(&self) -> bool {
+        let is_checking = |standing: &memory::Standing| !standing.checking.is_empty();
+        let mut standings = self.memory.policies.values().flat_map(|known| &known.standings);
+        let is_making = self.is_busy() || self.is_copying() || standings.any(is_checking);
+        let is_judging = !self.due.is_empty() || !self.inbox.is_empty();
+        !is_making && !is_judging && !self.is_reading() && self.memory.placing.is_empty()
     }
 
     /// Whether something that is needed was neither read yet nor failed to be read.

@@ -274,6 +274,7 @@ impl Daemon {
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Queue(read) => self.queue_was_read(read),
             Request::Reload => self.tell_tasks(),
+            Request::Idle(reply) => self.idle_waiters.push(reply),
         }
     }
 }

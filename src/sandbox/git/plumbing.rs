@@ -3,14 +3,22 @@
 //! What it is asked to do is decided elsewhere.
 
 use crate::sandbox::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+/// Where git is. A program that is named by its path is started without copying this process first, which is large.
+static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|file| file.is_file());
+    found.unwrap_or_else(|| PathBuf::from("git"))
+});
+
 /// Git in a clean room: no configuration, no home, no language of the machine's.
 pub(super) fn command(folder: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(GIT.as_path());
     command
         .current_dir(folder)
         .env_clear()

@@ -80,6 +80,7 @@ fn answer(request: Request, heard: &Heard) {
             let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
             heard.note(format!("{repository}{tag}"));
         }
+        Request::Idle(reply) => drop(reply.send(())),
         Request::Queue(_) | Request::Reload => {}
     }
 }

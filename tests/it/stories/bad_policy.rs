@@ -105,7 +105,7 @@ async fn text_from_outside_is_never_a_trailer_or_a_second_line() {
     let force = tagrelay::daemon::Command::Promote { target, release, force: Some(reason) };
     story.command("alice", force).await.expect("ordered");
     story.until_at("prod", &first, "verified").await;
-    for commit in story.deploys.log("main").await.expect("a log") {
+    for commit in story.log().await {
         let forged =
             commit.message.lines().any(|line| line.starts_with("Tagrelay-Journal: forged") || line.starts_with('/'));
         assert!(!forged, "{}", commit.message);

@@ -109,7 +109,7 @@ async fn any_pin_is_adopted_at_the_first_meeting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_branch_that_was_forced_back_is_a_persons_move() {
     let (mut story, first, second) = second_in_flight().await;
-    let before = story.deploys.log("main").await.expect("a log")[2].sha.clone();
+    let before = story.log().await[2].sha.clone();
     story.deploys.reset("main", &before).await.expect("reset");
     story.until_at("prod", &first, "progressing").await;
     let view = story.view("prod").await.expect("prod");

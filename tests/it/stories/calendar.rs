@@ -117,7 +117,7 @@ async fn the_configuration_freezes_and_requires_for_every_policy() {
     story.looked_again().await;
     story.force("prod", None).await.expect("ordered");
     story.until_written(PROD, &digest).await;
-    let log = story.deploys.log("main").await.expect("a log");
+    let log = story.log().await;
     assert!(log[0].message.contains("forced by alice: the pager"), "{}", log[0].message);
     story.stop().await;
 }

@@ -1,14 +1,14 @@
 //! What people do in a story: commands, commits by hand, a second look.
 
 use super::new_tag::KUSTOMIZATION;
-use super::world::{Story, target};
+use super::world::{PATIENCE, Story, target};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tagrelay::daemon::view::EnvironmentView;
 use tagrelay::daemon::{Clock, Command, Refusal, Signal};
 use tagrelay::model::event::Verdict;
 use tagrelay::model::policy::Ballot;
-use tagrelay::model::{EnvironmentName, PolicyName, Scope};
+use tagrelay::model::{EnvironmentName, PolicyName, Repository, Scope};
 use tagrelay::sandbox::cluster::Watch;
 
 /// A person who commits by hand.
@@ -27,21 +27,55 @@ impl Story {
         views.find(|view| view.policy.as_str() == policy && view.environment.as_str() == environment)
     }
 
-    /// Waits until the daemon has read the repositories and branches once more and judged what it read: what has not
-    /// happened by then does not happen by itself.
+    /// Has everything read at once, and again, until nothing follows from it any more: what has not happened by then does
+    /// not happen by itself before time passes. To be used before one says that something did *not* happen; where
+    /// something is to come about, `until` waits for it.
     pub(crate) async fn looked_again(&self) {
-        for _ in 0..2 {
-            let since = Clock::Shifted(self.shift.clone()).now();
+        let mut before = self.stands().await;
+        loop {
+            let begun = Clock::Shifted(self.shift.clone()).now();
+            self.read_now().await;
             self.until("everything is read again", || async {
                 let status = self.handle().status().await.expect("a status");
-                let later = |read: Option<jiff::Timestamp>| read.is_some_and(|at| at > since);
+                let later = |read: Option<jiff::Timestamp>| read.is_some_and(|at| at > begun);
                 let repositories = status.repositories.iter().all(|it| it.error.is_some() || later(it.read_at));
                 repositories
                     && !status.branches.is_empty()
                     && status.branches.iter().all(|it| it.error.is_some() || later(it.read_at))
             })
             .await;
+            self.idle().await;
+            let after = self.stands().await;
+            if before == after {
+                return;
+            }
+            before = after;
         }
+    }
+
+    /// Waits until the daemon reads, judges and makes nothing just now. What is polled later may still change something:
+    /// where that matters, `looked_again` has it read first.
+    pub(crate) async fn idle(&self) {
+        let idle = tokio::time::timeout(PATIENCE, self.handle().idle()).await;
+        match idle {
+            Ok(idle) => idle.expect("a running daemon"),
+            Err(_) => panic!("it never came to rest\n{}", self.account().await),
+        }
+    }
+
+    /// Has all repositories and branches read now, as webhooks do.
+    pub(crate) async fn read_now(&self) {
+        self.handle().reload();
+        for view in self.handle().status().await.expect("a status").repositories {
+            let repository = Repository::parse(&view.repository).expect("a repository");
+            self.handle().wake(repository, None).await.expect("a running daemon");
+        }
+    }
+
+    /// How far things have come: the number of the journal's last entry, and how often the GitOps repository changed.
+    async fn stands(&self) -> (Option<u64>, u64) {
+        let history = self.handle().history(None, None, 1).await.expect("a history");
+        (history.first().map(|entry| entry.sequence), *self.deploys.moves().borrow())
     }
 
     /// Gives a command as `who`.
@@ -98,7 +132,7 @@ impl Story {
 
     /// The messages of our commits for an environment, newest first.
     pub(crate) async fn log_of(&self, environment: &str) -> Vec<String> {
-        let log = self.deploys.log("main").await.expect("a log");
+        let log = self.log().await;
         let trailer = format!("Tagrelay-Environment: {environment}\n");
         log.into_iter().map(|commit| commit.message).filter(|message| message.contains(&trailer)).collect()
     }
@@ -127,7 +161,7 @@ impl Story {
 
     /// How many commits of ours the branch has.
     pub(crate) async fn n_commits(&self) -> usize {
-        let log = self.deploys.log("main").await.expect("a log");
+        let log = self.log().await;
         log.iter().filter(|commit| commit.message.contains("Tagrelay-Journal: ")).count()
     }
 }

@@ -190,7 +190,7 @@ async fn a_tag_that_changes_between_list_and_head_is_taken_as_it_was_read() {
     story.until_written(&file("gone"), "newTag: 1.0.0").await;
     story.until("nothing is told any more", || async { error_of(&story, "gone").await.is_none() }).await;
     for image in ["shop", "gone"] {
-        let log = story.deploys.log("main").await.expect("a log");
+        let log = story.log().await;
         let of_it: Vec<_> =
             log.iter().filter(|it| it.message.contains(&format!("Tagrelay-Policy: {image}\n"))).collect();
         assert_eq!(of_it.len(), 1, "{image}: {of_it:?}");

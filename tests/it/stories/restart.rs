@@ -47,7 +47,7 @@ async fn tell(stops_at: usize) -> (Vec<String>, Vec<Vec<String>>, Vec<Vec<String
     let whole = || async { shop() == [["running", "success"]] && deploys() == [["running", "success"]] };
     story.until("GitLab is told of all", whole).await;
     story.looked_again().await;
-    let log = story.deploys.log("main").await.expect("a log");
+    let log = story.log().await;
     let subjects = log.iter().map(|commit| commit.message.lines().next().unwrap_or_default().to_owned()).collect();
     let told = (subjects, shop(), deploys());
     story.stop().await;

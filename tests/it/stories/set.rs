@@ -20,6 +20,6 @@ async fn several_images_move_as_one_set() {
     story
         .until("both are written at once", || async { story.file(FILE).await.matches("newTag: 1.0.0").count() == 2 })
         .await;
-    assert_eq!(story.deploys.log("main").await.expect("a log").len(), 2);
+    assert_eq!(story.log().await.len(), 2);
     story.stop().await;
 }

@@ -1,5 +1,6 @@
 //! A daemon in a sandbox world, and the words that stories are told in.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,16 +12,19 @@ use tagrelay::journal::{Journal, JournalError};
 use tagrelay::model::event::Verdict;
 use tagrelay::model::{EnvironmentName, PolicyName};
 use tagrelay::sandbox::World;
-use tagrelay::sandbox::git::Repository;
+use tagrelay::sandbox::git::{Commit, Repository};
 use tagrelay::sandbox::gitlab::{Commits, Role};
 use tagrelay::sandbox::registry::ImageSpec;
 use tagrelay::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 /// How long a story waits for anything before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How soon it looks again at first; each time it waits twice as long, up to the most. Looking costs the daemon time, and
+/// many stories wait at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How long it waits between two looks at the most.
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(80);
 
 /// A world with one GitOps repository, two GitLab projects, and perhaps a daemon.
 pub(crate) struct Story {
@@ -31,6 +35,16 @@ pub(crate) struct Story {
     pub(crate) config: String,
     pub(crate) shop: Commits,
     running: Option<Running>,
+    branch: tokio::sync::Mutex<Branch>,
+}
+
+/// What was read of `main` since it last moved: git is a process for each question, and stories ask again and again.
+#[derive(Default)]
+struct Branch {
+    /// How often the repository had changed when this was read.
+    moves: u64,
+    files: BTreeMap<String, String>,
+    log: Option<Vec<Commit>>,
 }
 
 struct Running {
@@ -66,7 +80,16 @@ impl Story {
         }
         let home = tempfile::tempdir().expect("a directory");
         let config = config_text(&world, &deploys, home.path()) + settings;
-        Self { world, deploys, home, shift: Arc::default(), config, shop, running: None }
+        Self {
+            world,
+            deploys,
+            home,
+            shift: Arc::default(),
+            config,
+            shop,
+            running: None,
+            branch: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Starts the daemon, or starts it again.
@@ -90,7 +113,9 @@ impl Story {
         loop {
             match Journal::open(&config.journal, clock.now()).await {
                 Ok(journal) => return journal,
-                Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+                Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(LOOK_AGAIN_MAX).await;
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -140,7 +165,34 @@ impl Story {
 
     /// The text of a file on `main`.
     pub(crate) async fn file(&self, path: &str) -> String {
-        self.deploys.read("main", path).await.expect("readable").unwrap_or_default()
+        let mut branch = self.branch().await;
+        if let Some(text) = branch.files.get(path) {
+            return text.clone();
+        }
+        let text = self.deploys.read("main", path).await.expect("readable").unwrap_or_default();
+        branch.files.insert(path.to_owned(), text.clone());
+        text
+    }
+
+    /// The commits of `main`, newest first.
+    pub(crate) async fn log(&self) -> Vec<Commit> {
+        let mut branch = self.branch().await;
+        if let Some(log) = &branch.log {
+            return log.clone();
+        }
+        let log = self.deploys.log("main").await.expect("a log");
+        branch.log = Some(log.clone());
+        log
+    }
+
+    /// What was read of `main` as it is now.
+    async fn branch(&self) -> tokio::sync::MutexGuard<'_, Branch> {
+        let mut branch = self.branch.lock().await;
+        let moves = *self.deploys.moves().borrow();
+        if branch.moves != moves {
+            *branch = Branch { moves, ..Branch::default() };
+        }
+        branch
     }
 
     /// Waits until a file of the GitOps repository holds a text.
@@ -152,8 +204,10 @@ impl Story {
     /// Waits until something is so.
     pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, is: impl Fn() -> F) {
         let so = async {
+            let mut pause = LOOK_AGAIN;
             while !is().await {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(pause).await;
+                pause = LOOK_AGAIN_MAX.min(pause * 2);
             }
         };
         if tokio::time::timeout(PATIENCE, so).await.is_err() {
@@ -174,7 +228,7 @@ impl Story {
     }
 
     /// What a person would see if they looked at everything, for a story that fails.
-    async fn account(&self) -> String {
+    pub(crate) async fn account(&self) -> String {
         let mut account = String::new();
         if let Some(running) = &self.running {
             let status = running.handle.status().await.expect("a status");
@@ -184,7 +238,7 @@ impl Story {
                 account.push_str(&format!("{} {} {} {}\n", line.sequence, line.scope, line.kind, line.text));
             }
         }
-        for commit in self.deploys.log("main").await.expect("a log") {
+        for commit in self.log().await {
             account.push_str(&format!("{} {}\n", commit.sha, commit.message));
         }
         account
