@@ -6,6 +6,7 @@ use super::diagnostic::Problems;
 use super::environment::{Ground, bounded};
 use super::nearest::nearest;
 use super::read::{At, listed};
+use super::settings::RegistrySettings;
 use super::wire::environment::{Destination, PromoteForm};
 use crate::model::policy::{Environment, Image};
 use crate::model::{ImageName, Repository};
@@ -97,6 +98,31 @@ fn check(
     bounded(&to.at, "name", "may.images", &to.value.to_string(), may.and_then(|m| m.images.as_deref()), problems);
     // A release comes with the tag that it was chosen by, so that no lifecycle rule takes it for garbage.
     let pushed = format!("{}:*", to.value);
-    bounded(&to.at, "push", "may.retag", &pushed, may.and_then(|may| may.retag.as_deref()), problems);
+    match may.and_then(|may| may.retag.as_deref()) {
+        Some(allowed) => bounded(&to.at, "push", "may.retag", &pushed, Some(allowed), problems),
+        None => host_takes_copies(to, ground, problems),
+    }
     Some(())
+}
+
+/// Tells of a host that nobody said releases may be copied to: whoever writes a policy would choose where private images
+/// go.
+fn host_takes_copies(to: &At<Repository>, ground: &Ground<'_>, problems: &mut Problems) {
+    let host = to.value.host();
+    let settings = ground.config.registries.of(host);
+    let only_reads = |settings: &RegistrySettings| {
+        settings.push.is_none() && (settings.pull.is_some() || settings.docker_config.is_some())
+    };
+    let message = match settings {
+        None => format!("releases may not be copied to `{host}`: the configuration does not name it"),
+        Some(settings) if only_reads(settings) => {
+            format!("releases may not be copied to `{host}`: `registries` says who reads there, and not who pushes")
+        }
+        Some(_) => return,
+    };
+    let help = format!(
+        "name it under `registries`, with `push` where `pull` stands, or allow `{}:*` in `may.retag` of the repository",
+        to.value
+    );
+    problems.add_with_help(&to.at, message, help);
 }

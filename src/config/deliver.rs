@@ -1,17 +1,20 @@
 //! How a change reaches a repository: which one, which branch, with which message.
 
+use super::bounds::allowed_are;
 use super::diagnostic::Problems;
 use super::environment::{Ground, whole};
 use super::read::{At, listed};
 use super::settings::RepositorySettings;
 use super::template;
 use super::wire::environment::DeliverForm;
+use crate::model::EnvironmentName;
 use crate::model::policy::Deliver;
 use crate::relay::edit::words::Words;
 
 /// The way that a form says; none where something is wrong.
 pub(crate) fn deliver(
     form: &At<DeliverForm>,
+    name: Option<&EnvironmentName>,
     words: &Words,
     ground: &Ground<'_>,
     problems: &mut Problems,
@@ -26,12 +29,11 @@ pub(crate) fn deliver(
     let base = form.value.base.get().and_then(|base| problems.check(&base.at, branch_name(&base.value)));
     let (repository, settings) = repository(&form.value, ground, problems)?;
     form.value.mode.value()?;
-    Some(Deliver {
-        repository,
-        branch: whole(branch)?.unwrap_or_else(|| settings.branch.clone()),
-        base: base?,
-        message: form.value.commit.value()?.message.value().cloned(),
-    })
+    let branch = whole(branch)?.unwrap_or_else(|| settings.branch.clone());
+    if let (Some(written), Some(name)) = (form.value.branch.get(), name) {
+        branch_is_allowed(written, &branch, name, settings, ground, problems)?;
+    }
+    Some(Deliver { repository, branch, base: base?, message: form.value.commit.value()?.message.value().cloned() })
 }
 
 /// The repository that is written to: its name in the configuration, and what is set for it.
@@ -64,6 +66,38 @@ fn repository<'a>(
         return None;
     }
     Some((name.clone(), settings))
+}
+
+/// Tells of a branch that policies of this repository may not write to; a policy of a local directory is not bounded.
+fn branch_is_allowed(
+    written: &At<String>,
+    branch: &str,
+    environment: &EnvironmentName,
+    settings: &RepositorySettings,
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) -> Option<()> {
+    let Some(may) = ground.may() else { return Some(()) };
+    let help = match &may.branches {
+        Some(allowed) if allowed.iter().any(|glob| glob.matches(branch)) => return Some(()),
+        Some(allowed) => allowed_are(allowed),
+        None if branch == settings.branch || is_named_after(&written.value, branch, environment) => return Some(()),
+        None => format!(
+            "allowed by default: `{}`, and branches named after the environment, as in `env/{{{{ environment }}}}`",
+            settings.branch
+        ),
+    };
+    let branch = crate::model::text::shown(branch);
+    let message = format!(
+        "policies of this repository may not write to the branch `{branch}` (`may.branches` in the configuration)"
+    );
+    problems.add_with_help(&written.at, message, help);
+    None
+}
+
+/// Whether a template names a branch after its environment: a condition on the environment around a fixed name does not.
+fn is_named_after(written: &str, branch: &str, environment: &EnvironmentName) -> bool {
+    template::uses(written, "environment") && branch.to_lowercase().contains(environment.as_str())
 }
 
 /// A name that git takes for a branch (git-check-ref-format).

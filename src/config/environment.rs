@@ -2,20 +2,20 @@
 //!
 //! What environments mean to each other is looked at in `chain`.
 
+use super::bounds::allowed_are;
 use super::carry;
 use super::deliver::deliver;
 use super::diagnostic::Problems;
 use super::follow::{checks, report, signal};
 use super::gates::gates;
 use super::glob::Glob;
-use super::place::{Site, place};
-use super::read::listed;
-use super::require::{self, Required};
+use super::place::{Site, files_named, place};
+use super::require::{self, Required, Subject};
 use super::select::{reserved, select};
 use super::settings::{Config, May};
 use super::wire::environment::{EnvironmentForm, Prefer, PromoteForm};
-use crate::model::policy::{Environment, Image, OnFailure, PolicyOrigin, Promote};
-use crate::model::{PinForm, PolicyName};
+use crate::model::policy::{Deliver, Environment, Image, OnFailure, PolicyOrigin, Promote};
+use crate::model::{EnvironmentName, PinForm, PolicyName};
 use crate::relay::edit::words::Words;
 use crate::relay::keep::PREFIX;
 use jiff::tz::TimeZone;
@@ -37,8 +37,7 @@ pub(crate) struct Ground<'a> {
 impl Ground<'_> {
     /// What the repository of the policy allows; nothing bounds a policy of a local directory.
     pub(crate) fn may(&self) -> Option<&May> {
-        let name = self.origin.repository.as_deref()?;
-        self.config.repositories.get(name).map(|repository| &repository.may)
+        self.config.may_of(self.origin)
     }
 }
 
@@ -54,21 +53,23 @@ pub(crate) fn environment(
     let name = form.name.value();
     let words = ground.policy.zip(name).map(|(policy, name)| Words::of_place(policy, name, ground.images));
     let words = &words.unwrap_or_default();
-    let required = name.map(|name| require::required(&ground.config.floors, name, ground.zone)).unwrap_or_default();
     let selected = form.select.value().map(|form| select(form, problems));
     let images = match form.promote.value() {
         Some(form) => carry::images(form, earlier, ground, problems),
         None => Some(ground.images.to_vec()),
     };
     let here = images.as_deref().unwrap_or(ground.images);
+    let deliver = form.deliver.get().and_then(|form| deliver(form, name, words, ground, problems));
+    let required = name.map(|name| required(form, name, here, deliver.as_ref(), words, ground)).unwrap_or_default();
     let promoted = form.promote.value().map(|form| promote(form, here, &required, ground, problems));
     let pin = pin(form, &required);
-    let site = Site { words, images: ground.images, pin, may_write: ground.may().and_then(|may| may.write.as_deref()) };
+    let repository = deliver.as_ref().map_or("", |deliver| deliver.repository.as_str());
+    let judge = |file: &str| ground.config.judge_write(ground.origin, repository, file);
+    let site = Site { words, images: ground.images, pin, judge: &judge };
     let write: Option<Vec<_>> = form.write.value().and_then(|list| {
         let places: Vec<_> = list.iter().map(|form| place(form, &site, problems)).collect();
         places.into_iter().collect()
     });
-    let deliver = form.deliver.get().and_then(|form| deliver(form, words, ground, problems));
     let rollout = form.rollout.value().map(|signals| signals.0.iter().filter_map(|s| signal(s, problems)).collect());
     let verify = form.verify.value().map(|list| checks(list, words, ground, problems));
     let gates = raised_gates(form, &required, ground, problems);
@@ -99,6 +100,37 @@ pub(crate) fn environment(
         keep: keep?,
         report: report?,
     })
+}
+
+/// What the configuration requires of an environment that is called so and writes there.
+fn required(
+    form: &EnvironmentForm,
+    name: &EnvironmentName,
+    images: &[Image],
+    deliver: Option<&Deliver>,
+    words: &Words,
+    ground: &Ground<'_>,
+) -> Required {
+    let written = form.write.value().map(Vec::as_slice).unwrap_or_default();
+    let writes: Vec<String> = written.iter().flat_map(|form| files_named(form, words)).collect();
+    let repositories: Vec<&str> =
+        deliver.into_iter().flat_map(|to| ground.config.names_of(&to.repository)).map(|(name, _)| name).collect();
+    let promote = form.promote.value();
+    let retag = promote.and_then(|promote| promote.retag.value());
+    let copies = promote.is_some_and(|promote| !promote.to.is_absent());
+    let mut pushes = Vec::new();
+    for image in images {
+        pushes.extend(retag.map(|tag| (&image.repository, Some(tag))));
+        pushes.extend(copies.then_some((&image.repository, None)));
+    }
+    let subject = Subject {
+        environment: name,
+        writes: &writes,
+        branch: deliver.map(|deliver| deliver.branch.as_str()),
+        repositories: &repositories,
+        pushes: &pushes,
+    };
+    require::required(&ground.config.floors, &subject, ground.zone)
 }
 
 /// What may be left out: none where it stands there and could not be read.
@@ -163,9 +195,7 @@ pub(crate) fn bounded(
     problems: &mut Problems,
 ) {
     let Some(allowed) = allowed.filter(|allowed| !allowed.iter().any(|glob| glob.matches(what))) else { return };
-    let allowed: Vec<&str> = allowed.iter().map(Glob::as_str).collect();
-    let help =
-        if allowed.is_empty() { "nothing is allowed".to_owned() } else { format!("allowed: {}", listed(&allowed)) };
+    let help = allowed_are(allowed);
     let what = crate::model::text::shown(what);
     let message = format!("policies of this repository may not {act} `{what}` (`{key}` in the configuration)");
     problems.add_with_help(at, message, help);

@@ -3,6 +3,7 @@
 use super::diagnostic::Problems;
 use super::environment::{Ground, bounded, whole};
 use super::place::image;
+use super::project;
 use super::read::{At, Form as _};
 use super::template;
 use super::wire::environment::{CheckForm, DeploymentForm, HttpForm, SignalForm};
@@ -94,6 +95,7 @@ pub(crate) fn report(
     if let Some(project) = form.project.get() {
         let allowed = ground.may().and_then(|may| may.projects.as_deref());
         bounded(&project.at, "name", "may.projects", &project.value, allowed, problems);
+        project::check(project, problems);
         if ground.config.gitlab.is_none() {
             problems.add(&project.at, "a report needs `gitlab` in the configuration, which is missing");
         }
@@ -102,6 +104,9 @@ pub(crate) fn report(
     let mut resolved = |field: Option<&At<String>>| field.map(|at| template::resolved(at, words, problems));
     let environment = resolved(form.environment.get());
     let (url, git_ref) = (resolved(form.url.get()), resolved(form.git_ref.get()));
+    if let (Some(written), Some(Some(environment))) = (form.environment.get(), &environment) {
+        problems.check(&written.at, project::environment(environment));
+    }
     if let (Some(written), Some(Some(url))) = (form.url.get(), &url) {
         problems.check(&written.at, template::check_url(url, words));
     }

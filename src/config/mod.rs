@@ -3,6 +3,7 @@
 //! The flow is `tree` (YAML, nothing known of its meaning), `wire` (the keys of the contract), then the modules named
 //! after what they make. Nothing here is watched or fetched: whoever calls brings the text.
 
+mod bounds;
 mod carry;
 mod cases;
 mod chain;
@@ -18,6 +19,7 @@ mod pattern;
 mod place;
 mod policies;
 mod policy;
+mod project;
 mod read;
 mod require;
 mod scalar;
@@ -32,6 +34,7 @@ mod tree;
 mod unbuilt;
 mod wire;
 
+pub use bounds::OutOfBounds;
 pub use cases::{Case, CaseFile, Expect};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use glob::Glob;

@@ -1,7 +1,7 @@
 //! From the form of a place to the place: its path resolved, its keys fit for the pin, inside what the repository allows.
 
+use super::bounds::OutOfBounds;
 use super::diagnostic::Problems;
-use super::glob::Glob;
 use super::read::{At, Field, Form as _, listed};
 use super::template::resolved;
 use super::wire::environment::{DocumentForm, KeysForm, WriteForm};
@@ -9,8 +9,8 @@ use crate::model::place::Document;
 use crate::model::policy::Image;
 use crate::model::text::shown;
 use crate::model::{HelmKeys, ImageName, PinForm, Place, Target};
-use crate::relay::edit::YamlPath;
 use crate::relay::edit::words::Words;
+use crate::relay::edit::{self, YamlPath};
 
 /// What a place is judged by.
 pub(crate) struct Site<'a> {
@@ -20,25 +20,25 @@ pub(crate) struct Site<'a> {
     pub(crate) images: &'a [Image],
     /// In which form the pin is written.
     pub(crate) pin: PinForm,
-    /// The paths that may be written; none bounds nothing.
-    pub(crate) may_write: Option<&'a [Glob]>,
+    /// Judges whether a file may be written.
+    pub(crate) judge: &'a dyn Fn(&str) -> Result<(), OutOfBounds>,
 }
 
-/// A path relative to the root of a repository, with `/` and without `.`, `..` and `.git`.
+/// A path relative to the root of a repository, with `/` and without `.` and `..`.
 pub(crate) fn relative(path: &str) -> Result<String, String> {
     let wrong = |why: &str| Err(format!("`{}` is no path inside the repository: {why}", shown(path)));
     if path.starts_with('/') {
         return wrong("write it from the root of the repository, without `/` in front");
     }
-    if path.contains(['\\', '\0', '\n']) {
+    if path.contains('\\') {
         return wrong("its segments are joined by `/`");
+    }
+    if path.contains(char::is_control) {
+        return wrong("it has a character that cannot be seen");
     }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty() && *segment != ".").collect();
     if segments.contains(&"..") {
         return wrong("`..` leads out of it");
-    }
-    if segments.iter().any(|segment| segment.eq_ignore_ascii_case(".git")) {
-        return wrong("`.git` is git's own");
     }
     if segments.is_empty() { wrong("it is empty") } else { Ok(segments.join("/")) }
 }
@@ -49,13 +49,13 @@ pub(crate) fn place(form: &WriteForm, site: &Site<'_>, problems: &mut Problems) 
     let target = match (&form.kustomize, &form.helm, &form.yaml) {
         (kustomize, Field::Absent, Field::Absent) if !kustomize.is_absent() => {
             only(form, "kustomize", &[], problems);
-            Target::Kustomize { path: path(kustomize.get()?, true, site, problems)? }
+            Target::Kustomize { path: path(kustomize.get()?, site, problems)? }
         }
         (Field::Absent, helm, Field::Absent) if !helm.is_absent() => {
             only(form, "helm", &["for", "keys"], problems);
             let image = image(&form.image, site.images, problems);
             let keys = keys(form, site.pin, problems);
-            let file = path(helm.get()?, false, site, problems);
+            let file = path(helm.get()?, site, problems);
             Target::Helm { file: file?, image: image?, keys: keys? }
         }
         (Field::Absent, Field::Absent, yaml) if !yaml.is_absent() => {
@@ -65,7 +65,7 @@ pub(crate) fn place(form: &WriteForm, site: &Site<'_>, problems: &mut Problems) 
                 form.lacks("`yaml` needs a `path`", help, problems);
             }
             let image = image(&form.image, site.images, problems);
-            let file = path(yaml.get()?, false, site, problems);
+            let file = path(yaml.get()?, site, problems);
             let path = yaml_path(&form.path, problems)?;
             Target::Yaml { file: file?, image: image?, path, document: form.document.value().map(document) }
         }
@@ -74,7 +74,8 @@ pub(crate) fn place(form: &WriteForm, site: &Site<'_>, problems: &mut Problems) 
             return None;
         }
     };
-    Some(Place { target, missing })
+    let place = Place { target, missing };
+    is_in_bounds(&place, form, site, problems).then_some(place)
 }
 
 /// Tells of keys that belong to another kind of place.
@@ -92,20 +93,40 @@ fn only(form: &WriteForm, kind: &str, keys: &[&str], problems: &mut Problems) {
     }
 }
 
-fn path(written: &At<String>, may_be_directory: bool, site: &Site<'_>, problems: &mut Problems) -> Option<String> {
+fn path(written: &At<String>, site: &Site<'_>, problems: &mut Problems) -> Option<String> {
     let path = resolved(written, site.words, problems)?;
-    let path = problems.check(&written.at, relative(&path))?;
-    let last = path.rsplit('/').next().unwrap_or(&path);
-    let is_file = last.ends_with(".yaml") || last.ends_with(".yml") || last == "Kustomization";
-    let file = if may_be_directory && !is_file { format!("{path}/kustomization.yaml") } else { path.clone() };
-    if let Some(allowed) = site.may_write.filter(|allowed| !allowed.iter().any(|glob| glob.matches(&file))) {
-        let allowed: Vec<&str> = allowed.iter().map(Glob::as_str).collect();
-        let help = format!("allowed: {}", if allowed.is_empty() { "nothing".to_owned() } else { listed(&allowed) });
-        let message = format!("policies of this repository may not write `{file}` (`may.write` in the configuration)");
-        problems.add_with_help(&written.at, message, help);
-        return None;
+    problems.check(&written.at, relative(&path))
+}
+
+/// Whether a place may be written: of a directory, whose file is known only when it is read, one of the files that it may
+/// mean. Which one it is is judged again right before the write.
+fn is_in_bounds(place: &Place, form: &WriteForm, site: &Site<'_>, problems: &mut Problems) -> bool {
+    let mut refused = None;
+    let mut files = edit::wanted(std::slice::from_ref(place));
+    // Of several names the one that people write stands in the message.
+    files.sort_by_key(|file| !file.ends_with("kustomization.yaml"));
+    for file in files {
+        match (site.judge)(&file) {
+            Ok(()) => return true,
+            Err(why) => drop(refused.get_or_insert(why)),
+        }
     }
-    Some(path)
+    if let Some(OutOfBounds { message, help }) = refused {
+        let written = form.kustomize.get().or(form.helm.get()).or(form.yaml.get());
+        problems.add_with_help(written.map_or(form.at(), |written| &written.at), message, help);
+    }
+    false
+}
+
+/// The files that a target as it is written could name; none where that is told as an error elsewhere.
+pub(crate) fn files_named(form: &WriteForm, words: &Words) -> Vec<String> {
+    let written = form.kustomize.value().or(form.helm.value()).or(form.yaml.value());
+    let path = written.and_then(|written| relative(&super::template::resolve(written, words).ok()?).ok());
+    let Some(path) = path else { return Vec::new() };
+    let target = Target::Kustomize { path: path.clone() };
+    let mut files = edit::wanted(&[Place { target, missing: crate::model::place::Missing::Error }]);
+    files.push(path);
+    files
 }
 
 /// The image that `for` names, else the first.
@@ -191,8 +212,7 @@ mod tests {
             ("../x", None),
             ("a/../../x", None),
             ("a\\b", None),
-            ("a/.git/config", None),
-            ("a/.GIT", None),
+            ("a\u{7}b", None),
             ("", None),
             ("./", None),
         ] {

@@ -178,6 +178,7 @@ fn image(entry: &ImageOrRepository, ground: &Ground<'_>, problems: &mut Problems
     if let Some(source) = source {
         let allowed = ground.may().and_then(|may| may.projects.as_deref());
         bounded(&source.at, "name", "may.projects", &source.value, allowed, problems);
+        super::project::check(source, problems);
     }
     let name = match form.map(|form| &form.name).filter(|name| !name.is_absent()) {
         Some(name) => name.value()?.clone(),

@@ -12,6 +12,11 @@ pub(crate) fn resolve(text: &str, words: &Words) -> Result<String, TemplateError
     Template::parse(text, Vocabulary::Place)?.render(words)
 }
 
+/// Whether the text of a template that names nothing but policy, environment and images uses this name.
+pub(crate) fn uses(text: &str, name: &str) -> bool {
+    Template::parse(text, Vocabulary::Place).is_ok_and(|template| template.uses(name))
+}
+
 /// The same of a value in a file; none where it was told of.
 pub(crate) fn resolved(written: &At<String>, words: &Words, problems: &mut Problems) -> Option<String> {
     problems.check(&written.at, resolve(&written.value, words))

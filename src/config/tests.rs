@@ -1,5 +1,6 @@
 //! What comes out of whole files, and what is said of those that are wrong.
 
+mod bounds;
 mod broken;
 mod configured;
 mod garbled;
@@ -12,9 +13,10 @@ use crate::model::policy::PolicyOrigin;
 /// A configuration that bounds nothing.
 const CONFIG: &str = r#"
 repositories:
-  default: { url: "https://gitlab.example.com/group/deploys.git", policies: policies/, token: { env: GIT_TOKEN } }
+  default: { url: "https://gitlab.example.com/group/deploys.git", policies: policies/, token: { env: GIT_TOKEN }, may: { branches: ["**"] } }
   other: { url: "https://gitlab.example.com/group/other.git", policies: policies/ }
 gitlab: { url: "https://gitlab.example.com", token: { file: /run/secrets/gitlab } }
+registries: { "*": {} }
 "#;
 
 /// A policy to which a test adds one key: three lines, so that the test's own begin on line 4.

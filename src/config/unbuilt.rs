@@ -22,6 +22,8 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("repository", "sign"),
     ("repository.url", "ssh://"),
     ("may", "namespaces"),
+    ("require", "clusters"),
+    ("require", "namespaces"),
     ("configuration", "clusters"),
     ("configuration", "secrets"),
     ("configuration", "checks"),

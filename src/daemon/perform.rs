@@ -165,7 +165,8 @@ impl Daemon {
         let author = self.clients.author(&deliver.repository);
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
-        self.tasks.spawn(Writer { mirror, branch, base, author, metrics: self.metrics.clone(), out }.run(inbox));
+        let (config, metrics) = (self.config.clone(), self.metrics.clone());
+        self.tasks.spawn(Writer { mirror, config, branch, base, author, metrics, out }.run(inbox));
         self.writers.insert(key, orders.clone());
         Some(orders)
     }

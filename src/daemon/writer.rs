@@ -4,6 +4,7 @@
 
 use super::message::{Done, Message, Written};
 use crate::clients::git::{Author, GitError, Mirror, NewCommit, Pushed};
+use crate::config::Config;
 use crate::model::pin::Trailers;
 use crate::model::{CommitId, Environment, Pin, Policy, Scope, Sequence};
 use crate::relay::edit::template::{Template, TemplateError};
@@ -53,6 +54,8 @@ impl WriteOrder {
 /// Writes to one branch of one repository.
 pub(super) struct Writer {
     pub(super) mirror: Arc<Mirror>,
+    /// What bounds policies.
+    pub(super) config: Arc<Config>,
     pub(super) branch: String,
     pub(super) base: String,
     pub(super) author: Author,
@@ -123,7 +126,11 @@ impl Writer {
         let mut files: Files = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
         for order in batch {
             let known = order.judged.0 == tip || chain.contains(&order.judged.0);
-            stacked.orders.push(if known { plan(order, &mut files, &mut stacked.commits) } else { Planned::Raced });
+            stacked.orders.push(if known {
+                plan(order, &self.config, &mut files, &mut stacked.commits)
+            } else {
+                Planned::Raced
+            });
         }
         stacked.at = batch.iter().map(|order| order.at).max().filter(|_| !stacked.commits.is_empty());
         Ok(stacked)
@@ -206,7 +213,7 @@ impl Planned {
 }
 
 /// Plans one order on these files; what it changes, the next order sees.
-fn plan(order: &WriteOrder, files: &mut Files, commits: &mut Vec<NewCommit>) -> Planned {
+fn plan(order: &WriteOrder, config: &Config, files: &mut Files, commits: &mut Vec<NewCommit>) -> Planned {
     let environment = order.environment();
     let images = &environment.images;
     let read = edit::read(&environment.write, images, files);
@@ -220,6 +227,11 @@ fn plan(order: &WriteOrder, files: &mut Files, commits: &mut Vec<NewCommit>) -> 
         Ok(changed) => changed,
         Err(error) => return Planned::Failed(error.to_string()),
     };
+    for file in changed.keys() {
+        if let Err(why) = config.judge_write(&order.policy.origin, &environment.deliver.repository, file) {
+            return Planned::Failed(why.to_string());
+        }
+    }
     let message =
         match message(&order.policy, environment, &order.cleared, &order.judged.1, &order.journal, order.intent) {
             Ok(message) => message,

@@ -22,6 +22,7 @@ const CONFIG: &str = "
 repositories:
   default: { url: 'https://gitlab.example.com/group/deploys.git', policies: policies/ }
 gitlab: { url: 'https://gitlab.example.com', token: { env: GITLAB } }
+registries: { reg.io: {} }
 ";
 
 /// Section 1: the file that holds the key (`@` is where it stands), and each key there.
@@ -182,6 +183,12 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             ),
             (
                 Built,
+                "require: [{ writes: ['deployment/prod/**', 'apps/*/prod.yaml'], branches: [main], repositories: [default], retags: ['*/shop:prod'] }]",
+            ),
+            (NotBuiltYet, "require: [{ clusters: [eu] }]"),
+            (NotBuiltYet, "require: [{ namespaces: [shop] }]"),
+            (
+                Built,
                 "calendars: { year-end: { environments: ['prod*'], freeze: [{ from: 2026-12-20, until: 2027-01-03 }] } }",
             ),
             (Built, "limits: { changes: 20 }"),
@@ -259,7 +266,7 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
                 Built,
                 "url: 'https://a.b', may: { write: ['deployment/**'], images: ['*/shop'], retag: ['*/shop*:staging'], projects: [g/p] }",
             ),
-            (Built, "url: 'https://a.b', may: { repositories: [default] }"),
+            (Built, "url: 'https://a.b', may: { repositories: [default], branches: ['env/*'] }"),
             (NotBuiltYet, "url: 'https://a.b', may: { namespaces: [shop] }"),
         ],
     ),

@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 const CONFIGURATION: &str = "tagrelay.yaml";
 /// The repository whose policies are meant, where several hold some.
 const DEFAULT_REPOSITORY: &str = "default";
-/// The configuration of somebody who has none yet: a repository to deliver to, and a GitLab to tell.
+/// The configuration of somebody who has none yet: a repository to deliver to, a GitLab to tell, and no bounds.
 const NO_CONFIGURATION: &str = "
-repositories: { default: { url: 'https://git.example.com/deploys.git', policies: policies/ } }
+repositories: { default: { url: 'https://git.example.com/deploys.git', policies: policies/, may: { branches: ['**'] } } }
+registries: { '*': {} }
 gitlab: { url: 'https://git.example.com', token: { env: GITLAB_TOKEN } }
 ";
 /// The largest file that is read.

@@ -34,11 +34,18 @@ pub(super) struct Page<T> {
 }
 
 impl GitLab {
-    /// `<base>/api/v4/projects/<project>/<path...>?<query>`, every part encoded: a slash inside of one becomes `%2F`.
+    /// `<base>/api/v4/projects/<project>/<path...>?<query>`, every part encoded: a slash inside of one becomes `%2F`. A part
+    /// that is `.` or `..` is encoded too, though nothing on GitLab has such a name: a URL would lose it, and mean another
+    /// place.
     pub(super) fn url(&self, project: &str, path: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v4", "projects", project]).extend(path);
+            let part = |part: &str| match part {
+                "." | ".." => part.replace('.', "%2E"),
+                part => part.to_owned(),
+            };
+            segments.pop_if_empty().extend(["api", "v4", "projects"]).push(&part(project));
+            segments.extend(path.iter().map(|written| part(written)));
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -246,6 +253,8 @@ mod tests {
         };
         let base = "https://gitlab.example.com";
         check(base, "group/shop", &[], &[], "https://gitlab.example.com/api/v4/projects/group%2Fshop");
+        check(base, "..", &["deployments"], &[], "https://gitlab.example.com/api/v4/projects/%252E%252E/deployments");
+        check(base, "a/../b", &["."], &[], "https://gitlab.example.com/api/v4/projects/a%2F..%2Fb/%252E");
         check(
             "https://example.com/git/",
             "a/b",

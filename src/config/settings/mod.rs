@@ -75,6 +75,25 @@ pub struct RepositorySettings {
     pub may: May,
 }
 
+impl RepositorySettings {
+    /// Where it is, the same for every way to write its URL: two names of one repository are one repository.
+    pub(crate) fn location(&self) -> String {
+        let (address, of_host) = match Url::parse(&self.url) {
+            Ok(url) if url.scheme() == "file" => (url.path().to_owned(), false),
+            Ok(url) => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                (format!("{}{port}{}", url.host_str().unwrap_or_default(), url.path()), true)
+            }
+            Err(_) => (self.url.clone(), false),
+        };
+        let segments: Vec<&str> = address.split('/').filter(|segment| !segment.is_empty()).collect();
+        let joined = segments.join("/");
+        let path = joined.strip_suffix(".git").unwrap_or(&joined);
+        // Servers take the paths of projects in any case.
+        if of_host { path.to_lowercase() } else { format!("/{path}") }
+    }
+}
+
 /// What policies of a repository may do; `None` bounds nothing, an empty list forbids all.
 #[derive(Debug, Clone, Default)]
 pub struct May {
@@ -88,6 +107,8 @@ pub struct May {
     pub projects: Option<Vec<Glob>>,
     /// The repositories that they may write to besides their own.
     pub repositories: Vec<String>,
+    /// The branches that they may write to; none = the repository's own, and those named after the environment.
+    pub branches: Option<Vec<Glob>>,
 }
 
 /// Registries by host or pattern.

@@ -25,6 +25,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let form = ConfigForm::read(node, problems)?;
     check_policies(&form, problems);
     let floors = require::floors(&form, problems);
+    check_required_repositories(&form, problems);
     let repositories = repositories(form.repositories, problems);
     let registries = registries(form.registries, problems);
     let gitlab = form.gitlab.take().map(|form| gitlab(form, problems));
@@ -43,6 +44,18 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
         server: server?,
     };
     problems.is_empty().then_some(config)
+}
+
+/// Tells of a floor that names a repository which is not there: it would bind nobody.
+fn check_required_repositories(form: &ConfigForm, problems: &mut Problems) {
+    let Some(repositories) = form.repositories.value() else { return };
+    let required = form.require.value().into_iter().flatten().filter_map(|floor| floor.repositories.value());
+    for written in required.flatten() {
+        if !repositories.0.iter().any(|(name, _)| written.value.matches(&name.value)) {
+            let name = written.value.as_str();
+            problems.add(&written.at, format!("no repository of this configuration is named `{name}`"));
+        }
+    }
 }
 
 fn check_policies(form: &ConfigForm, problems: &mut Problems) {
@@ -107,6 +120,7 @@ fn may(form: MayForm, names: &[String], problems: &mut Problems) -> May {
         retag: form.retag.take(),
         projects: form.projects.take(),
         repositories: others.into_iter().map(|other| other.value).collect(),
+        branches: form.branches.take(),
     }
 }
 

@@ -241,7 +241,7 @@ environments:
     let nothing = BOUNDED.replace(r#"write: ["deployment/**"]"#, "write: []");
     let said = errors_under(&nothing, &format!("{HEAD}{}", DEV.replace("kustomize: dev", "kustomize: deployment/dev")));
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].ends_with("| allowed: nothing"), "{said:?}");
+    assert!(said[0].ends_with("| nothing is allowed"), "{said:?}");
 }
 
 const FLOOR: &str = r#"

@@ -79,16 +79,28 @@ form! {
         "retag" retag: Vec<Glob>, Optional;
         /// The GitLab projects that they may name.
         "projects" projects: Vec<Glob>, Optional;
-        /// The other repositories of the configuration that they may write to.
+        /// The other repositories of the configuration that they may write to. Default: none besides their own.
         "repositories" repositories: Vec<At<String>>, Optional;
+        /// The branches that they may write to. Default: the repository's own `branch`, and those that a policy names after
+        /// the environment, as in `env/{{ environment }}`.
+        "branches" branches: Vec<Glob>, Optional;
     }
 }
 
 form! {
-    /// A floor under every environment that matches.
+    /// A floor under every environment that matches all of the keys that say where it binds, each by any of its patterns.
+    /// Several floors add up.
     RequireForm("require") {
-        /// Patterns over the names of environments.
+        /// Binds by the name of the environment. Default: every name.
         "environments" environments: Vec<Glob>, Default("['*']");
+        /// Binds by the files that are written: a target that could name a file that matches is bound.
+        "writes" writes: Vec<At<Glob>>, Optional;
+        /// Binds by the branch that is written.
+        "branches" branches: Vec<Glob>, Optional;
+        /// Binds by the repository that is written, under any of its names in the configuration.
+        "repositories" repositories: Vec<At<Glob>>, Optional;
+        /// Binds by the tags that are pushed: `host/path:tag`.
+        "retags" retags: Vec<Glob>, Optional;
         /// The least form of the pin.
         "pin" pin: PinForm, Optional;
         /// Gates that are added.

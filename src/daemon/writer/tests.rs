@@ -15,15 +15,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const SHOP: &str = "apiVersion: tagrelay/v1\nname: shop\nimages: [reg.example.com/shop]\nenvironments:\n  \
     - { name: dev, select: { follow: dev }, write: [{ kustomize: dev }] }\n";
 
-fn order() -> WriteOrder {
+fn config() -> Config {
     let settings = |_: &Path| {
         Ok("repositories:\n  default: { url: 'https://git.example.com/a.git', branch: main, policies: policies/ }\n\
         journal: sqlite:///tmp/j.db\n"
             .to_owned())
     };
-    let config = config::load(Path::new("tagrelay.yaml"), &settings).expect("a configuration");
+    config::load(Path::new("tagrelay.yaml"), &settings).expect("a configuration")
+}
+
+fn order() -> WriteOrder {
     let origin = PolicyOrigin { repository: Some("default".to_owned()), path: "shop.yaml".to_owned() };
-    let loaded = config::policies(&config, &[(origin, SHOP.to_owned())]);
+    let loaded = config::policies(&config(), &[(origin, SHOP.to_owned())]);
     let intent = Intent {
         sequence: Sequence(1),
         at: Timestamp::UNIX_EPOCH,
@@ -60,6 +63,7 @@ async fn a_server_that_is_away_is_asked_once_for_a_whole_batch() {
     let (out, mut inbox) = mpsc::channel(16);
     let writer = Writer {
         mirror: Arc::new(Mirror::open(&scratch.path().join("m"), remote, counter).expect("a mirror")),
+        config: Arc::new(config()),
         branch: "main".to_owned(),
         base: "main".to_owned(),
         author: Author { name: "tagrelay".to_owned(), email: "tagrelay@example.com".to_owned() },

@@ -75,6 +75,14 @@ impl Template {
         String::from_utf8(text.0).map_err(|_| self.error("does not give text".to_owned()))
     }
 
+    /// Whether it uses this name.
+    #[must_use]
+    pub fn uses(&self, name: &str) -> bool {
+        let environment = environment();
+        let parsed = environment.template_from_str(&self.source);
+        parsed.is_ok_and(|parsed| parsed.undeclared_variables(false).contains(name))
+    }
+
     fn error(&self, why: String) -> TemplateError {
         TemplateError { template: shown(&self.source), why }
     }

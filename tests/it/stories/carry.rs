@@ -107,6 +107,7 @@ async fn a_registry_that_refuses_the_copy_is_told_of() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_named_to_read_pushes_nothing() {
     let (mut story, prod, _) = two_registries("pull: LOGIN").await;
+    story.config = story.config.replacen("policies: policies/,", "policies: policies/, may: { retag: ['**'] },", 1);
     story.start().await;
     story.push("1.0.0", 1);
     story.until_said("prod", "nobody may push; set `push` for").await;
