@@ -60,7 +60,8 @@ impl Edit {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let Planned { root, files, plan } = match &self.kind {
             Kind::Kustomize { path, pin, add } => kustomize(path, pin, *add)?,
-            Kind::Helm { file, values } | Kind::Yaml { file, values } => scalars(file, values)?,
+            Kind::Helm { file, values } => scalars(file, values, true)?,
+            Kind::Yaml { file, values } => scalars(file, values, false)?,
         };
         let mut after = edit::apply(&plan, &files).map_err(Wrong::of)?;
         after.retain(|name, text| files.get(name) != Some(text));
@@ -89,11 +90,16 @@ struct Planned {
     plan: ChangePlan,
 }
 
-fn scalars(path: &Path, values: &[String]) -> anyhow::Result<Planned> {
+/// The values of a file, which are those of a chart or any.
+fn scalars(path: &Path, values: &[String], of_chart: bool) -> anyhow::Result<Planned> {
     let (root, name) = split(path)?;
     let files: Files = [(name.clone(), file::read(path, FILE_BYTES_MAX)?)].into();
     let pairs = values.iter().map(|value| pair(value)).collect::<anyhow::Result<Vec<_>>>()?;
-    let plan = edit::plan_values(&name, None, &pairs, Missing::Error, &files).map_err(Wrong::of)?;
+    let plan = match of_chart {
+        true => edit::plan_keys(&name, &pairs, &files),
+        false => edit::plan_values(&name, None, &pairs, Missing::Error, &files),
+    };
+    let plan = plan.map_err(Wrong::of)?;
     Ok(Planned { root, files, plan })
 }
 

@@ -52,11 +52,11 @@ pub(crate) fn place(form: &WriteForm, site: &Site<'_>, problems: &mut Problems) 
             Target::Kustomize { path: path(kustomize.get()?, site, problems)? }
         }
         (Field::Absent, helm, Field::Absent) if !helm.is_absent() => {
-            only(form, "helm", &["for", "keys"], problems);
+            only(form, "helm", &["for", "keys", "document"], problems);
             let image = image(&form.image, site.images, problems);
             let keys = keys(form, site.pin, problems);
             let file = path(helm.get()?, site, problems);
-            Target::Helm { file: file?, image: image?, keys: keys? }
+            Target::Helm { file: file?, image: image?, keys: keys?, document: form.document.value().map(document) }
         }
         (Field::Absent, Field::Absent, yaml) if !yaml.is_absent() => {
             only(form, "yaml", &["for", "path", "document"], problems);

@@ -129,9 +129,9 @@ fn written(target: &Target, environment: &Environment) -> Vec<(String, Option<Do
             let entries: BTreeSet<String> = named.map(|repository| format!("the entry of `{repository}`")).collect();
             entries.into_iter().map(|entry| (entry, None)).collect()
         }
-        Target::Helm { file: _, image: _, keys } => {
+        Target::Helm { file: _, image: _, keys, document } => {
             let keys = [&keys.image, &keys.registry, &keys.repository, &keys.tag, &keys.digest];
-            keys.into_iter().flatten().map(|key| (format!("`{key}`"), None)).collect()
+            keys.into_iter().flatten().map(|key| (format!("`{key}`"), document.clone())).collect()
         }
         Target::Yaml { file: _, image: _, path, document } => vec![(format!("`{path}`"), document.clone())],
     }

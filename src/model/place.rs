@@ -67,8 +67,11 @@ pub enum Target {
         image: ImageName,
         /// Which keys hold which part.
         keys: HelmKeys,
+        /// Which of several documents; in a Flux HelmRelease the keys stand below `spec.values`.
+        document: Option<Document>,
     },
-    /// One scalar of any YAML file, for one image: the whole reference `repository:tag@digest`.
+    /// One scalar of any YAML file, for one image: the whole reference `repository:tag@digest`; or the entries of a list
+    /// that name the image, each `[name=]repository:tag@digest`.
     Yaml {
         /// The file.
         file: String,

@@ -22,7 +22,7 @@ const CONFIG: &str = "
 repositories:
   default: { url: 'https://gitlab.example.com/group/deploys.git', policies: policies/ }
 gitlab: { url: 'https://gitlab.example.com', token: { env: GITLAB } }
-registries: { reg.io: {} }
+registries: { '*': {} }
 ";
 
 /// Section 1: the file that holds the key (`@` is where it stands), and each key there.
@@ -87,6 +87,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
             (Built, "{ helm: a.yaml, keys: { image: image } }"),
             (Built, "{ helm: a.yaml, keys: { registry: r, repository: p, tag: t, digest: d } }"),
             (Built, "{ yaml: a.yaml, path: 'spec.template.spec.containers[name=web].image' }"),
+            (Built, "{ helm: a.yaml, document: { kind: HelmRelease, name: shop }, keys: { tag: image.tag } }"),
             (Built, "{ yaml: a.yaml, path: a, document: { kind: Deployment, name: shop } }"),
             (NotBuiltYet, "{ markers: 'clusters/{{ environment }}' }"),
             (NotBuiltYet, "{ kustomize: a, policy: 'apps:shop' }"),

@@ -1,8 +1,10 @@
 //! `tagrelay check`: policies, cases and configuration; every error at once, with file, line and caret.
 //!
-//! It needs no daemon and no network: what only the outside can tell (a branch, a label, an age) is taken as satisfied.
+//! It needs no daemon and no network: what only the outside can tell (a branch, a label, an age) is taken as satisfied. Of the
+//! files that policies write, those that lie in the current directory are looked at.
 
 mod cases;
+mod targets;
 
 use super::{Exit, Wrong, file, print};
 use crate::config::{self, Case, CaseFile, Config, Diagnostic, Loaded};
@@ -64,7 +66,9 @@ impl Check {
                     print::complain("no policy stands there: files end in .yaml or .yml");
                     return Ok(Exit::Nothing);
                 }
-                found.take(&config::policies(&config, &files));
+                let loaded = config::policies(&config, &files);
+                found.unfit = targets::unfit(&config, &loaded.policies, owner.as_deref());
+                found.take(&loaded);
             }
             Err(errors) => {
                 found.errors.extend(errors.iter().cloned());
@@ -155,6 +159,7 @@ struct FailedCase {
 struct Found {
     errors: Vec<Diagnostic>,
     failed: Vec<FailedCase>,
+    unfit: Vec<targets::Unfit>,
     n_policies: usize,
     n_cases: usize,
     /// Whether the policies were left unread, for the configuration is broken.
@@ -180,7 +185,7 @@ impl Found {
     }
 
     fn tell(&self, json: bool) -> anyhow::Result<Exit> {
-        let is_fine = self.errors.is_empty() && self.failed.is_empty();
+        let is_fine = self.errors.is_empty() && self.failed.is_empty() && self.unfit.is_empty();
         if json {
             print::json(&self.as_json())?;
         } else {
@@ -189,6 +194,9 @@ impl Found {
             }
             for FailedCase { file, line, environment, expected, found } in &self.failed {
                 print::complain(&format!("{file}:{line}: {environment}: expected {expected}, found {found}"));
+            }
+            for targets::Unfit { file, environment, why } in &self.unfit {
+                print::complain(&format!("{file}: {environment}: {why}"));
             }
             if self.unread {
                 print::complain("the policies are read once the configuration can be");
@@ -209,7 +217,16 @@ impl Found {
         let failed = self.failed.iter().map(|FailedCase { file, line, environment, expected, found }| {
             json!({ "file": file, "line": line, "environment": environment, "expected": expected, "found": found })
         });
-        json!({ "policies": self.n_policies, "cases": self.n_cases, "errors": errors.collect::<Vec<_>>(), "failed_cases": failed.collect::<Vec<_>>() })
+        let unfit = self.unfit.iter().map(|targets::Unfit { file, environment, why }| {
+            json!({ "file": file, "environment": environment, "message": why.to_string() })
+        });
+        json!({
+            "policies": self.n_policies,
+            "cases": self.n_cases,
+            "errors": errors.collect::<Vec<_>>(),
+            "failed_cases": failed.collect::<Vec<_>>(),
+            "unfit_targets": unfit.collect::<Vec<_>>(),
+        })
     }
 }
 

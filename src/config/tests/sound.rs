@@ -103,7 +103,7 @@ fn places_and_reports() {
     ));
     let dev = &policy.environments[0];
     let [helm, yaml] = dev.write.as_slice() else { panic!("two places") };
-    let Target::Helm { file, image: _, keys } = &helm.target else { panic!("helm") };
+    let Target::Helm { file, image: _, keys, document: None } = &helm.target else { panic!("helm") };
     assert_eq!((file.as_str(), keys.digest.as_deref(), keys.tag.as_deref()), ("values-DEV.yaml", Some("d"), None));
     assert_ne!(*keys, HelmKeys::default());
     assert_eq!(yaml.target.path(), "a/b.yaml");

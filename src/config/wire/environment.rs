@@ -116,9 +116,10 @@ form! {
         "for" image: ImageName, Optional;
         /// Which keys of the values file hold which part. Default `{ tag: image.tag }`.
         "keys" keys: KeysForm, Optional;
-        /// Where in the YAML file: `spec.template.spec.containers[name=web].image`.
+        /// Where in the YAML file: `spec.template.spec.containers[name=web].image`; or a list of `[name=]image[:tag][@digest]`,
+        /// as Argo CD's `spec.source.kustomize.images`, or one entry of it.
         "path" path: String, Optional;
-        /// Which of several documents of the YAML file.
+        /// Which of several documents of the file; `helm` finds its keys below `spec.values` of a Flux HelmRelease.
         "document" document: DocumentForm, Optional;
         /// What to do where the entry, key or path does not exist.
         "missing" missing: Missing, Default("error");

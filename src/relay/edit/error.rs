@@ -56,6 +56,32 @@ pub enum EditError {
         /// What stands there, and what to do.
         why: String,
     },
+    /// SOPS signs the whole file, the values in clear text too.
+    #[error(
+        "{file}:{line}: SOPS signs this file (`sops.mac`): a change would break the signature, and nothing could decrypt \
+         the file then. Encrypt it with `mac_only_encrypted: true`, or keep the tag in a file of its own"
+    )]
+    Signed {
+        /// The file.
+        file: String,
+        /// The line of `sops`, counted from one.
+        line: usize,
+    },
+    /// A filled digest stands beside the tag, and the chart takes that.
+    #[error(
+        "{file}:{line}: `{by}` stands beside `{tag}` and wins over it in common charts: write `keys: {{ tag: {tag}, \
+         digest: {by} }}`, or empty it"
+    )]
+    Outranked {
+        /// The file.
+        file: String,
+        /// The line of the digest, counted from one.
+        line: usize,
+        /// The tag that would have no effect.
+        tag: String,
+        /// What wins over it.
+        by: String,
+    },
     /// Two places of one image say different things: a person decides which is right.
     #[error("image {image}: {first} says {one}, {second} says {other}; make them say the same")]
     Disagree {

@@ -108,6 +108,9 @@ pub(super) fn value<'t>(tree: &'t Tree<'_>, node: usize, path: &YamlPath) -> Res
         Kind::Scalar { .. } if tag.is_some_and(|tag| tag != "str") => {
             refuse("has a tag that makes it no string; delete the tag")
         }
+        Kind::Scalar { text, .. } if text.starts_with("ENC[AES256_GCM,") => {
+            refuse("is encrypted by SOPS; keep the pin in a value that is not")
+        }
         Kind::Scalar { .. } if tree.is_null(node) => Ok(""),
         Kind::Scalar { text, .. } => Ok(text),
     }

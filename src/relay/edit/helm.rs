@@ -1,20 +1,30 @@
-//! Keys of a values file, and single scalars: the parts of one image's reference.
+//! Keys of a values file, or of the values in a Flux HelmRelease: the parts of one image's reference.
 //!
 //! A repository that is written in another spelling of the same one stays as it is. What a chart makes of the keys is
-//! not looked at; the common charts let a digest win over a tag, so a tag pin empties the digest key.
+//! not looked at; the common charts let a digest win over a tag, so a tag pin empties the digest key, and a filled digest
+//! that no key names is refused.
 
 use super::EditError;
 use super::change::Change;
-use super::reference::{ImageText, image_text, names, tag_and_digest, tag_text};
+use super::locate::documents;
+use super::path::{Step, YamlPath};
+use super::reference::{names, tag_and_digest, tag_text};
 use super::slot::Slot;
 use super::tree::Tree;
+use super::{guard, whole};
 use crate::model::place::{Document, Missing};
-use crate::model::text::shown;
 use crate::model::{HelmKeys, Image, Pinned};
 
 /// What the keys pin.
-pub(super) fn read(tree: &Tree<'_>, keys: &HelmKeys, image: &Image, missing: Missing) -> Result<Pinned, EditError> {
-    let values = Values { tree, missing };
+pub(super) fn read(
+    tree: &Tree<'_>,
+    keys: &HelmKeys,
+    document: Option<&Document>,
+    image: &Image,
+    missing: Missing,
+) -> Result<Pinned, EditError> {
+    let values = Values::of(tree, document, missing);
+    values.has_no_rival(keys)?;
     let (whole, tag, digest) =
         (values.get(keys.image.as_ref())?, values.get(keys.tag.as_ref())?, values.get(keys.digest.as_ref())?);
     if let (None, None, None, Missing::Error, Some(key)) =
@@ -22,8 +32,8 @@ pub(super) fn read(tree: &Tree<'_>, keys: &HelmKeys, image: &Image, missing: Mis
     {
         return Err(values.not_there(key)?);
     }
-    if let (Some(whole), Some(key)) = (&whole, &keys.image) {
-        return whole_pinned(tree, key, whole, image);
+    if let (Some(_), Some(key)) = (&whole, &keys.image) {
+        return whole::read(tree, &values.path(key)?.to_string(), document, image, missing);
     }
     if !values.is_of(keys, image)? {
         return Ok(Pinned::default());
@@ -35,15 +45,17 @@ pub(super) fn read(tree: &Tree<'_>, keys: &HelmKeys, image: &Image, missing: Mis
 pub(super) fn write(
     tree: &Tree<'_>,
     keys: &HelmKeys,
+    document: Option<&Document>,
     image: &Image,
     pinned: &Pinned,
     missing: Missing,
 ) -> Result<Vec<Change>, EditError> {
-    let values = Values { tree, missing };
+    let values = Values::of(tree, document, missing);
+    values.has_no_rival(keys)?;
     let repository = &image.repository;
     let mut changes = Vec::new();
     if let Some(key) = &keys.image {
-        changes.extend(write_whole(tree, key, None, image, pinned, missing)?);
+        changes.extend(whole::write(tree, &values.path(key)?.to_string(), document, image, pinned, missing)?);
     }
     if !values.is_of(keys, image)? {
         if let Some(key) = &keys.registry {
@@ -72,73 +84,55 @@ pub(super) fn write(
     Ok(changes)
 }
 
-/// What one scalar pins that holds a whole reference.
-pub(super) fn read_whole(
-    tree: &Tree<'_>,
-    path: &str,
-    document: Option<&Document>,
-    image: &Image,
-    missing: Missing,
-) -> Result<Pinned, EditError> {
-    let slot = Slot::at(tree, path, document)?;
-    match slot.get()? {
-        Some(text) => whole_pinned(tree, path, &text, image),
-        None if missing == Missing::Add => Ok(Pinned::default()),
-        None => Err(slot.not_there()),
-    }
-}
-
-/// The change after which one scalar holds this reference, in the spelling of the repository that it has.
-pub(super) fn write_whole(
-    tree: &Tree<'_>,
-    path: &str,
-    document: Option<&Document>,
-    image: &Image,
-    pinned: &Pinned,
-    missing: Missing,
-) -> Result<Option<Change>, EditError> {
-    let slot = Slot::at(tree, path, document)?;
-    let old = slot.get()?.unwrap_or_default();
-    whole_pinned(tree, path, &old, image)?;
-    let spelled = Some(ImageText::split(&old).repository).filter(|spelled| names(spelled, &image.repository));
-    let whole = image.repository.to_string();
-    slot.set(&image_text(spelled.unwrap_or(&whole), pinned), missing)
-}
-
-/// What a whole reference pins; one of another image is a place that the policy has wrong.
-fn whole_pinned(tree: &Tree<'_>, path: &str, text: &str, image: &Image) -> Result<Pinned, EditError> {
-    let split = ImageText::split(text);
-    if image.before.iter().any(|before| names(split.repository, before)) {
-        // It was copied from there: the place is moved over, and what it pins there is no pin here.
-        return Ok(Pinned::default());
-    }
-    if !split.repository.is_empty() && !names(split.repository, &image.repository) {
-        let (found, name) = (shown(text), &image.name);
-        let why =
-            format!("`{path}` holds {found}, which is not image {name} ({}); correct one of them", image.repository);
-        return Err(EditError::Unfit { file: tree.file.to_owned(), why });
-    }
-    Ok(split.pinned())
-}
-
 /// The values of a file by key.
 struct Values<'v> {
     tree: &'v Tree<'v>,
+    document: Option<&'v Document>,
+    /// Whether the keys stand below `spec.values`.
+    is_release: bool,
     missing: Missing,
 }
 
-impl Values<'_> {
+impl<'v> Values<'v> {
+    fn of(tree: &'v Tree<'v>, document: Option<&'v Document>, missing: Missing) -> Self {
+        let kind = |root: usize| tree.entry(root, "kind").and_then(|(_, kind)| tree.scalar(kind));
+        let is_release =
+            document.is_some() && documents(tree, document).into_iter().any(|root| kind(root) == Some("HelmRelease"));
+        Self { tree, document, is_release, missing }
+    }
+
+    /// Where a key stands: in a HelmRelease below `spec.values`, unless it is written from the top.
+    fn path(&self, key: &str) -> Result<YamlPath, EditError> {
+        let path = YamlPath::parse(key)?;
+        let top = ["spec", "values"].map(|key| Step::Key(key.to_owned()));
+        if !self.is_release || path.steps().starts_with(&top) {
+            return Ok(path);
+        }
+        Ok(YamlPath::of(top.into_iter().chain(path.steps().iter().cloned())))
+    }
+
+    fn slot(&self, key: &str) -> Result<Slot<'v>, EditError> {
+        Ok(Slot { tree: self.tree, path: self.path(key)?, document: self.document })
+    }
+
     fn get(&self, key: Option<&String>) -> Result<Option<String>, EditError> {
         let Some(key) = key else { return Ok(None) };
-        Slot::at(self.tree, key, None)?.get()
+        self.slot(key)?.get()
     }
 
     fn set(&self, key: &str, value: &str) -> Result<Option<Change>, EditError> {
-        Slot::at(self.tree, key, None)?.set(value, self.missing)
+        self.slot(key)?.set(value, self.missing)
     }
 
     fn not_there(&self, key: &str) -> Result<EditError, EditError> {
-        Ok(Slot::at(self.tree, key, None)?.not_there())
+        Ok(self.slot(key)?.not_there())
+    }
+
+    /// Refuses a tag that a digest outranks which no key names.
+    fn has_no_rival(&self, keys: &HelmKeys) -> Result<(), EditError> {
+        let Some(tag) = &keys.tag else { return Ok(()) };
+        let digest = keys.digest.as_ref().map(|digest| self.path(digest)).transpose()?;
+        guard::is_not_outranked(self.tree, self.document, &self.path(tag)?, digest.as_ref().as_slice())
     }
 
     /// Whether the keys of registry and repository say that it is this image, in any spelling.

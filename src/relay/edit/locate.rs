@@ -42,8 +42,7 @@ struct Blocked {
 /// `Refused` where a step meets an alias, a scalar, a wrong position or several items; `NotThere` where no document
 /// matches or none of several has the path.
 pub(super) fn find(tree: &Tree<'_>, path: &YamlPath, document: Option<&Document>) -> Result<Found, EditError> {
-    let roots: Vec<usize> =
-        tree.roots().filter(|root| document.is_none_or(|document| matches(tree, *root, document))).collect();
+    let roots = documents(tree, document);
     let not_there = |there: String| EditError::NotThere { file: tree.file.to_owned(), place: path.to_string(), there };
     match (roots.as_slice(), document) {
         ([], None) => Ok(Found::Missing { at: None, existing: 0 }),
@@ -69,6 +68,11 @@ pub(super) fn find(tree: &Tree<'_>, path: &YamlPath, document: Option<&Document>
             }
         }
     }
+}
+
+/// The roots of the documents that the selector means; all where there is none.
+pub(super) fn documents(tree: &Tree<'_>, document: Option<&Document>) -> Vec<usize> {
+    tree.roots().filter(|root| document.is_none_or(|document| matches(tree, *root, document))).collect()
 }
 
 /// What stands at the end of a path that leads into nothing, for the error that says so.

@@ -2,9 +2,10 @@
 //!
 //! They are made of the same slots and entries as the plans of the daemon, and applied by the same `apply`.
 
+use super::path::{Step, YamlPath};
 use super::slot::Slot;
 use super::tree::Tree;
-use super::{ChangePlan, EditError, Files, no_file, plan_pin};
+use super::{ChangePlan, EditError, Files, guard, no_file, plan_pin};
 use crate::model::place::{Document, Missing};
 use crate::model::{Image, Pin, Pinned, Place};
 
@@ -21,6 +22,7 @@ pub fn plan_values(
 ) -> Result<ChangePlan, EditError> {
     let text = files.get(file).ok_or_else(|| no_file(file))?;
     let tree = Tree::parse(file, text)?;
+    guard::is_unsigned(&tree)?;
     let mut changes = Vec::new();
     for (path, value) in values {
         if value.is_empty() {
@@ -30,6 +32,23 @@ pub fn plan_values(
         changes.extend(Slot::at(&tree, path, document)?.set(value, missing)?);
     }
     Ok(ChangePlan::of(changes))
+}
+
+/// The same for keys of a values file: a tag that a digest beside it outranks is refused, unless that is written too.
+///
+/// # Errors
+/// As [`plan_values`], and `Outranked`.
+pub fn plan_keys(file: &str, values: &[(&str, &str)], files: &Files) -> Result<ChangePlan, EditError> {
+    let text = files.get(file).ok_or_else(|| no_file(file))?;
+    let tree = Tree::parse(file, text)?;
+    let paths = values.iter().map(|(path, _)| YamlPath::parse(path)).collect::<Result<Vec<_>, _>>()?;
+    let written: Vec<&YamlPath> = paths.iter().collect();
+    let is_tag =
+        |path: &&YamlPath| matches!(path.steps().last(), Some(Step::Key(key)) if key.to_lowercase().contains("tag"));
+    for path in paths.iter().filter(is_tag) {
+        guard::is_not_outranked(&tree, None, path, &written)?;
+    }
+    plan_values(file, None, values, Missing::Error, files)
 }
 
 /// The changes after which a place pins this for an image.

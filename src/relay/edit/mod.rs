@@ -8,6 +8,7 @@ mod change;
 pub mod diff;
 mod error;
 mod graft;
+mod guard;
 mod helm;
 mod kustomize;
 mod locate;
@@ -23,11 +24,12 @@ mod slot;
 mod splice;
 pub mod template;
 mod tree;
+mod whole;
 pub mod words;
 
 pub use change::{Change, ChangePlan};
 pub use error::EditError;
-pub use manual::{plan_image, plan_values, read_value};
+pub use manual::{plan_image, plan_keys, plan_values, read_value};
 pub use path::{PathError, YamlPath};
 pub use scalar::is_plain_safe;
 
@@ -117,6 +119,7 @@ pub fn apply(plan: &ChangePlan, files: &Files) -> Result<Files, EditError> {
 fn apply_to(file: &str, text: &str, changes: &[&Change]) -> Result<String, EditError> {
     let unproven = |why: String| EditError::Unproven { file: file.to_owned(), why };
     let tree = Tree::parse(file, text)?;
+    guard::is_unsigned(&tree)?;
     let edits = graft::edits(&tree, changes)?;
     let patches = splice::patches(&tree, &edits).map_err(unproven)?;
     let after = splice::apply(text, &patches).ok_or_else(|| unproven("the edit splits a character".to_owned()))?;
@@ -164,13 +167,13 @@ fn read_place<'i>(
                 }
                 pins.extend(found.into_iter().map(|(at, pinned)| (image, at, pinned)));
             }
-            Target::Helm { keys, .. } => {
+            Target::Helm { keys, document, .. } => {
                 let key = keys.image.as_ref().or(keys.tag.as_ref()).or(keys.digest.as_ref());
-                let pinned = helm::read(tree, keys, image, place.missing)?;
+                let pinned = helm::read(tree, keys, document.as_ref(), image, place.missing)?;
                 pins.push((image, at(key.map_or("", String::as_str)), pinned));
             }
             Target::Yaml { path, document, .. } => {
-                let pinned = helm::read_whole(tree, path, document.as_ref(), image, place.missing)?;
+                let pinned = whole::read(tree, path, document.as_ref(), image, place.missing)?;
                 pins.push((image, at(path), pinned));
             }
         }
@@ -187,18 +190,17 @@ fn write_place(
 ) -> Result<Option<Vec<Change>>, EditError> {
     match &place.target {
         Target::Kustomize { .. } => kustomize::write(tree, image, pinned, place.missing),
-        Target::Helm { keys, .. } => {
+        Target::Helm { keys, document, .. } => {
             let holds = keys.image.is_some() || keys.digest.is_some() || (keys.tag.is_some() && pinned.tag.is_some());
             if !holds {
                 let why =
                     "`keys` has nowhere to write this pin; name `image`, or `digest` for `pin: digest`".to_owned();
                 return Err(EditError::Unfit { file: tree.file.to_owned(), why });
             }
-            helm::write(tree, keys, image, pinned, place.missing).map(Some)
+            helm::write(tree, keys, document.as_ref(), image, pinned, place.missing).map(Some)
         }
         Target::Yaml { path, document, .. } => {
-            let change = helm::write_whole(tree, path, document.as_ref(), image, pinned, place.missing)?;
-            Ok(Some(change.into_iter().collect()))
+            whole::write(tree, path, document.as_ref(), image, pinned, place.missing).map(Some)
         }
     }
 }
@@ -237,7 +239,9 @@ fn trees<'f>(places: &[Place], files: &'f Files) -> Result<BTreeMap<&'f str, Tre
     for place in places {
         let (name, text) = file_of(&place.target, files)?;
         if !trees.contains_key(name) {
-            trees.insert(name, Tree::parse(name, text)?);
+            let tree = Tree::parse(name, text)?;
+            guard::is_unsigned(&tree)?;
+            trees.insert(name, tree);
         }
     }
     Ok(trees)

@@ -15,6 +15,8 @@ const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const NODES_MAX: usize = 2_000_000;
 /// How deep collections may nest: below the 128 of the second parser, far above any manifest.
 const NESTING_MAX: usize = 100;
+/// How the files begin that Git LFS leaves in place of large ones (git-lfs, `docs/spec.md`, and its name before 2014).
+const POINTERS: [&str; 2] = ["version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/"];
 /// Mappings up to this size are searched for a key that stands twice without a table, which costs more than it saves.
 const SMALL_MAPPING: usize = 8;
 
@@ -28,6 +30,10 @@ impl<'a> Tree<'a> {
             Builder { tree: Self { text, file, nodes: Vec::new() }, open: Vec::new(), anchors: HashMap::new() };
         if text.len() > FILE_BYTES_MAX {
             return Err(builder.tree.unreadable(0, "it is larger than 16 MiB; split it".to_owned()));
+        }
+        if POINTERS.iter().any(|start| text.starts_with(start)) {
+            let why = "this is a pointer of Git LFS, whose content is kept elsewhere; take the file out of LFS, or name another";
+            return Err(builder.tree.unreadable(0, why.to_owned()));
         }
         let mut options = Options::default();
         options.set_emit_comments(false);

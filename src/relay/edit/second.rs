@@ -8,6 +8,7 @@ use super::graft::Edits;
 use super::proof::{Shape, Want, Wanted};
 use super::tree::Tree;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shows that the second parser reads the text, as it is, like the first.
@@ -36,7 +37,13 @@ pub(super) fn reads(wanted: &Wanted<'_>, text: &str) -> Result<(), Second> {
     }
     let count = |why: &str| Second { line: 1, why: format!("parsers disagree: the second one {why}") };
     // A byte order mark is no content, but libyaml counts it as a column and loses the mapping that begins there.
-    let mut documents = serde_yaml::Deserializer::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut text = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
+    // The end of the text ends its last line (YAML 1.2.2, 8.1.1.2). For libyaml a block scalar that ends there has no
+    // newline, so it is given one; nothing else changes by it.
+    if !text.ends_with('\n') {
+        text.to_mut().push('\n');
+    }
+    let mut documents = serde_yaml::Deserializer::from_str(&text);
     for root in roots {
         let document = documents.next().ok_or_else(|| count("misses a document"))?;
         let expected = Expected { wanted: *wanted, want: root };
@@ -81,7 +88,8 @@ impl Visitor<'_> for Text<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the string `{}`", crate::model::text::shown(self.0))
+        // Escaped, so that a newline or blank that makes the difference is seen.
+        write!(f, "the string {:?}", self.0)
     }
 
     fn visit_str<E: serde::de::Error>(self, read: &str) -> Result<(), E> {

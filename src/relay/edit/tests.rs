@@ -25,7 +25,10 @@ fn helm(file: &str, keys: &[(&str, &str)]) -> Place {
     let get = |key: &str| keys.iter().find(|(k, _)| *k == key).map(|(_, path)| (*path).to_owned());
     let [image, registry, repository, tag, digest] = ["image", "registry", "repository", "tag", "digest"].map(get);
     let keys = HelmKeys { image, registry, repository, tag, digest };
-    Place { target: Target::Helm { file: file.to_owned(), image: name("shop"), keys }, missing: Missing::Error }
+    Place {
+        target: Target::Helm { file: file.to_owned(), image: name("shop"), keys, document: None },
+        missing: Missing::Error,
+    }
 }
 
 fn yaml(file: &str, path: &str) -> Place {

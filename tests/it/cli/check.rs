@@ -171,3 +171,43 @@ fn wrong_use_and_nothing_to_check() {
         assert!(said.err.contains(told), "{arguments:?}: {}", said.err);
     }
 }
+
+#[test]
+fn targets_that_must_not_be_written_are_told_where_they_lie_here() {
+    let policy = "apiVersion: tagrelay/v1\nname: web\nimages: [registry.example.com/web]\nenvironments:\n  - name: dev\n    select: { newest: seen }\n    write: [{ helm: values.yaml }]\n";
+    let digest = "image:\n  tag: v1\n  digest: sha256:ab\n";
+    let signed = "image:\n  tag: v1\nsops:\n  mac: x\n";
+    let branch = "deliver: { branch: other }";
+    for (values, more, told) in [
+        (digest, "", "policies/web.yaml: dev: values.yaml:3: `image.digest` stands beside `image.tag`"),
+        (signed, "", "policies/web.yaml: dev: values.yaml:3: SOPS signs this file"),
+        ("image:\n  tag: v1\n", "", ""),
+        (digest, branch, ""),
+    ] {
+        let policy = format!("{policy}    {more}\n");
+        let said = check(&[("policies/web.yaml", &policy), ("values.yaml", values)], &[]);
+        assert_eq!(said.code, Some(if told.is_empty() { 0 } else { 2 }), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+    }
+}
+
+#[test]
+fn projects_that_gitlab_cannot_have_are_told() {
+    let policy = |project: &str| {
+        format!(
+            "apiVersion: tagrelay/v1\nname: web\nimages: [registry.example.com/web]\nenvironments:\n  - name: dev\n    select: {{ newest: seen }}\n    write: [{{ kustomize: dev }}]\n    report: [{{ gitlab: {{ project: {project}, sha: commit }} }}]\n"
+        )
+    };
+    for (project, sound) in [
+        ("https://gitlab.example.com/group/web", false),
+        ("group/web.git", false),
+        ("/group/web", false),
+        ("'..'", false),
+        ("group/sub/web", true),
+        ("42", true),
+    ] {
+        let said = check(&[("policies/web.yaml", &policy(project))], &[]);
+        assert_eq!(said.code == Some(0), sound, "{project}: {}", said.err);
+        assert!(sound || said.err.contains("policies/web.yaml:8:"), "{}", said.err);
+    }
+}

@@ -10,6 +10,26 @@ const KUSTOMIZATION: &str = "images:\n- name: registry.example.com/shop\n  newTa
 const DEPLOYMENT: &str = "spec:\n  containers:\n  - name: side\n    image: a:1\n  - name: web\n    image: b:1\n";
 
 #[test]
+fn what_would_have_no_effect_or_break_the_file_is_refused() {
+    let digest = format!("image:\n  tag: v1\n  digest: {DIGEST}\n");
+    let set_digest = format!("image.digest={DIGEST}");
+    let signed = "image:\n  tag: v1\nsops:\n  mac: x\n";
+    for (values, arguments, told) in [
+        (digest.as_str(), &["image.tag=v2"][..], "`image.digest` stands beside `image.tag`"),
+        (&digest, &["image.tag=v2", &set_digest], ""),
+        (signed, &["image.tag=v2"], "SOPS signs this file"),
+    ] {
+        let home = directory(&[("values.yaml", values)]);
+        let arguments = ["edit", "helm", "values.yaml", "--write"].iter().chain(arguments);
+        let said = said(&mut tagrelay(home.path(), arguments), "");
+        assert_eq!(said.code, Some(if told.is_empty() { 0 } else { 2 }), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+        let after = fs::read_to_string(home.path().join("values.yaml")).expect("readable");
+        assert_eq!(after == values, !told.is_empty());
+    }
+}
+
+#[test]
 fn other_bytes_stay() {
     let with_digest = format!("images:\n- name: registry.example.com/shop\n  newTag: v2\n  digest: {DIGEST}\n");
     let reference = format!("registry.example.com/shop=v2@{DIGEST}");

@@ -63,7 +63,7 @@ fn plan(change: &Value, files: &Files) -> Result<ChangePlan, EditError> {
         "kustomize" => Target::Kustomize { path: file },
         "helm" => {
             let keys = change.get("keys").expect("keys");
-            Target::Helm { file, image: name, keys: helm_keys(|key| text(keys, key)) }
+            Target::Helm { file, image: name, keys: helm_keys(|key| text(keys, key)), document }
         }
         "yaml" => Target::Yaml { file, image: name, path: text(change, "path").expect("path"), document },
         other => panic!("no kind {other}"),

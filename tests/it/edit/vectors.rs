@@ -150,7 +150,7 @@ fn short_or_long(before: &str) -> Result<String, tagrelay::relay::edit::EditErro
         "registry" => registry.clone(),
         _ => None,
     });
-    let target = Target::Helm { file: FILE.to_owned(), image: image.name.clone(), keys };
+    let target = Target::Helm { file: FILE.to_owned(), image: image.name.clone(), keys, document: None };
     let plan = plan_image(&Place { target, missing: Missing::Error }, &image, &pinned("v1.0.0"), &files)?;
     after(before, apply(&plan, &files)?)
 }
