@@ -19,6 +19,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The largest request that is read: more than any manifest or push of pins, less than a mistake that fills the memory.
@@ -52,6 +53,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// What was answered; none while it waits, and for ever where it was never answered.
     pub status: Option<u16>,
+    /// When it arrived.
+    pub at: Instant,
 }
 
 /// The face of one stand-in. It closes, with all its connections, when it is dropped.
@@ -148,6 +151,7 @@ impl Record {
             query: request.uri().query().unwrap_or_default().to_owned(),
             headers: request.headers().clone(),
             status: None,
+            at: Instant::now(),
         });
         pages.first + pages.latest.len() - 1
     }

@@ -16,6 +16,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The largest answer that is held in memory to be cut in two; past it the answer is cut to nothing.
 const CUT_BODY_BYTES_MAX: usize = 64 << 20;
@@ -110,6 +111,14 @@ impl Fault {
     #[must_use]
     pub fn next_page(target: &str) -> Self {
         Self::header("link", Some(&format!("<{target}>; rel=\"next\"")))
+    }
+
+    /// The request waits before or after its effect until this token is cancelled: how one thing is kept from being over
+    /// before another, however slow the machine is.
+    #[must_use]
+    pub fn until(moment: Moment, over: &CancellationToken) -> Self {
+        let over = over.clone();
+        Self::meanwhile(moment, move || over.clone().cancelled_owned())
     }
 
     /// Does this while the request waits.

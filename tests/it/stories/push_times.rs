@@ -6,8 +6,11 @@ use axum::http::Method;
 use serde_json::json;
 use std::time::Duration;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
+use tokio_util::sync::CancellationToken;
 
 const DEV: &str = "deployment/dev/kustomization.yaml";
+/// How long nobody is asked again after a list that could not be put away, and a little more.
+const LEFT_ALONE: Duration = Duration::from_secs(31);
 const LIST: &str = "/api/v2.0/projects/team/repositories/shop/artifacts";
 
 /// A world whose registry is a Harbor, where that tag is pinned, and whose policy takes what was pushed there last.
@@ -115,16 +118,29 @@ async fn a_push_time_that_is_told_while_its_tag_is_being_read_counts() {
     let mut story = harbor("v1").await;
     let [one, two] = [1, 2].map(|n| story.push_image("team/shop", &format!("v{n}"), n));
     let pushed = [(two.as_str(), "v2", "2026-03-03T00:00:00Z"), (one.as_str(), "v1", "2026-03-01T00:00:00Z")];
-    let late = |path: &str, seconds| {
-        let delay = Fault::Delay(Moment::Before, Duration::from_secs(seconds));
-        story.world.registry.face.faults.add(Rule::every(delay).path(&format!("/v2/team/shop/{path}")));
+    let late = |path: &str| {
+        let answered = CancellationToken::new();
+        let fault = Fault::until(Moment::Before, &answered);
+        story.world.registry.face.faults.add(Rule::every(fault).path(&format!("/v2/team/shop/{path}")));
+        answered
     };
-    // What is pinned is asked for before anything is listed, and known after that.
-    late("tags/list", 2);
-    late("manifests/v1", 4);
+    let (list, pinned) = (late("tags/list"), late("manifests/v1"));
     story.world.registry.face.faults.add(Rule::every(artifacts(&pushed)).path(LIST));
     story.config = format!("mode: observe\n{}", story.config);
     story.start().await;
+    // What is pinned is asked for before anything is listed, and known after that.
+    let asked = || async {
+        let requests = story.world.registry.face.requests();
+        requests.iter().any(|asked| asked.path.ends_with("/manifests/v1"))
+    };
+    story.until("the pinned build is asked for", asked).await;
+    list.cancel();
+    let listed = || async {
+        let status = story.handle().status().await.expect("a status");
+        status.repositories.iter().any(|view| view.n_tags == Some(2))
+    };
+    story.until("the list is known", listed).await;
+    pinned.cancel();
     let config = || async { story.world.registry.face.count(&Method::GET, "/blobs/") > 1 };
     story.until("both were read", config).await;
     story.looked_again().await;
@@ -140,16 +156,22 @@ async fn a_disk_that_does_not_take_what_was_told_has_nobody_asked_all_the_time()
     let digest = story.push_image("team/shop", "v1", 1);
     let faults = &story.world.registry.face.faults;
     faults.add(Rule::every(artifacts(&[(&digest, "v1", "2026-03-01T00:00:00Z")])).path(LIST));
-    faults.add(Rule::once(Fault::Delay(Moment::Before, Duration::from_secs(2))).path("/v2/team/shop/tags/list"));
+    let listed = CancellationToken::new();
+    faults.add(Rule::once(Fault::until(Moment::Before, &listed)).path("/v2/team/shop/tags/list"));
     story.start().await;
+    let lists = || story.world.registry.face.count(&Method::GET, "/tags/list");
+    story.until("it is being listed", || async { lists() > 0 }).await;
     // Every second file has no place: those of what lists tell.
-    let lists = story.home.path().join("journal.db.lists");
-    (1..1000).step_by(2).for_each(|n| std::fs::create_dir(lists.join(n.to_string())).expect("created"));
-    let lists = || async { story.world.registry.face.count(&Method::GET, "/tags/list") > 0 };
-    story.until("it is listed", lists).await;
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    let asked = story.world.registry.face.count(&Method::GET, "/tags/list");
-    assert!(asked <= 2, "{asked}");
+    let room = story.home.path().join("journal.db.lists");
+    (1..1000).step_by(2).for_each(|n| std::fs::create_dir(room.join(n.to_string())).expect("created"));
+    listed.cancel();
+    let n_before = lists();
+    for n in 1..=2 {
+        story.idle().await;
+        story.wait(LEFT_ALONE);
+        story.until("it is listed again", || async { lists() >= n_before + n }).await;
+    }
+    assert!(lists() <= n_before + 3, "{} readings, of which time asked for two", lists());
     story.stop().await;
 }
 
@@ -193,13 +215,19 @@ async fn push_times_that_were_told_while_nobody_wanted_them_count_when_somebody_
     ];
     let faults = &story.world.registry.face.faults;
     faults.add(Rule::every(artifacts(&pushed)).path(LIST));
-    faults.add(Rule::once(Fault::Delay(Moment::Before, Duration::from_secs(4))).path("/v2/team/shop/tags/list"));
+    let listed = CancellationToken::new();
+    faults.add(Rule::once(Fault::until(Moment::Before, &listed)).path("/v2/team/shop/tags/list"));
     story.start().await;
     let asked = |path| story.world.registry.face.count(&Method::GET, path);
-    // It is being listed.
-    story.until_why("dev", "Unread").await;
+    story.until("it is being listed", || async { asked("/tags/list") > 0 }).await;
     let policy = story.file("policies/shop.yaml").await;
-    story.commit("policies/shop.yaml", Some(&policy.replace("newest: pushed", "semver: '*'"))).await;
+    let commit = story.commit("policies/shop.yaml", Some(&policy.replace("newest: pushed", "semver: '*'"))).await;
+    let is_read = || async {
+        let branches = story.handle().status().await.expect("a status").branches;
+        branches.iter().any(|view| view.tip.as_ref().is_some_and(|tip| commit.starts_with(tip)))
+    };
+    story.until("the policy asks for versions", is_read).await;
+    listed.cancel();
     let chosen = async |tag: &str| {
         let explained = story.handle().explain(target("dev")).await;
         explained.is_ok_and(|it| it.tags.iter().any(|view| view.tag == tag && view.fate == "chosen"))

@@ -2,6 +2,7 @@
 
 use super::people::{BOTH, DEV, PROD, chain};
 use super::world::Story;
+use futures_util::future::join_all;
 use tagrelay::model::event::Verdict;
 
 /// Stops and starts where this phase says so.
@@ -56,10 +57,10 @@ async fn tell(stops_at: usize) -> (Vec<String>, Vec<Vec<String>>, Vec<Vec<String
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_in_any_phase_changes_nothing_of_the_end() {
-    let (undisturbed, shop, deploys) = tell(usize::MAX).await;
-    assert_eq!(undisturbed.len(), 3, "{undisturbed:?}");
-    for stops_at in 0..8 {
-        assert_eq!(tell(stops_at).await, (undisturbed.clone(), shop.clone(), deploys.clone()), "phase {stops_at}");
+    let (undisturbed, ends) = tokio::join!(tell(usize::MAX), join_all((0..8).map(tell)));
+    assert_eq!(undisturbed.0.len(), 3, "{undisturbed:?}");
+    for (phase, end) in ends.into_iter().enumerate() {
+        assert_eq!(end, undisturbed, "phase {phase}");
     }
 }
 

@@ -18,8 +18,8 @@ use tagrelay::sandbox::registry::ImageSpec;
 use tagrelay::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
-/// How long a story waits for anything before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a story waits for anything before it fails: long enough for a machine that has much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 /// How soon it looks again at first; each time it waits twice as long, up to the most. Looking costs the daemon time, and
 /// many stories wait at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
