@@ -3,13 +3,14 @@
 //! Everything that changes something goes through the one loop that also makes the passes, so that what was answered is
 //! in the journal and nothing is decided on half a change.
 
+use super::health::Health;
 use super::view::{Explanation, HistoryView, PlanView, Status};
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many requests may wait for the loop: more are answered `busy`.
 const REQUESTS_MAX: usize = 1024;
@@ -18,16 +19,17 @@ const REQUESTS_MAX: usize = 1024;
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    health: watch::Receiver<Health>,
 }
 
 /// The loop's end of it: what was asked, in order.
 pub struct Requests(mpsc::Receiver<Request>);
 
-/// A way in, and the end where what is asked comes out.
+/// A way in to the loop that says how it is here, and the end where what is asked comes out.
 #[must_use]
-pub fn channel() -> (Handle, Requests) {
+pub fn channel(health: watch::Receiver<Health>) -> (Handle, Requests) {
     let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-    (Handle { requests }, Requests(asked))
+    (Handle { requests, health }, Requests(asked))
 }
 
 impl Requests {
@@ -204,6 +206,15 @@ impl Handle {
         self.ask(|reply| Request::Signal(signal, reply)).await?
     }
 
+    /// How the daemon is, as its loop last said: it is not asked, so this is answered also where it does not turn.
+    ///
+    /// # Errors
+    /// When there is no loop any more.
+    pub fn health(&self) -> Result<Health, Refusal> {
+        let is_there = self.health.has_changed().is_ok();
+        is_there.then(|| self.health.borrow().clone()).ok_or_else(stopping)
+    }
+
     /// Everything at one glance.
     ///
     /// # Errors
@@ -243,7 +254,7 @@ impl Handle {
     /// When the daemon is stopping.
     pub async fn wake(&self, repository: Repository, tag: Option<Tag>) -> Result<(), Refusal> {
         let sent = self.requests.send(Request::Wake(repository, tag)).await;
-        sent.map_err(|_| Refusal::Unavailable("the daemon is stopping".to_owned()))
+        sent.map_err(|_| stopping())
     }
 
     /// Tells that the queue that tells of pushes could not be read, or that it was read again.
@@ -252,7 +263,7 @@ impl Handle {
     /// When the daemon is stopping.
     pub async fn queue(&self, read: Result<(), String>) -> Result<(), Refusal> {
         let sent = self.requests.send(Request::Queue(read)).await;
-        sent.map_err(|_| Refusal::Unavailable("the daemon is stopping".to_owned()))
+        sent.map_err(|_| stopping())
     }
 
     /// Reads the policies and all branches again.
@@ -272,9 +283,12 @@ impl Handle {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {
-        let stopping = || Refusal::Unavailable("the daemon is stopping".to_owned());
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())
     }
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unavailable("the daemon is stopping".to_owned())
 }

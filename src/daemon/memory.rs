@@ -28,8 +28,8 @@ pub(super) struct Memory {
     pub(super) policies: BTreeMap<PolicyName, Known>,
     /// Those that use a repository, by name: what is read of it is theirs to judge, and there may be thousands of others.
     users: HashMap<Repository, Vec<PolicyName>>,
-    /// Files that could not be used, as text with file and line.
-    pub(super) broken: Vec<String>,
+    /// Files that could not be used.
+    pub(super) broken: Vec<BrokenFile>,
     /// Places of policies that could not be read the last time, and why: their policies stay as they were.
     pub(super) unreadable: BTreeMap<Option<String>, String>,
     /// Why the queue that tells of pushes could not be read the last time.
@@ -49,6 +49,16 @@ pub(super) struct Memory {
     pub(super) forgot_at: Timestamp,
     /// By how much the clock is doubted.
     pub(super) doubt: Option<std::time::Duration>,
+}
+
+/// A policy file that could not be used.
+pub(super) struct BrokenFile {
+    /// Where it stands.
+    pub(super) file: String,
+    /// What is wrong first: file, line and message.
+    pub(super) at: String,
+    /// All that is wrong, drawn.
+    pub(super) text: String,
 }
 
 /// A policy and the standing of its environments.

@@ -20,6 +20,7 @@ mod connect;
 mod deeper;
 mod directory;
 pub mod handle;
+pub mod health;
 mod journal_watch;
 mod keep;
 mod learn;
@@ -123,6 +124,8 @@ pub struct Daemon {
     active: tokio::time::Instant,
     /// Who waits until nothing is read, judged or made.
     idle_waiters: Vec<oneshot::Sender<()>>,
+    /// What it says of itself.
+    pulse: health::Pulse,
 }
 
 /// What stood when nothing more happened by itself.
@@ -197,6 +200,7 @@ impl Daemon {
             only: None,
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
+            pulse: health::Pulse::new(),
         };
         daemon.remember().await?;
         daemon.start_readers();
@@ -215,7 +219,7 @@ impl Daemon {
     /// The way in for people, webhooks and pages.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        let (handle, mut asked) = handle::channel();
+        let (handle, mut asked) = handle::channel(self.pulse.subscribe());
         let out = self.out.clone();
         // It ends with the last handle, which may outlive the loop.
         tokio::spawn(async move {
@@ -244,6 +248,8 @@ impl Daemon {
             if !self.idle_waiters.is_empty() && self.is_idle() {
                 self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));
             }
+            self.look_at_health().await;
+            self.pulse.beat();
         }
         self.finish().await;
     }
@@ -325,7 +331,8 @@ impl Daemon {
         let error = |shelf: &memory::Shelf| shelf.error.clone().or_else(|| Some(passing(shelf)?.error));
         let shelves = self.memory.repositories.values().filter_map(error);
         let branches = self.memory.branches.values().filter_map(|branch| branch.error.clone());
-        let broken = self.memory.unreadable.values().chain(&self.memory.broken).cloned();
+        let broken = self.memory.broken.iter().map(|broken| &broken.text);
+        let broken = self.memory.unreadable.values().chain(broken).cloned();
         let errors = shelves.chain(branches).chain(broken).collect();
         Rest { errors, policies: self.memory.policies.keys().filter(|name| self.serves(name)).cloned().collect() }
     }

@@ -28,13 +28,13 @@ impl Daemon {
             now: moment.now,
             journal: self.journal.id().to_owned(),
             mode,
-            is_loaded: !self.sources.is_empty() || !self.memory.unreadable.is_empty(),
+            health: self.pulse.health(),
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
             broken: self
                 .memory
                 .unreadable
                 .values()
-                .chain(&self.memory.broken)
+                .chain(self.memory.broken.iter().map(|broken| &broken.text))
                 .chain(&self.memory.queue)
                 .cloned()
                 .chain(self.journal_watch.trouble().map(|trouble| trouble.why().to_string()))

@@ -2,7 +2,7 @@
 
 use super::handle::Request;
 use super::keep::Keeping;
-use super::memory::{Known, Standing};
+use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan};
 use crate::config::{self, Loaded};
@@ -189,7 +189,8 @@ impl Daemon {
             let at = why.unwrap_or_else(|| broken.origin.to_string());
             tracing::error!(policy.file = %broken.origin, "a policy is broken and begins nothing new: {at}");
             self.metrics.failed(broken.name.as_ref());
-            self.memory.broken.push(broken.diagnostics.render(false));
+            let text = broken.diagnostics.render(false);
+            self.memory.broken.push(BrokenFile { file: broken.origin.to_string(), at: at.clone(), text });
             for policy in self.last_good(&broken).await {
                 let why = Some(Why::PolicyBroken { at: at.clone() });
                 wanted.entry(policy.name.clone()).or_insert((policy, why));

@@ -14,8 +14,8 @@ pub struct Status {
     pub journal: String,
     /// `act` or `observe`.
     pub mode: &'static str,
-    /// Whether policies were read at all, good or broken, be it that there are none.
-    pub is_loaded: bool,
+    /// How the daemon is.
+    pub health: super::health::Health,
     /// The policies, by name.
     pub policies: Vec<PolicyView>,
     /// Policy files and settings that could not be used, and a queue that could not be read: one text each.

@@ -132,6 +132,53 @@ impl Why {
         }
     }
 
+    /// Whether no clock and no gate ends this: an environment that stands at it for long is stuck, and somebody has to look.
+    /// What a person decided (a hold, a refusal) and what the next build ends by itself is not.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        match self {
+            Self::SetIncomplete { .. }
+            | Self::WindowShut { opens: None }
+            | Self::JournalIsNew { .. }
+            | Self::PolicyBroken { .. }
+            | Self::TooManyChanges { .. }
+            | Self::Unbound
+            | Self::Unread { .. }
+            | Self::Blocked { .. }
+            | Self::SignalLost { .. } => true,
+            Self::UpToDate
+            | Self::NoTagMatches { .. }
+            | Self::TooYoung { .. }
+            | Self::LabelDiffers { .. }
+            | Self::Unsettled { .. }
+            | Self::NotNewer { .. }
+            | Self::NothingVerified { .. }
+            | Self::NotVerified { .. }
+            | Self::StillSoaking { .. }
+            | Self::SoakStopped { .. }
+            | Self::ApprovalsMissing { .. }
+            | Self::Rejected { .. }
+            | Self::WindowShut { opens: Some(_) }
+            | Self::Frozen { .. }
+            | Self::Held { .. }
+            | Self::Refused { .. }
+            | Self::ClockDoubtful { .. }
+            | Self::JournalUnwell { .. }
+            | Self::Suspended
+            | Self::NotAutomatic
+            | Self::RolloutInFlight { .. }
+            | Self::Following { .. }
+            | Self::TagMoved { .. }
+            | Self::MovedBack { .. }
+            | Self::OwnCommit { .. }
+            | Self::PlatformMissing { .. }
+            | Self::NotOnBranch { .. }
+            | Self::Superseded { .. }
+            | Self::Copying { .. }
+            | Self::Observing { .. } => false,
+        }
+    }
+
     /// When this reason may go away by itself.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {

@@ -8,6 +8,7 @@ pub mod edit;
 pub mod facts;
 pub mod follow;
 pub mod gate;
+pub mod health;
 pub mod keep;
 pub mod meet;
 pub mod order;

@@ -97,14 +97,33 @@ impl FromRequestParts<Server> for Somebody {
     }
 }
 
+/// Whether whoever asks may read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reads(pub(super) bool);
+
 /// Reading is open where only this machine can ask; elsewhere it takes any token.
 pub(super) async fn may_read(
     State((server, address)): State<(Server, SocketAddr)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    if address.ip().is_loopback() || server.gatekeeper.somebody(request.headers()).is_some() {
+    if reads(&server, address, &request) {
         return Ok(next.run(request).await);
     }
     Err(Refused::unauthorized())
+}
+
+/// Answers everybody, and lets the route know whether they may read.
+pub(super) async fn note_readers(
+    State((server, address)): State<(Server, SocketAddr)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let reads = Reads(reads(&server, address, &request));
+    request.extensions_mut().insert(reads);
+    next.run(request).await
+}
+
+fn reads(server: &Server, address: SocketAddr, request: &Request) -> bool {
+    address.ip().is_loopback() || server.gatekeeper.somebody(request.headers()).is_some()
 }

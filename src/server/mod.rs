@@ -86,7 +86,7 @@ pub async fn serve(listener: TcpListener, server: Server, stop: CancellationToke
 /// Who is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answers {
-    /// Everybody: it tells nothing of what runs.
+    /// Everybody: it tells nothing of what runs, unless they may read.
     Everybody,
     /// Whoever may read.
     Readers,
@@ -128,12 +128,14 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
 
 fn router(server: Server, address: SocketAddr) -> Router {
     let may_read = middleware::from_fn_with_state((server.clone(), address), access::may_read);
+    let note_readers = middleware::from_fn_with_state((server.clone(), address), access::note_readers);
     let mut router = Router::new();
     for (path, answers, route) in routes() {
         let route = match answers {
             Answers::Readers => route.route_layer(may_read.clone()),
             Answers::Senders => route.layer(DefaultBodyLimit::max(hooks::DELIVERY_BYTES_MAX)),
-            Answers::Everybody | Answers::Changers => route,
+            Answers::Everybody => route.route_layer(note_readers.clone()),
+            Answers::Changers => route,
         };
         router = router.route(path, route);
     }

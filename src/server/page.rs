@@ -6,6 +6,7 @@ use super::Server;
 use super::reply::Refused;
 use crate::daemon::view::{ArrivalView, EnvironmentView, HoldView, PolicyView, ReleaseView, Status};
 use crate::model::{Span, Why};
+use crate::relay::health::lines;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -62,6 +63,7 @@ fn board(status: &Status) -> Markup {
             @if status.mode == "observe" { span.badge.wait { "observing: nothing is changed" } }
             p { (status.now.strftime("%F %T UTC")) " · journal " code { (status.journal) } }
         }
+        @for trouble in lines(&status.health.troubles) { p.alert { (trouble) } }
         @for broken in &status.broken { pre.alert { (broken) } }
         @for policy in &status.policies {
             @if let Some(broken) = &policy.broken { p.alert { strong { (policy.name) } " " (broken) } }

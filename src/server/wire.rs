@@ -5,6 +5,7 @@ use crate::daemon::view::{
     ReleaseView, RepositoryView, Status,
 };
 use crate::model::Why;
+use crate::relay::health::{Finding, Trouble};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,8 @@ pub(super) struct StatusForm<'a> {
     version: &'static str,
     journal: &'a str,
     mode: &'static str,
+    ready: bool,
+    troubles: Each<'a, Trouble>,
     policies: Each<'a, PolicyView>,
     broken: &'a [String],
     repositories: Each<'a, RepositoryView>,
@@ -30,6 +33,8 @@ pub(super) fn status(status: &Status) -> StatusForm<'_> {
         version: env!("CARGO_PKG_VERSION"),
         journal: &status.journal,
         mode: status.mode,
+        ready: status.health.unready.is_none(),
+        troubles: Each(&status.health.troubles, trouble),
         policies: Each(&status.policies, policy),
         broken: &status.broken,
         repositories: Each(&status.repositories, repository),
@@ -57,6 +62,11 @@ impl<V> Serialize for Each<'_, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(self.1))
     }
+}
+
+fn trouble(trouble: &Trouble) -> Value {
+    let Finding { kind, of, text, remedy, .. } = &trouble.finding;
+    json!({ "what": kind.code(), "of": of, "since": trouble.since.to_string(), "text": text, "remedy": remedy })
 }
 
 fn repository(view: &RepositoryView) -> Value {
@@ -172,8 +182,11 @@ pub(super) fn history(view: &HistoryView) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::health::Health;
     use crate::daemon::view::{GateView, HoldView, RefusalView};
     use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId};
+    use crate::relay::health::Kind;
+    use std::sync::Arc;
 
     fn at(text: &str) -> jiff::Timestamp {
         text.parse().expect("a time")
@@ -260,7 +273,21 @@ mod tests {
             now: at("2026-01-05T12:00:00Z"),
             journal: "j".to_owned(),
             mode: "act",
-            is_loaded: true,
+            health: Health {
+                turned_at: tokio::time::Instant::now(),
+                unready: Some("not read yet: reg.io/web".to_owned()),
+                troubles: Arc::from([Trouble {
+                    finding: Finding {
+                        kind: Kind::RegistryUnread,
+                        of: "reg.io/web".to_owned(),
+                        text: "reg.io/web cannot be read: gone".to_owned(),
+                        remedy: "look at it",
+                        after: std::time::Duration::ZERO,
+                        at: None,
+                    },
+                    since: at("2026-01-05T11:00:00Z"),
+                }]),
+            },
             policies: vec![
                 policy(vec![full("prod"), environment_view("dev")], None),
                 policy(Vec::new(), Some("line 1".to_owned())),
@@ -323,6 +350,11 @@ mod tests {
             "version": env!("CARGO_PKG_VERSION"),
             "journal": "j",
             "mode": "act",
+            "ready": false,
+            "troubles": [{
+                "what": "registry_unread", "of": "reg.io/web", "since": "2026-01-05T11:00:00Z",
+                "text": "reg.io/web cannot be read: gone", "remedy": "look at it",
+            }],
             "policies": [
                 { "name": "shop", "origin": "default:policies/shop.yaml", "broken": null, "images": ["reg.io/web"], "environments": [full, bare] },
                 { "name": "shop", "origin": "default:policies/shop.yaml", "broken": "line 1", "images": ["reg.io/web"], "environments": [] },

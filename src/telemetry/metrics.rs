@@ -151,6 +151,18 @@ struct ByCode {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTrouble {
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEnvironment {
+    policy: String,
+    environment: String,
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOutcome {
     outcome: &'static str,
 }
@@ -215,6 +227,9 @@ pub struct Metrics {
     hosts_shut: Family<OfHost, Gauge>,
     decisions: Family<ByDecision, Counter>,
     waiting: Family<ByCode, Gauge>,
+    unwell: Family<ByTrouble, Gauge>,
+    stuck: Family<OfEnvironment, Gauge>,
+    oldest_hold: Gauge,
     pushes: Family<ByResult, Counter>,
     commits: Counter,
     rollouts: Family<ByOutcome, Counter>,
@@ -245,6 +260,9 @@ impl Metrics {
             hosts_shut: Family::default(),
             decisions: Family::default(),
             waiting: Family::default(),
+            unwell: Family::default(),
+            stuck: Family::default(),
+            oldest_hold: Gauge::default(),
             pushes: Family::default(),
             commits: Counter::default(),
             rollouts: Family::default(),
@@ -270,6 +288,13 @@ impl Metrics {
         names.register("hosts_shut", help, self.hosts_shut.clone());
         names.register("decisions", "Steps that passes came to, by the reason's code", self.decisions.clone());
         names.register("waiting", "Environments that rest now, by the reason's code", self.waiting.clone());
+        let help = "What is wrong with the daemon now, by what it is; `tagrelay status` says it in words";
+        names.register("unwell", help, self.unwell.clone());
+        let help =
+            "Environments that have stood for an hour at something that no clock and no gate will end, by its code";
+        names.register("stuck", help, self.stuck.clone());
+        let help = "The age of the oldest hold that stands, HOLD files included";
+        names.register_with_unit("oldest_hold", help, Unit::Seconds, self.oldest_hold.clone());
         names.register("pushes", "Pushes to GitOps repositories, by how they ended", self.pushes.clone());
         names.register("commits", "Commits that moved a pin", self.commits.clone());
         names.register("rollouts", "Rollouts that ended, by how", self.rollouts.clone());
@@ -324,6 +349,30 @@ impl Metrics {
         for (code, environments) in by_code {
             self.waiting.get_or_create(&ByCode { code }).set(i64::from(*environments));
         }
+    }
+
+    /// How many troubles of each kind there are now.
+    pub fn unwell(&self, by_kind: impl IntoIterator<Item = (&'static str, usize)>) {
+        for (what, n) in by_kind {
+            self.unwell.get_or_create(&ByTrouble { what }).set(i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The environments that are stuck now, each with the code of its reason, in place of what was said before.
+    pub fn stuck<'a>(&self, stuck: impl IntoIterator<Item = (&'a PolicyName, &'a str, &'static str)>) {
+        self.stuck.clear();
+        for (policy, environment, why) in stuck {
+            let policy = self.policies.label(policy.as_str());
+            // Beyond the limit on policies all environments are counted together.
+            let environment = if policy == OTHER { OTHER } else { environment }.to_owned();
+            self.stuck.get_or_create(&OfEnvironment { policy, environment, why }).inc();
+        }
+    }
+
+    /// How long the oldest hold stands; none where none does.
+    pub fn oldest_hold(&self, age: Option<Duration>) {
+        let seconds = age.map_or(0, |age| age.as_secs());
+        self.oldest_hold.set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// Commits were pushed, or not.
@@ -401,6 +450,11 @@ mod tests {
         clone.decided("rest", "StillSoaking");
         clone.waiting(&BTreeMap::from([("Held", 2)]));
         clone.waiting(&BTreeMap::from([("StillSoaking", 1)]));
+        let shop = PolicyName::parse("shop").expect("a name");
+        clone.stuck([(&shop, "dev", "Unbound")]);
+        clone.stuck([(&shop, "prod", "Unread")]);
+        clone.unwell([("branch_unread", 2), ("clock_doubtful", 0)]);
+        clone.oldest_hold(Some(Duration::from_secs(90)));
         clone.pushed(Pushed::Raced, took);
         clone.committed(Some(took));
         clone.committed(None);
@@ -420,6 +474,10 @@ mod tests {
             "tagrelay_hosts_shut{host=\"reg.example.com\"} 1",
             "tagrelay_hosts_shut{host=\"reg.io\"} 0",
             "tagrelay_decisions_total{step=\"rest\",code=\"StillSoaking\"} 1",
+            "tagrelay_stuck{policy=\"shop\",environment=\"prod\",why=\"Unread\"} 1",
+            "tagrelay_unwell{what=\"branch_unread\"} 2",
+            "tagrelay_unwell{what=\"clock_doubtful\"} 0",
+            "tagrelay_oldest_hold_seconds 90",
             "tagrelay_waiting{code=\"StillSoaking\"} 1",
             "tagrelay_pushes_total{result=\"raced\"} 1",
             "tagrelay_commits_total 2",

@@ -394,12 +394,34 @@ async fn answers_have_the_form_that_is_described() {
 }
 
 #[tokio::test]
-async fn health_says_whether_the_loop_answers() {
-    let face = Face::open().await;
-    for (path, text) in [("/healthz", "ok\n"), ("/readyz", "ready\n"), ("/metrics", "tagrelay_up 1\n")] {
-        assert_eq!(face.get(path).await.text, text);
+async fn health_names_what_is_wrong_to_readers_and_its_kind_to_everybody() {
+    let (open, exposed) = (Face::open().await, Face::exposed().await);
+    for (path, first) in [("/healthz", "ok"), ("/readyz", "ready")] {
+        let words = open.get(path).await.text;
+        let mut lines = words.lines();
+        assert_eq!(lines.next(), Some(first));
+        let trouble = lines.next().expect("a trouble");
+        assert!(
+            trouble.starts_with("registry_unread since 2026-01-01T23:00:00Z: registry.example.com/shop"),
+            "{words}"
+        );
+        let stranger = exposed.get(path).await.text;
+        assert_eq!(stranger, format!("{first}\nregistry_unread since 2026-01-01T23:00:00Z: 1\n"));
+        let reader = exposed.request(Method::GET, path).bearer_auth("token-of-cluster");
+        assert_eq!(exposed.send(reader).await.text, words);
     }
+    assert_eq!(open.get("/metrics").await.text, "tagrelay_up 1\n");
+    assert!(open.get("/").await.text.contains("registry_unread since"), "the page says the same");
+}
+
+#[tokio::test]
+async fn a_daemon_whose_loop_is_over_is_neither_well_nor_ready() {
+    let face = Face::open().await;
     face.heard.stop();
+    let over = || async { face.get("/healthz").await.status == 503 };
+    while !over().await {
+        tokio::task::yield_now().await;
+    }
     for path in ["/healthz", "/readyz", "/", "/api/v1/status"] {
         let answered = face.get(path).await;
         assert_eq!(answered.status, 503, "{path}");

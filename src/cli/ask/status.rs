@@ -7,6 +7,7 @@ use crate::cli::print::Cell;
 use clap::Args;
 use clap::builder::styling::AnsiColor;
 use serde_json::{Value, json};
+use std::io;
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -25,12 +26,14 @@ impl Status {
         if let Some(part) = &self.part {
             narrow(&mut status, part);
         }
+        let is_empty = list(&status, "policies").is_empty();
         if self.server.json {
             print::json(&status)?;
-        } else {
+        } else if !is_empty || self.part.is_none() {
+            health(&status)?;
             complain(&status);
         }
-        if list(&status, "policies").is_empty() {
+        if is_empty {
             print::complain("no such policy is loaded");
             return Ok(Exit::Nothing);
         }
@@ -81,7 +84,28 @@ fn rows(status: &Value) -> Vec<Vec<Cell>> {
     rows
 }
 
-/// Says what is wrong with what the daemon reads and tells.
+/// Says first how the daemon is: one line, and one for each trouble.
+fn health(status: &Value) -> io::Result<()> {
+    let troubles = list(status, "troubles");
+    let (word, colour) = match troubles.len() {
+        0 => ("well".to_owned(), AnsiColor::Green),
+        1 => ("unwell: 1 trouble".to_owned(), AnsiColor::Red),
+        n => (format!("unwell: {n} troubles"), AnsiColor::Red),
+    };
+    let ready = if status["ready"] == false { ", not ready yet" } else { "" };
+    print::line(&format!("{}{ready}", print::painted(&word, colour.on_default())))?;
+    for trouble in troubles {
+        print::line(&trouble_line(trouble, &status["now"]))?;
+    }
+    Ok(())
+}
+
+fn trouble_line(trouble: &Value, now: &Value) -> String {
+    let since = age(&trouble["since"], now);
+    format!("  {} for {since}: {}; {}", text(trouble, "what"), text(trouble, "text"), text(trouble, "remedy"))
+}
+
+/// Says what else does not go as one may think: what is no trouble of the daemon, and is not in its list.
 fn complain(status: &Value) {
     let paint = |text: &str| {
         let style = AnsiColor::Red.on_default();
@@ -91,26 +115,29 @@ fn complain(status: &Value) {
     if status["mode"] == "observe" {
         warn("the daemon observes only: it changes nothing (mode: observe)");
     }
-    list(status, "broken").iter().filter_map(Value::as_str).for_each(warn);
-    for policy in list(status, "policies").iter().filter(|policy| !policy["broken"].is_null()) {
-        warn(&format!("policy {}: {}", text(policy, "name"), text(policy, "broken")));
-    }
-    for (key, names) in [
-        ("hosts", ["host", ""]),
-        ("repositories", ["repository", ""]),
-        ("branches", ["repository", "branch"]),
-        ("projects", ["project", ""]),
-    ] {
-        for view in list(status, key) {
-            let name = names.map(|name| text(view, name)).join(" ");
-            let name = name.trim();
-            if let Some(error) = view["error"].as_str() {
-                warn(&format!("{name}: {error}"));
-            }
-            list(view, "parked")
-                .iter()
-                .filter_map(Value::as_str)
-                .for_each(|parked| warn(&format!("{name}: not told: {parked}")));
+    for host in list(status, "hosts") {
+        if let Some(error) = host["error"].as_str() {
+            warn(&format!("{}: {error}", text(host, "host")));
         }
+    }
+    for project in list(status, "projects") {
+        let name = text(project, "project");
+        let parked = list(project, "parked").iter().filter_map(Value::as_str);
+        parked.for_each(|parked| warn(&format!("{name}: not told: {parked}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_in_one_line() {
+        let trouble = json!({
+            "what": "branch_unread", "since": "2026-01-05T10:00:00Z",
+            "text": "branch main of default cannot be read: refused", "remedy": "look at the server",
+        });
+        let line = trouble_line(&trouble, &json!("2026-01-05T10:03:00Z"));
+        assert_eq!(line, "  branch_unread for 3m: branch main of default cannot be read: refused; look at the server");
     }
 }

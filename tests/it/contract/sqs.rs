@@ -11,6 +11,7 @@ use tagrelay::clients::aws::sqs::{Sqs, SqsError};
 use tagrelay::clients::aws::{Api, Caller, Json};
 use tagrelay::clients::http::{self, Transport, uncounted};
 use tagrelay::daemon::handle::{Request, channel};
+use tagrelay::daemon::health::Health;
 use tagrelay::model::sqs::Queue;
 use tagrelay::model::{Repository, Tag};
 use tagrelay::sandbox::effects::Effects;
@@ -19,6 +20,7 @@ use tagrelay::sandbox::queue as stand_in;
 use tagrelay::sandbox::registry::ecr::ACCESS_KEY;
 use tagrelay::server;
 use tagrelay::telemetry::Metrics;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What waits longer than this never comes.
@@ -116,7 +118,7 @@ async fn failures_say_what_to_do() {
 
 /// Reads a queue for a loop that keeps what is asked of it; returns the first so many wake-ups.
 async fn woken(ours: Sqs, registry: Option<&str>, metrics: &Metrics, n: usize) -> Vec<(Repository, Option<Tag>)> {
-    let (handle, mut requests) = channel();
+    let (handle, mut requests) = channel(watch::channel(Health::default()).1);
     let counted = metrics.clone();
     let tally: server::Tally = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let stop = CancellationToken::new();
@@ -161,7 +163,7 @@ async fn each_message_wakes_what_it_names_and_nonsense_is_deleted() {
 async fn a_message_stays_where_nobody_takes_its_wake_up() {
     let (queue, ours) = sandbox().await;
     queue.send(&event("team/shop", "1.0"));
-    let (handle, requests) = channel();
+    let (handle, requests) = channel(watch::channel(Health::default()).1);
     drop(requests);
     let task = tokio::spawn(server::Queue::new(ours, None, handle, Arc::new(|_, _| ())).run(CancellationToken::new()));
     tokio::time::timeout(PATIENCE, task).await.expect("it ends with the loop").expect("it ends well");

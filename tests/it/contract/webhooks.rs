@@ -10,10 +10,12 @@ use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::config::{Secret, SecretSource, Webhook};
 use tagrelay::daemon::Clock;
 use tagrelay::daemon::handle::{Request, channel};
+use tagrelay::daemon::health::Health;
 use tagrelay::model::Tag;
 use tagrelay::server::{Google, Server, serve};
 use tagrelay::telemetry::Metrics;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What the registry shows: it is in its configuration, too.
@@ -34,7 +36,7 @@ async fn a_real_registry_tells_of_a_push() {
     let counted = metrics.clone();
     let delivered = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let listener = TcpListener::bind(&told).await.expect("the port that the registry is told");
-    let (handle, mut requests) = channel();
+    let (handle, mut requests) = channel(watch::channel(Health::default()).1);
     let server = Server::new(handle, Vec::new(), Arc::new(String::new));
     let server = server.with_webhooks(senders, google, delivered);
     let stop = CancellationToken::new();

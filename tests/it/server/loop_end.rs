@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use tagrelay::daemon::handle::{Request, channel};
+use tagrelay::daemon::health::Health;
 use tagrelay::daemon::view::{
     ArrivalView, BranchView, EnvironmentView, Explanation, FileDiff, GateView, HistoryView, HoldView, HostView,
     PlanView, PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
 };
 use tagrelay::daemon::{Command, Handle, Refusal, Signal, Target};
 use tagrelay::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
+use tagrelay::relay;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A loop that makes no passes.
@@ -42,10 +45,12 @@ impl Heard {
 
 impl Loop {
     pub(super) fn start() -> Self {
-        let (handle, mut requests) = channel();
+        let health = watch::Sender::new(health());
+        let (handle, mut requests) = channel(health.subscribe());
         let heard = Heard::default();
         let told = heard.clone();
         tokio::spawn(async move {
+            let _health = health;
             loop {
                 tokio::select! {
                     biased;
@@ -224,6 +229,19 @@ fn environments() -> Vec<EnvironmentView> {
     vec![dev, staging, prod]
 }
 
+/// A daemon that is ready, and has lost a registry.
+fn health() -> Health {
+    let mut watch = relay::health::Watch::default();
+    let registries = vec![relay::health::Source {
+        name: "registry.example.com/shop".to_owned(),
+        is_tried: true,
+        error: Some(evil("401 Unauthorized")),
+    }];
+    let facts = relay::health::Facts { registries, ..Default::default() };
+    let look = watch.look(time("2026-01-01T23:00:00Z"), relay::health::findings(&facts));
+    Health { turned_at: tokio::time::Instant::now(), unready: None, troubles: Arc::from(look.troubles) }
+}
+
 /// A status with something of everything.
 pub(super) fn status() -> Status {
     let policy = PolicyView {
@@ -255,7 +273,7 @@ pub(super) fn status() -> Status {
         now: time("2026-01-02T00:00:00Z"),
         journal: "j1".to_owned(),
         mode: "act",
-        is_loaded: true,
+        health: health(),
         policies: vec![policy],
         broken: vec![evil("broken.yaml:3: unknown key")],
         repositories: vec![repository],

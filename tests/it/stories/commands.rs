@@ -84,7 +84,7 @@ async fn a_person_sees_what_runs_and_why() {
     desk.story.push("dev", 1);
     desk.story.well("dev", "dev").await;
     let status = desk.alice(&["status"]).await;
-    check(&status, 0, &["ENVIRONMENT", "SINCE", "shop/dev", "verified"]);
+    check(&status, 0, &["well", "ENVIRONMENT", "SINCE", "shop/dev", "verified"]);
     let json = desk.alice(&["status", "shop/dev", "--json"]).await;
     let value: Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!(value["policies"][0]["environments"][0]["current"]["state"], "verified");

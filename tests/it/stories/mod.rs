@@ -20,6 +20,7 @@ mod ecr_identity;
 mod failure;
 mod first_meeting;
 mod git_tag;
+mod health;
 mod hold;
 mod keep;
 mod limits;
