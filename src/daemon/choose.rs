@@ -206,6 +206,13 @@ pub(super) fn named(
     let Some((environment, pin)) = pinned(known, index) else { return (None, Vec::new()) };
     let tags = environment.images.iter().map(|image| Some((image, pin.0.get(&image.name)?.tag.as_ref()?)));
     let Some(tags) = tags.collect::<Option<Vec<_>>>() else { return (None, Vec::new()) };
+    let is_moving = |(image, tag): &(&Image, &Tag)| {
+        let bare = pin.0.get(&image.name).is_some_and(|pinned| pinned.digest.is_none());
+        bare && reserved(memory, &image.repository).contains(*tag)
+    };
+    if tags.iter().any(is_moving) {
+        return (None, Vec::new());
+    }
     let shelf = |image: &Image| memory.repositories.get(&image.repository);
     let read = |image: &Image, tag: &Tag| shelf(image)?.known.get(tag).filter(|known| known.facts_read);
     let lacks = tags.iter().filter(|(image, tag)| {

@@ -24,6 +24,8 @@ pub struct Sighting {
     pub first: Option<Digest>,
     /// The digest it named when it was last asked for.
     pub last: Option<Digest>,
+    /// When it was first seen at that digest; where it came back to one, since the last time that it did.
+    pub at_last_since: Option<Timestamp>,
 }
 
 impl Sighting {
@@ -112,6 +114,7 @@ impl Journal {
             name(write.on(), repository, tag, digest, now).await?;
             sighting.first.get_or_insert_with(|| digest.clone());
             sighting.last = Some(digest.clone());
+            sighting.at_last_since = Some(now);
         }
         write.commit().await?;
         Ok(sighting)
@@ -125,7 +128,7 @@ impl Journal {
         one(&self.readers, repository, tag).await
     }
 
-    /// Every digest that a tag was seen to name, and since when, oldest first.
+    /// Every digest that a tag was seen to name, and when it last came to name it, oldest first.
     ///
     /// # Errors
     /// `Unreadable` where one makes no sense to this version.
@@ -191,7 +194,7 @@ async fn begin(
     let at_first_reading = !was_listed(&mut *on, repository).await?;
     add(on, repository, &[tag.by_ref()], now, at_first_reading).await?;
     let first_seen = time(now.as_millisecond(), "the time of a reading")?;
-    Ok(Sighting { first_seen, at_first_reading, first: None, last: None })
+    Ok(Sighting { first_seen, at_first_reading, first: None, last: None, at_last_since: None })
 }
 
 /// Keeps that a tag names this digest from now on.
@@ -207,27 +210,30 @@ async fn name(
                 WHERE repository = $1 AND tag = $2";
     sqlx::query(last).bind(&repository).bind(tag.as_str()).bind(digest.as_str()).execute(&mut *on).await?;
     let name = "INSERT INTO namings (repository, tag, digest, first_seen_ms) VALUES ($1, $2, $3, $4) \
-                ON CONFLICT (repository, tag, digest) DO NOTHING";
+                ON CONFLICT (repository, tag, digest) DO UPDATE SET first_seen_ms = $4";
     let name = sqlx::query(name).bind(&repository).bind(tag.as_str()).bind(digest.as_str()).bind(now.as_millisecond());
     name.execute(on).await?;
     Ok(())
 }
 
-/// `first_seen_ms, at_first_reading, first_digest, last_digest`.
-type Stored = (i64, bool, Option<String>, Option<String>);
+/// `first_seen_ms, at_first_reading, first_digest, last_digest`, and since when it names the last.
+type Stored = (i64, bool, Option<String>, Option<String>, Option<i64>);
 
 async fn one<'c>(
     on: impl Executor<'c, Database = Sqlite>,
     repository: &Repository,
     tag: &Tag,
 ) -> Result<Option<Sighting>, JournalError> {
-    let find = "SELECT first_seen_ms, at_first_reading, first_digest, last_digest FROM sightings \
-                WHERE repository = $1 AND tag = $2";
+    let find = "SELECT s.first_seen_ms, s.at_first_reading, s.first_digest, s.last_digest, n.first_seen_ms \
+                FROM sightings s LEFT JOIN namings n \
+                ON n.repository = s.repository AND n.tag = s.tag AND n.digest = s.last_digest \
+                WHERE s.repository = $1 AND s.tag = $2";
     let row: Option<Stored> =
         sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_optional(on).await?;
-    let Some((first_seen, at_first_reading, first, last)) = row else { return Ok(None) };
+    let Some((first_seen, at_first_reading, first, last, since)) = row else { return Ok(None) };
     let what = format!("what was seen of `{tag}` in {repository}");
     let digest = |text: Option<String>| text.map(|text| parsed(Digest::parse(&text), &what)).transpose();
     let (first, last) = (digest(first)?, digest(last)?);
-    Ok(Some(Sighting { first_seen: time(first_seen, &what)?, at_first_reading, first, last }))
+    let at_last_since = since.map(|since| time(since, &what)).transpose()?;
+    Ok(Some(Sighting { first_seen: time(first_seen, &what)?, at_first_reading, first, last, at_last_since }))
 }

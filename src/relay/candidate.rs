@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
 use crate::model::policy::{Select, Strategy};
-use crate::model::{Builds, Ledger, Release, Why};
+use crate::model::{Arrival, Builds, Ledger, Release, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
 
@@ -30,7 +30,10 @@ pub fn candidates(facts: &Facts<'_>) -> Candidates {
 pub fn by_policy(facts: &Facts<'_>) -> Candidates {
     let promotes = facts.environment.promote.is_some();
     let mut found = if promotes { promoted(facts) } else { selected(facts) };
-    let current = facts.ledger.current().and_then(|current| current.release.as_ref());
+    if facts.lacks_digest() {
+        return fit(facts, found);
+    }
+    let current = facts.running();
     if current.is_some_and(|current| found.releases.first() == Some(current)) {
         found.releases.clear();
         found.passed_over.push(Why::UpToDate);
@@ -105,14 +108,14 @@ pub(super) fn all_newer(facts: &Facts<'_>) -> bool {
 
 /// Whether a release is what runs here, as far as its pin says.
 fn runs(facts: &Facts<'_>, release: &Release) -> bool {
-    facts.ledger.current().is_some_and(|current| current.is_of(release.id()) || current.pin.says(release))
+    let said = |current: &Arrival| facts.says(&current.pin, release);
+    facts.running() == Some(release) || facts.ledger.current().is_some_and(said)
 }
 
 /// Why the best choice is no candidate.
 fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
-    let current = facts.ledger.current();
-    match (&select.strategy, current) {
-        (_, Some(current)) if current.is_of(release.id()) || current.pin.says(release) => Why::UpToDate,
+    match (&select.strategy, facts.ledger.current()) {
+        (_, Some(_)) if runs(facts, release) => Why::UpToDate,
         (Strategy::Follow(tag), Some(_)) => Why::MovedBack { tag: tag.clone() },
         (_, Some(current)) => Why::NotNewer { found: release.to_string(), current: current.pin.to_string() },
         (_, None) => Why::UpToDate,
@@ -120,21 +123,22 @@ fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
 }
 
 /// Whether a chosen release is newer than what runs here: by the strategy, or, where a tag is followed, because its
-/// digests never ran here.
+/// digests never ran here. What runs already is written once more where its pin lacks the digest that is asked for.
 pub(super) fn is_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> bool {
     let Some(current) = facts.ledger.current() else { return true };
-    if current.is_of(release.id()) || (current.release.is_none() && current.pin.says(release)) {
-        return false;
+    let running = facts.running();
+    if running == Some(release) || (running.is_none() && facts.says(&current.pin, release)) {
+        return facts.lacks_digest();
     }
     if select.allow_downgrade {
         return true;
     }
     match &select.strategy {
-        Strategy::Follow(_) => facts.ledger.first_arrival(release.id()).is_none(),
+        Strategy::Follow(_) => facts.is_bare(&current.pin) || facts.ledger.first_arrival(release.id()).is_none(),
         Strategy::Pinned => false,
         Strategy::Semver(_) | Strategy::Newest(_) | Strategy::Numeric(_) | Strategy::Alphabetical(_) => {
             let nothing = Builds::default();
-            let bound = current.release.as_ref().map_or(&nothing, |release| release.builds());
+            let bound = running.map_or(&nothing, |release| release.builds());
             let order = super::select::newer_release(
                 select,
                 facts.policy.together_in(facts.environment),
@@ -158,7 +162,9 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
         let Some(release) = arrival.release.as_ref() else { continue };
         let known = ranked.iter().any(|(_, known)| *known == release);
         let Some(rank) = rank(facts, release).filter(|_| !known) else { continue };
-        if from.ledger.verified_at(release.id()).is_some() && threshold.is_none_or(|threshold| rank > threshold) {
+        let is_newer = threshold.is_none_or(|threshold| rank > threshold);
+        let is_rewritten = facts.running() == Some(release) && facts.lacks_digest();
+        if from.ledger.verified_at(release.id()).is_some() && (is_newer || is_rewritten) {
             ranked.push((rank, release));
         }
     }
@@ -206,12 +212,12 @@ fn request(facts: &Facts<'_>, found: &mut Candidates) {
     let Some(tagged) = facts.tagged() else { return };
     let ours = facts.ledger.tagged.as_ref() == Some(&tagged);
     let listed = found.releases.contains(&tagged);
-    let current = facts.ledger.current().is_some_and(|current| current.is_of(tagged.id()));
-    if ours || listed || current {
+    if ours || listed || facts.running() == Some(&tagged) {
         return;
     }
     let allows = facts.environment.select.as_ref().is_some_and(|select| select.allow_downgrade);
-    if allows || facts.ledger.first_arrival(tagged.id()).is_none() {
+    let is_bare = facts.ledger.current().is_some_and(|current| facts.is_bare(&current.pin));
+    if allows || is_bare || facts.ledger.first_arrival(tagged.id()).is_none() {
         found.releases.push(tagged);
     }
 }

@@ -119,6 +119,7 @@ fn moved_back(facts: &Facts<'_>) -> Option<Event> {
     let select = facts.environment.select.as_ref();
     let current = facts.ledger.current()?;
     let ran_before = facts.ledger.first_arrival(tagged.id()).is_some() && !current.is_of(tagged.id());
+    let ran_before = ran_before && !facts.is_bare(&current.pin);
     let ours = facts.ledger.tagged.as_ref() == Some(&tagged) || facts.ledger.order.is_some();
     let allowed = select.is_some_and(|select| select.allow_downgrade);
     let held = facts.ledger.holds_at(facts.now).next().is_some() || facts.refused(tagged.id()).is_some();

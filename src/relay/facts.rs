@@ -3,7 +3,7 @@
 use super::Step;
 use crate::model::policy::Check;
 use crate::model::{
-    Builds, Entry, Environment, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Why,
+    Builds, Entry, Environment, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Tag, Why,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,12 +107,44 @@ impl Facts<'_> {
     /// names.
     #[must_use]
     pub fn bind(&self, pin: &Pin) -> Option<Release> {
+        if self.is_bare(pin) {
+            return None;
+        }
         let ledgers = self.before.iter().copied().chain([self.ledger]);
         let mut arrived = ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|a| a.release.as_ref());
         let chosen = self.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
         let known = arrived.find(|release| pin.says(release)).or_else(|| chosen.into_iter().find(|r| pin.says(r)));
         let named = || self.named.as_ref().ok().copied().flatten().filter(|release| pin.says(release));
         known.or_else(named).cloned().or_else(|| pin.release())
+    }
+
+    /// Whether a pin names a tag that an environment of the policy follows or retags, and no digest beside it: such a tag
+    /// moves, so nobody can tell by it which build runs.
+    #[must_use]
+    pub fn is_bare(&self, pin: &Pin) -> bool {
+        let moves = |tag: &Tag| self.policy.environments.iter().any(|e| e.followed_tag() == Some(tag));
+        pin.0.values().any(|pinned| pinned.digest.is_none() && pinned.tag.as_ref().is_some_and(moves))
+    }
+
+    /// Whether a pin says that release; one that names a moving tag alone says none.
+    #[must_use]
+    pub fn says(&self, pin: &Pin, release: &Release) -> bool {
+        pin.says(release) && !self.is_bare(pin)
+    }
+
+    /// The release that runs here or is on its way, as far as the pin says.
+    #[must_use]
+    pub fn running(&self) -> Option<&Release> {
+        let current = self.ledger.current()?;
+        current.release.as_ref().filter(|_| !self.is_bare(&current.pin))
+    }
+
+    /// Whether what runs here is pinned without the digest that the policy asks for: then the same release is written in
+    /// the asked form.
+    #[must_use]
+    pub fn lacks_digest(&self) -> bool {
+        let current = self.ledger.current().filter(|_| self.environment.pin.has_digest());
+        current.is_some_and(|current| current.pin.0.values().any(|pinned| pinned.digest.is_none()))
     }
 
     /// The release under the environment's tag, where every image has it; known builds keep the tag they were found under.

@@ -87,7 +87,7 @@ fn pin(facts: &Facts<'_>, reading: &PinReading) -> Turn {
     }
     let current = facts.ledger.current();
     let same = |current: &Arrival| {
-        current.pin == reading.pin || current.release.as_ref().is_some_and(|release| reading.pin.says(release))
+        current.pin == reading.pin || current.release.as_ref().is_some_and(|release| facts.says(&reading.pin, release))
     };
     if current.is_some_and(same) {
         return Turn::Pass(Vec::new());

@@ -1,6 +1,6 @@
 //! Journeys through `next_step` in a world of plain values: what a pass decides, and what comes of it.
 
-mod world;
+pub(super) mod world;
 
 use super::facts::Facts;
 use super::{Step, next_step};
@@ -74,6 +74,62 @@ fn a_persons_pin_holds_and_refuses_what_it_left() {
     world.settle();
     assert_eq!(world.tags["dev"], build(2));
     assert_eq!(world.ledger(0).current().unwrap().release, Some(release(2)));
+}
+
+#[test]
+fn a_pin_that_names_a_moving_tag_alone_says_no_release() {
+    let pinned = |world: &World, environment: &str| {
+        let pin = world.pins[environment].pin.0.values().next().unwrap().clone();
+        (pin.tag.unwrap().to_string(), pin.digest)
+    };
+    // An older version took the release that the tag named at the first meeting for what the pin says.
+    for adopted_before in [false, true] {
+        let mut world = World::new();
+        world.person_pins_tag("dev", "dev");
+        world.person_pins_tag("staging", "staging");
+        world.push_as("dev", 1);
+        if adopted_before {
+            let (pin, tagged) = (world.pins["dev"].pin.clone(), world.tags["dev"].clone());
+            let release = Release::new([(world.policy.images[0].name.clone(), tagged)].into());
+            world.record(0, vec![Event::Adopted { pin, release: Some(release), commit: None }]);
+        }
+        world.settle();
+        assert_eq!(pinned(&world, "dev"), ("dev".to_owned(), Some(build(1).digest)), "{adopted_before}");
+        world.push_as("dev", 2);
+        world.settle();
+        assert_eq!(pinned(&world, "dev"), ("dev".to_owned(), Some(build(2).digest)), "{adopted_before}");
+        world.push_as("staging", 2);
+        world.signal(0, Verdict::Healthy);
+        world.settle();
+        assert_eq!(pinned(&world, "staging").1, Some(build(2).digest), "what the tag named already is written too");
+        world.person_pins_tag("dev", "dev");
+        world.settle();
+        assert!(world.why(0).contains(&"Held"), "a person took the digest away");
+    }
+}
+
+#[test]
+fn a_tag_that_is_met_without_the_digest_that_is_asked_for_is_written_with_it() {
+    let semver = policy::Select { strategy: policy::Strategy::Semver("*".into()), ..follows("dev") };
+    for (form, written) in [(PinForm::TagAtDigest, 1), (PinForm::Digest, 1), (PinForm::Tag, 0)] {
+        let mut world = World::new();
+        world.policy.environments[0] = Environment { select: Some(semver.clone()), pin: form, ..environment("dev") };
+        world.chosen = vec![release(1), release(0)];
+        world.person_pins_tag("dev", "v1");
+        world.settle();
+        let ledger = world.ledger(0);
+        assert_eq!(ledger.intents.len(), written, "{form:?}");
+        assert_eq!(ledger.current().unwrap().release, Some(release(1)), "{form:?}");
+    }
+    // An older tag is an ordinary change, and a newer one is nothing's to write.
+    for (pinned, written) in [("v0", 1), ("v2", 0)] {
+        let mut world = World::new();
+        world.policy.environments[0] = Environment { select: Some(semver.clone()), ..environment("dev") };
+        world.chosen = vec![release(1), release(0)];
+        world.person_pins_tag("dev", pinned);
+        world.settle();
+        assert_eq!(world.ledger(0).intents.len(), written, "{pinned}");
+    }
 }
 
 #[test]

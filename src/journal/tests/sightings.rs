@@ -27,17 +27,17 @@ async fn tags_are_first_seen_once_and_a_moved_one_is_known() {
     let unasked = sight("v2", None, 5).await;
 
     let of = async |name: &str| journal.sighting(&shop(), &tag(name)).await.expect("read");
-    let expected = [("dev", 1, true), ("v1", 2, true), ("v2", 3, false)];
-    for (name, first_seen, at_first_reading) in expected {
-        let digest = Some(a.clone());
-        let expected = Sighting { first_seen: at(first_seen), at_first_reading, first: digest.clone(), last: digest };
+    let expected = [("dev", 1, true, 5), ("v1", 2, true, 3), ("v2", 3, false, 3)];
+    for (name, first_seen, at_first_reading, since) in expected {
+        let (first, last, at_last_since) = (Some(a.clone()), Some(a.clone()), Some(at(since)));
+        let expected = Sighting { first_seen: at(first_seen), at_first_reading, first, last, at_last_since };
         assert_eq!(of(name).await, Some(expected), "{name}");
     }
-    let unread = Sighting { first_seen: at(5), at_first_reading: false, first: None, last: None };
+    let unread = Sighting { first_seen: at(5), at_first_reading: false, first: None, last: None, at_last_since: None };
     assert_eq!((of("v3").await, of("v4").await), (Some(unread), None));
     assert_eq!((Some(seen), Some(unasked)), (of("dev").await, of("v2").await));
     let namings = journal.namings(&shop(), &tag("dev")).await.expect("namings");
-    assert_eq!(namings, [(a.clone(), at(1)), (b.clone(), at(4))]);
+    assert_eq!(namings, [(b.clone(), at(4)), (a.clone(), at(5))], "a tag that came back came back now");
     let moved = sight("v1", Some(&b), 6).await;
     assert_eq!((moved.first, moved.last), (Some(a), Some(b)));
 }

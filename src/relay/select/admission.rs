@@ -4,7 +4,7 @@
 //! business of `filter`.
 
 use super::{Dating, Known, Need, Request, Tags};
-use crate::model::policy::Select;
+use crate::model::policy::{Select, Strategy};
 use crate::model::{Build, Knowledge, TagRef, Times, Why, text};
 use jiff::Timestamp;
 
@@ -48,7 +48,16 @@ pub(super) fn judge<'a>(
         let (image, now) = (tags.image.name.clone(), build.digest.clone());
         return Admission::Failed(Why::TagMoved { image, tag: tag.to_tag(), was: was.clone(), now });
     }
-    if let Some(until) = too_young_until(request.select, &build.facts.times(), request.now) {
+    let times = match &request.select.strategy {
+        Strategy::Follow(_) if known.moved_at.is_none() && !known.facts_read => return Admission::Missing(first),
+        Strategy::Follow(_) => Times { pushed: None, seen: known.moved_at, created: None },
+        Strategy::Semver(_)
+        | Strategy::Newest(_)
+        | Strategy::Numeric(_)
+        | Strategy::Alphabetical(_)
+        | Strategy::Pinned => build.facts.times(),
+    };
+    if let Some(until) = too_young_until(request.select, &times, request.now) {
         return Admission::Failed(Why::TooYoung { until });
     }
     if facts_wanted && !known.facts_read {

@@ -15,10 +15,13 @@ use jiff::Timestamp;
 pub(super) fn choose(request: &Request<'_>, tag: &Tag) -> Chosen {
     let mut chosen = Chosen::default();
     let facts_wanted = request.together == Together::SameRevision && request.images.len() > 1;
-    let (mut builds, mut unread) = (Vec::new(), Vec::new());
+    let (mut builds, mut unread, mut moved_at) = (Vec::new(), Vec::new(), None);
     for tags in request.images {
         let image = &tags.image.name;
-        let present = tags.known.get(tag).and_then(|known| known.build.as_ref());
+        let known = tags.known.get(tag);
+        // What nobody saw arrive arrives now.
+        moved_at = moved_at.max(Some(known.and_then(|known| known.moved_at).unwrap_or(request.now)));
+        let present = known.and_then(|known| known.build.as_ref());
         builds.extend(present.map(|build| (image, build)));
         match judge(request, tags, tag.by_ref(), None, false, true) {
             Admission::Missing(need) => chosen.wanted.push(Want { image: image.clone(), tag: tag.clone(), need }),
@@ -42,7 +45,7 @@ pub(super) fn choose(request: &Request<'_>, tag: &Tag) -> Chosen {
     } else if known {
         None
     } else {
-        apart(request.together, &builds).or_else(|| unsettled(request, &builds))
+        apart(request.together, &builds).or_else(|| unsettled(request, moved_at))
     };
     if chosen.why.is_none() {
         chosen.releases.push(followed);
@@ -68,9 +71,8 @@ fn apart(together: Together, builds: &[(&ImageName, &Build)]) -> Option<Why> {
     })
 }
 
-/// Until when the set must still stand; a build that nobody saw arrive arrives now.
-fn unsettled(request: &Request<'_>, builds: &[(&ImageName, &Build)]) -> Option<Why> {
-    let since = builds.iter().map(|(_, build)| build.facts.seen.unwrap_or(request.now)).max()?;
-    let until = since.saturating_add(request.settle.get()).unwrap_or(Timestamp::MAX);
+/// Until when the set must still stand, of which the last tag moved at that time.
+fn unsettled(request: &Request<'_>, moved_at: Option<Timestamp>) -> Option<Why> {
+    let until = moved_at?.saturating_add(request.settle.get()).unwrap_or(Timestamp::MAX);
     (until > request.now).then_some(Why::Unsettled { until })
 }

@@ -71,6 +71,8 @@ pub struct Known {
     /// The digest that this tag is known to have named before, where it names another now: such a build is no candidate
     /// (`TagMoved`), except for `follow`.
     pub was: Option<Digest>,
+    /// When the tag was first seen at this digest: what is followed is as old as the last move of its tag.
+    pub moved_at: Option<Timestamp>,
     /// Why nobody can read it, where that lasts: it is no candidate, and keeps no other one back.
     pub unreadable: Option<String>,
 }

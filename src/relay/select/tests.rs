@@ -45,7 +45,8 @@ fn semver(range: &str) -> Select {
 /// A build that was made, pushed (nobody tells) and seen at these minutes.
 fn built(text: &str, created: i64, seen: i64) -> Known {
     let facts = BuildFacts { created: Some(at(created)), seen: Some(at(seen)), ..BuildFacts::default() };
-    Known::of(Build { tag: tag(text), digest: Digest::of(text.as_bytes()), facts: facts.into() })
+    let build = Build { tag: tag(text), digest: Digest::of(text.as_bytes()), facts: facts.into() };
+    Known { moved_at: Some(at(seen)), ..Known::of(build) }
 }
 
 /// The same, from a revision.
@@ -349,6 +350,20 @@ fn a_followed_tag() {
     let mut moving = of(&new, &new);
     moving.now = at(996);
     assert_eq!(moving.choose().0.why, Some(Why::Unsettled { until: at(997) }));
+    // The names of both tags are old, and the registry says when it took the builds, which may be older too.
+    for (image, moved_at) in [(0, 993), (1, 996)] {
+        let known = &mut moving.images[image].1[0];
+        known.moved_at = Some(at(moved_at));
+        known.build = known.build.take().map(|build| build.with(|facts| facts.pushed = Some(at(1))));
+    }
+    let why = |world: &World| world.choose().0.why;
+    assert_eq!(why(&moving), Some(Why::Unsettled { until: at(998) }), "the last of them moved at 996");
+    moving.select.min_age = Span::minutes(5);
+    assert_eq!(why(&moving), Some(Why::TooYoung { until: at(998) }), "the first moved at 993");
+    moving.now = at(999);
+    assert_eq!(why(&moving), Some(Why::TooYoung { until: at(1001) }), "both have stood still, one is too young");
+    moving.now = at(1001);
+    assert_eq!(moving.outcome(), "staging");
     let mut known = of(&new, &old);
     known.now = at(996);
     let builds = known.images.iter().map(|(image, truth)| (image.name.clone(), truth[0].build.clone().expect("build")));

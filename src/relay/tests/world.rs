@@ -27,14 +27,16 @@ pub(super) struct World {
     /// The release that was copied into repositories of an environment's own.
     pub(super) copied: Option<ReleaseId>,
     pub(super) n_copies: usize,
+    /// What a strategy that follows no tag chooses, best first.
+    pub(super) chosen: Vec<Release>,
 }
 
-pub(super) fn build(n: u8) -> Build {
+pub(in crate::relay) fn build(n: u8) -> Build {
     let digest = Digest::of(&[n]);
     Build { tag: Tag::parse(&format!("v{n}")).unwrap(), digest, facts: BuildFacts::default().into() }
 }
 
-pub(super) fn release(n: u8) -> Release {
+pub(in crate::relay) fn release(n: u8) -> Release {
     Release::new([(ImageName::parse("shop").unwrap(), build(n))].into())
 }
 
@@ -48,7 +50,7 @@ pub(super) fn images() -> Vec<Image> {
     }]
 }
 
-pub(super) fn environment(name: &str) -> Environment {
+pub(in crate::relay) fn environment(name: &str) -> Environment {
     Environment {
         name: EnvironmentName::parse(name).unwrap(),
         select: None,
@@ -127,6 +129,7 @@ impl World {
             moved: None,
             copied: None,
             n_copies: 0,
+            chosen: Vec::new(),
         };
         for name in ["dev", "staging", "prod"] {
             world.person_pins(name, 0);
@@ -145,6 +148,19 @@ impl World {
         let last_touch = Some(pin::Touch { commit: tip.clone(), author: "bob".into(), at: self.now });
         let pin = Pin::of(&release(n), PinForm::TagAtDigest);
         self.pins.insert(environment.to_owned(), PinReading { tip, pin, ours, last_touch });
+    }
+
+    /// A person pins a tag without its digest.
+    pub(super) fn person_pins_tag(&mut self, environment: &str, tag: &str) {
+        self.person_pins(environment, 0);
+        let tag = Tag::parse(tag).ok();
+        let pin = Pin([(self.policy.images[0].name.clone(), Pinned { tag, digest: None })].into());
+        self.pins.get_mut(environment).unwrap().pin = pin;
+    }
+
+    /// A push under a tag by which the build is known.
+    pub(super) fn push_as(&mut self, tag: &str, n: u8) {
+        self.tags.insert(tag.to_owned(), Build { tag: Tag::parse(tag).unwrap(), ..build(n) });
     }
 
     pub(super) fn push(&mut self, tag: &str, n: u8) {
@@ -182,6 +198,7 @@ impl World {
         });
         let chosen: Vec<Release> = match (&environment.select, &tagged) {
             (Some(_), Some(builds)) if !builds.is_empty() => vec![Release::new(builds.clone())],
+            (Some(_), None) => self.chosen.clone(),
             _ => Vec::new(),
         };
         let facts = Facts {
