@@ -1,14 +1,14 @@
 //! What people tell the daemon, turned into facts: each is kept whole in one transaction, or refused with nothing changed.
 
 use super::Daemon;
-use super::handle::{Command, Refusal, Reply, Signal, Target};
+use super::handle::{Command, Refusal, Reply, Target};
 use super::look;
 use super::memory::{Known, Standing};
 use super::message::Message;
 use super::take::answer;
-use crate::model::event::{CheckResult, Event, Order, Verdict};
-use crate::model::policy::{Ballot, CheckMethod};
-use crate::model::{Arrival, Environment, OurCommit, Outcome, Pin, Release, Scope, Sequence, text};
+use crate::model::event::{Event, Order};
+use crate::model::policy::Ballot;
+use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, text};
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::gate::{self, Standing as GateStanding};
 use crate::relay::{change, facts::Facts};
@@ -38,57 +38,6 @@ impl Daemon {
             Command::Verify { target } => self.verify(&target, &who).await,
         };
         answer(reply, done);
-    }
-
-    /// Keeps a verdict that somebody posted.
-    pub(super) async fn signal(&mut self, signal: Signal) -> Result<String, Refusal> {
-        let journal = self.journal.id().to_owned();
-        let (environment, standing) = self.place(&signal.target)?;
-        let arrival = standing.ledger.in_flight().filter(|arrival| is_named(arrival, &signal.rollout, &journal));
-        // A rollout may have begun that this process does not know yet: its commit is being pushed, or was pushed right
-        // before a restart. Whoever posts about it is asked to post again.
-        let unsure = is_unmet(standing) || standing.ledger.open_intent().is_some();
-        let arrival = arrival.ok_or_else(|| match unsure {
-            true => Refusal::Unavailable("what runs there is being read: post it again".to_owned()),
-            false => Refusal::Conflict(format!("rollout {} is not in flight here", text::shown(&signal.rollout))),
-        })?;
-        let digests = arrival.release.as_ref().map(|release| release.builds());
-        let same = signal.digests.iter().all(|(image, digest)| {
-            digests.and_then(|builds| builds.get(image)).is_some_and(|build| build.digest == *digest)
-        });
-        if !same {
-            return Err(Refusal::Conflict("the digests are not those of this rollout".to_owned()));
-        }
-        let (rollout, evidence) = (arrival.rollout, text::shown(&signal.evidence));
-        let event = match signal.check {
-            None if environment.rollout.is_empty() => {
-                return Err(Refusal::Conflict(
-                    "this environment waits for no posted signal (`rollout: webhook`)".to_owned(),
-                ));
-            }
-            None => Event::Signalled { rollout, verdict: signal.verdict, who: signal.who, evidence, url: signal.url },
-            Some(check) => {
-                let posted =
-                    |spec: &&crate::model::policy::Check| spec.name == check && spec.method == CheckMethod::Webhook;
-                if environment.verify.iter().find(posted).is_none() {
-                    return Err(Refusal::NotFound(format!(
-                        "there is no check `{}` that is posted",
-                        text::shown(&check)
-                    )));
-                }
-                let result = match signal.verdict {
-                    Verdict::Healthy => CheckResult::Passed,
-                    Verdict::Failed => CheckResult::Failed(format!("{} says so: {evidence}", signal.who)),
-                };
-                Event::Checked { rollout, check, result }
-            }
-        };
-        let repeated = repeats(arrival, &event);
-        let scope = Scope::of(&signal.target.policy, &signal.target.environment);
-        if !repeated {
-            self.keep(&scope, vec![event]).await?;
-        }
-        Ok(format!("kept for rollout {journal}-{rollout}"))
     }
 
     async fn hold(
@@ -293,7 +242,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn place(&self, target: &Target) -> Result<(&Environment, &Standing), Refusal> {
+    pub(super) fn place(&self, target: &Target) -> Result<(&Environment, &Standing), Refusal> {
         let found = self.memory.find(&target.policy, &target.environment);
         let (known, index) = found.ok_or_else(|| self.no_such(target))?;
         known.policy.environments.get(index).zip(known.standings.get(index)).ok_or_else(|| self.no_such(target))
@@ -336,33 +285,18 @@ impl Daemon {
     }
 }
 
-fn not_kept() -> Refusal {
+pub(super) fn not_kept() -> Refusal {
     Refusal::Unavailable("the journal did not take it: nothing was changed; the log says why".to_owned())
 }
 
 /// Whether a pin stands there that is not read, or not taken up yet.
-fn is_unmet(standing: &Standing) -> bool {
+pub(super) fn is_unmet(standing: &Standing) -> bool {
     let (Ok(pin), Ok(_)) = (&standing.pin, &standing.named) else { return true };
     let met = |pin: &Pin| {
         let current = standing.ledger.current();
         current.is_some_and(|now| now.pin == *pin || now.release.as_ref().is_some_and(|release| pin.says(release)))
     };
     pin.as_ref().is_some_and(|reading| !reading.pin.0.is_empty() && !met(&reading.pin))
-}
-
-/// Whether a sender means this rollout: by its id, or by the commit that began it.
-fn is_named(arrival: &Arrival, named: &str, journal: &str) -> bool {
-    let Sequence(rollout) = arrival.rollout;
-    named == format!("{journal}-{rollout}") || arrival.commit.as_ref().is_some_and(|commit| commit.as_str() == named)
-}
-
-/// Whether the rollout knows this already, so that a sender who repeats itself adds nothing.
-fn repeats(arrival: &Arrival, event: &Event) -> bool {
-    match event {
-        Event::Signalled { verdict, .. } => arrival.signal.as_ref().is_some_and(|signal| signal.verdict == *verdict),
-        Event::Checked { check, result, .. } => arrival.checks.get(check) == Some(result),
-        _ => false,
-    }
 }
 
 /// The candidate that waits for nothing but votes; more than one is for a person to name.

@@ -128,12 +128,13 @@ pub struct Target {
 pub struct Signal {
     /// Where.
     pub target: Target,
-    /// The rollout: its id (`<journal id>-<sequence>`) or the full id of the GitOps commit that began it.
+    /// The rollout: its id (`<journal id>-<sequence>`), or the full id of the GitOps commit that began it or of a later one
+    /// of that branch that still holds its pin.
     pub rollout: String,
     /// The smoke test it is about; none = the rollout's signals.
     pub check: Option<String>,
-    /// The digests that were looked at: they must be the rollout's.
-    pub digests: BTreeMap<ImageName, Digest>,
+    /// The digests that were looked at, where they are said: those of all images, and the rollout's.
+    pub digests: Option<BTreeMap<ImageName, Digest>>,
     /// What it says; for a check, `Healthy` is passed.
     pub verdict: Verdict,
     /// What the sender says of it.

@@ -80,6 +80,7 @@ impl Known {
                 standing.ledger.apply(entry);
                 if standing.ledger.current().map(|current| current.rollout) != before {
                     standing.depth = 1;
+                    standing.unfit_verdict = None;
                 }
             }
         }
@@ -131,6 +132,8 @@ pub(super) struct Standing {
     pub(super) checking: BTreeSet<String>,
     /// Why nothing happens.
     pub(super) why: Vec<Why>,
+    /// The last verdict that fitted no rollout, since the last that did.
+    pub(super) unfit_verdict: Option<Why>,
     /// The limit on changes that stopped it until it is resumed, and the release that was to come.
     pub(super) too_many: Option<(Why, ReleaseId)>,
     /// The release that a person let come past that limit.
@@ -163,6 +166,7 @@ impl Standing {
             n_races: 0,
             checking: BTreeSet::new(),
             why: Vec::new(),
+            unfit_verdict: None,
             too_many: None,
             let_through: None,
         }

@@ -1,8 +1,9 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
-use super::handle::{Reply, Request, Target};
+use super::handle::{Reply, Request, Signal, Target};
 use super::keep::Swept;
 use super::lists::Kept;
+use super::verdict::Sought;
 use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
@@ -33,6 +34,8 @@ pub(super) enum Message {
     Asked(Request),
     /// What a rollback would bring back is in the registry.
     BringBack { target: Target, to: Release, reason: String, who: String, reply: Reply },
+    /// The commit in a verdict was looked for on its branch: what that says of the rollout that may be meant.
+    Verdict { signal: Signal, rollout: Sequence, sought: Sought, reply: Reply },
     /// Nothing: time passed.
     Tick,
 }

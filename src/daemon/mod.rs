@@ -43,6 +43,7 @@ mod shelf;
 mod show;
 mod slots;
 mod take;
+mod verdict;
 pub mod view;
 mod writer;
 
@@ -66,7 +67,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -120,6 +121,8 @@ pub struct Daemon {
     acts: bool,
     /// The policies that this process serves; none = all.
     only: Option<BTreeSet<PolicyName>>,
+    /// Leave to look for verdicts in branches.
+    verdicts: Arc<Semaphore>,
     /// When something was kept or begun last.
     active: tokio::time::Instant,
     /// Who waits until nothing is read, judged or made.
@@ -198,6 +201,7 @@ impl Daemon {
             sources: BTreeMap::new(),
             acts,
             only: None,
+            verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
             pulse: health::Pulse::new(),

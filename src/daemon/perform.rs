@@ -206,7 +206,7 @@ impl Daemon {
                     standing.checking.remove(&check);
                     let in_flight = standing.ledger.in_flight().is_some_and(|arrival| arrival.rollout == rollout);
                     if in_flight {
-                        self.record(scope, vec![Event::Checked { rollout, check, result }]).await;
+                        self.record(scope, vec![Event::Checked { rollout, check, result, url: None }]).await;
                     }
                 }
             }

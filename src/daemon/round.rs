@@ -106,6 +106,9 @@ impl Daemon {
                     why.retain(|why| !unheard.iter().any(|unheard| is_same_error(why, unheard)));
                     why.extend(unheard);
                     why.extend(standing.keeping.why());
+                    why.extend(
+                        standing.unfit_verdict.iter().filter(|_| standing.ledger.in_flight().is_some()).cloned(),
+                    );
                     self.rest(&scope, why);
                     return None;
                 }

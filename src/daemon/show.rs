@@ -224,6 +224,7 @@ fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
         commit: arrival.commit.as_ref().map(ToString::to_string),
         state,
         why: arrival.end.as_ref().map(|end| end.why.clone()),
+        url: arrival.url.clone(),
     }
 }
 
@@ -250,15 +251,16 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         Event::Retagged { intent } => ("retagged", format!("the tags of {intent} are moved")),
         Event::Withdrawn { intent, why } => ("withdrawn", format!("{intent} was not made: {why}")),
         Event::Moved { pin, who, .. } => ("moved", format!("{who} moved the pin to {pin}")),
-        Event::Signalled { rollout, verdict, who, evidence, .. } => {
+        Event::Signalled { rollout, verdict, who, evidence, url } => {
             let verdict = if *verdict == Verdict::Healthy { "healthy" } else { "failed" };
-            ("signalled", format!("{who} says that rollout {rollout} is {verdict}: {evidence}"))
+            let evidence = text::after_colon(evidence);
+            ("signalled", format!("{who} says that rollout {rollout} is {verdict}{evidence}{}", see(url.as_deref())))
         }
-        Event::Checked { rollout, check, result: CheckResult::Passed } => {
-            ("checked", format!("check {check} of rollout {rollout} passed"))
+        Event::Checked { rollout, check, result: CheckResult::Passed, url } => {
+            ("checked", format!("check {check} of rollout {rollout} passed{}", see(url.as_deref())))
         }
-        Event::Checked { rollout, check, result: CheckResult::Failed(why) } => {
-            ("checked", format!("check {check} of rollout {rollout} failed: {why}"))
+        Event::Checked { rollout, check, result: CheckResult::Failed(why), url } => {
+            ("checked", format!("check {check} of rollout {rollout} failed: {why}{}", see(url.as_deref())))
         }
         Event::Lost { rollout, why } => ("lost", format!("rollout {rollout}: {why}")),
         Event::Ended { rollout, outcome, why } => ("ended", format!("rollout {rollout} is {outcome}: {why}")),
@@ -269,6 +271,11 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         Event::Refused { release, who, why } => ("refused", format!("{who} refuses {release}: {why}")),
         Event::Ordered { order, who } => ("ordered", ordered(order, who)),
     }
+}
+
+/// Where one reads more of what somebody posted.
+fn see(url: Option<&str>) -> String {
+    url.map_or_else(String::new, |url| format!(" ({url})"))
 }
 
 fn ordered(order: &Order, who: &str) -> String {

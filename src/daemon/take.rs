@@ -55,6 +55,11 @@ impl Daemon {
             Message::BringBack { target, to, reason, who, reply } => {
                 answer(reply, self.bring_back(&target, &to, reason, who).await);
             }
+            Message::Verdict { signal, rollout, sought, reply } => {
+                let policy = signal.target.policy.clone();
+                self.sought(signal, rollout, sought, reply).await;
+                self.mark(&policy);
+            }
         }
     }
 
@@ -259,9 +264,8 @@ impl Daemon {
             Request::Command(command, who, reply) => self.command(command, who, reply).await,
             Request::Signal(signal, reply) => {
                 let policy = signal.target.policy.clone();
-                let kept = self.signal(signal).await;
+                self.signal(signal, reply).await;
                 self.mark(&policy);
-                answer(reply, kept);
             }
             Request::Status(reply) => answer(reply, self.status().await),
             Request::Explain(target, reply) => answer(reply, self.explain(&target)),

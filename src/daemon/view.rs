@@ -100,6 +100,8 @@ pub struct ArrivalView {
     pub state: &'static str,
     /// Why, where it came to an end.
     pub why: Option<String>,
+    /// Where one reads more of its last verdict, as whoever posted it says: http or https.
+    pub url: Option<String>,
 }
 
 /// A gate as it stands.

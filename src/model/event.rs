@@ -138,6 +138,8 @@ pub enum Event {
         check: String,
         /// How it ended.
         result: CheckResult,
+        /// Where one reads more.
+        url: Option<String>,
     },
     /// The deadline ran out without a signal: a person decides.
     Lost {

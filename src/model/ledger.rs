@@ -52,6 +52,8 @@ pub struct Arrival {
     pub signal: Option<SignalFact>,
     /// The smoke tests that ended.
     pub checks: BTreeMap<String, CheckResult>,
+    /// Where one reads more of the last verdict that was posted with an address.
+    pub url: Option<String>,
     /// When the deadline ran out without a signal, and what did not come.
     pub lost: Option<(Timestamp, String)>,
     /// Its end.
@@ -208,11 +210,13 @@ impl Ledger {
             Event::Withdrawn { intent, why: _ } => {
                 self.intents.get_mut(intent).into_iter().for_each(|intent| intent.fate = Fate::Withdrawn);
             }
-            Event::Signalled { rollout, verdict, who, evidence, url: _ } => self.with(*rollout, |arrival| {
-                arrival.signal =
-                    Some(SignalFact { verdict: *verdict, at, who: who.clone(), evidence: evidence.clone() });
+            Event::Signalled { rollout, verdict, who, evidence, url } => self.with(*rollout, |arrival| {
+                let (who, evidence) = (who.clone(), evidence.clone());
+                arrival.signal = Some(SignalFact { verdict: *verdict, at, who, evidence });
+                arrival.url = url.clone().or(arrival.url.take());
             }),
-            Event::Checked { rollout, check, result } => self.with(*rollout, |arrival| {
+            Event::Checked { rollout, check, result, url } => self.with(*rollout, |arrival| {
+                arrival.url = url.clone().or(arrival.url.take());
                 arrival.checks.insert(check.clone(), result.clone());
             }),
             Event::Lost { rollout, why } => self.with(*rollout, |arrival| arrival.lost = Some((at, why.clone()))),
@@ -385,8 +389,8 @@ impl Arrival {
         commit: Option<CommitId>,
         origin: Origin,
     ) -> Self {
-        let (signal, checks, lost, end, resumed) = (None, BTreeMap::new(), None, None, None);
-        Self { rollout, at, release, pin, commit, origin, signal, checks, lost, end, resumed }
+        let (signal, checks, url, lost, end, resumed) = (None, BTreeMap::new(), None, None, None, None);
+        Self { rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, resumed }
     }
 
     /// Whether it brought that release.

@@ -39,6 +39,12 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
+/// `: text`, or nothing where there is no text.
+#[must_use]
+pub fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
 /// Lower-case hexadecimal digits of these bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -78,6 +78,8 @@ pub enum Why {
     Blocked { effect: String, why: String, until: Timestamp },
     /// A release that waited was passed over by a newer one; it comes only when a person promotes it.
     Superseded { release: String, by: String },
+    /// A verdict was posted and fitted no rollout.
+    VerdictUnfit { of: String, at: Timestamp, why: String },
     /// No signal came within the deadline; a person decides.
     SignalLost { detail: String },
     /// A release is being copied into the environment's repositories.
@@ -126,6 +128,7 @@ impl Why {
             Self::Unread { .. } => "Unread",
             Self::Blocked { .. } => "Blocked",
             Self::Superseded { .. } => "Superseded",
+            Self::VerdictUnfit { .. } => "VerdictUnfit",
             Self::SignalLost { .. } => "SignalLost",
             Self::Copying { .. } => "Copying",
             Self::Observing { .. } => "Observing",
@@ -145,6 +148,7 @@ impl Why {
             | Self::Unbound
             | Self::Unread { .. }
             | Self::Blocked { .. }
+            | Self::VerdictUnfit { .. }
             | Self::SignalLost { .. } => true,
             Self::UpToDate
             | Self::NoTagMatches { .. }
@@ -251,6 +255,9 @@ impl fmt::Display for Why {
             Self::Blocked { effect, why, until } => write!(f, "{effect} failed and is tried again at {until:.0}: {why}"),
             Self::Superseded { release, by } => {
                 write!(f, "{release} was passed over by {by}: it comes only when a person promotes it")
+            }
+            Self::VerdictUnfit { of, at, why } => {
+                write!(f, "a verdict for {of} came at {at:.0} and did not fit: {why}")
             }
             Self::SignalLost { detail } => write!(f, "no verdict came in time ({detail}): a person decides"),
             Self::Copying { release } => write!(f, "{release} is being copied into the repositories of this environment"),

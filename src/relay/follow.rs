@@ -5,7 +5,7 @@ use super::{Step, Turn};
 use crate::model::event::{CheckResult, Event, Order, Verdict};
 use crate::model::ledger::Arrival;
 use crate::model::policy::{CheckMethod, OnFailure, Signal};
-use crate::model::{Origin, Outcome, Release, Span, Why};
+use crate::model::{Origin, Outcome, Release, Span, Why, text};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -47,7 +47,8 @@ pub fn read(facts: &Facts<'_>, arrival: &Arrival) -> Rollout {
     for signal in &facts.environment.rollout {
         match (signal, &arrival.signal) {
             (Signal::Webhook, Some(signal)) if signal.verdict == Verdict::Failed => {
-                return Rollout::Failed(format!("{} says that it failed: {}", signal.who, signal.evidence));
+                let evidence = text::after_colon(&signal.evidence);
+                return Rollout::Failed(format!("{} says that it failed{evidence}", signal.who));
             }
             (Signal::Webhook, Some(signal)) => healthy = healthy.max(signal.at),
             (Signal::Webhook, None) => return Rollout::Progressing("a posted verdict".to_owned()),

@@ -149,6 +149,7 @@ mod tests {
             origin: Origin::Other("alice".to_owned()),
             signal: None,
             checks: Default::default(),
+            url: None,
             lost: None,
             end: [('+', Outcome::Verified), ('-', Outcome::Failed)]
                 .into_iter()

@@ -14,6 +14,7 @@ pub mod meet;
 pub mod order;
 pub mod report;
 pub mod select;
+pub mod verdict;
 
 pub use facts::{Facts, From};
 pub use gate::Cleared;

@@ -262,6 +262,7 @@ mod tests {
             origin,
             signal: None,
             checks: BTreeMap::new(),
+            url: None,
             lost: None,
             end: None,
             resumed: None,

@@ -150,6 +150,7 @@ fn rollout(current: &ArrivalView, now: Timestamp) -> Markup {
         " " (since(current.since, now))
         small { (current.because) }
         @if let Some(why) = current.why.as_ref().filter(|_| tone == "bad" || tone == "dim") { small { (why) } }
+        @if let Some(url) = &current.url { small { a href=(url) rel="noopener noreferrer nofollow" { "what was posted" } } }
         @if let Some(commit) = &current.commit { small { "commit " code title=(commit) { (commit.get(..8).unwrap_or(commit)) } } }
     }
 }

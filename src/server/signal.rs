@@ -1,6 +1,6 @@
 //! Posted verdicts: evidence about a rollout, kept before it is answered.
 //!
-//! The daemon says whether the rollout is in flight and the digests are its own, and makes the evidence harmless where it is
+//! The daemon says which rollout is meant and whether the digests are its own, and makes the evidence harmless where it is
 //! kept; here it is only read.
 
 use super::Server;
@@ -25,9 +25,10 @@ const DIGESTS_MAX: usize = 100;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Posted {
-    rollout: String,
+    rollout: Option<String>,
+    commit: Option<String>,
     check: Option<String>,
-    digests: BTreeMap<String, String>,
+    digests: Option<BTreeMap<String, String>>,
     verdict: Word,
     #[serde(default)]
     evidence: String,
@@ -52,11 +53,19 @@ pub(super) async fn signal(State(server): State<Server>, somebody: Somebody, At(
             "`passed` is said of a smoke test: name it in `check`, or say `healthy` of the rollout",
         ));
     }
+    let rollout = match (posted.rollout, posted.commit) {
+        (Some(named), None) | (None, Some(named)) => named,
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(Refused::bad(
+                "name the rollout once: in `rollout` its id, or in `commit` the GitOps commit that was synced",
+            ));
+        }
+    };
     let signal = Signal {
         target,
-        rollout: posted.rollout,
+        rollout,
         check: posted.check,
-        digests: digests(&posted.digests)?,
+        digests: posted.digests.as_ref().map(digests).transpose()?,
         verdict: match posted.verdict {
             Word::Healthy | Word::Passed => Verdict::Healthy,
             Word::Failed => Verdict::Failed,
@@ -71,7 +80,7 @@ pub(super) async fn signal(State(server): State<Server>, somebody: Somebody, At(
 
 fn digests(posted: &BTreeMap<String, String>) -> Result<BTreeMap<ImageName, Digest>, Refused> {
     if posted.is_empty() || posted.len() > DIGESTS_MAX {
-        let message = format!("`digests` names the digest of each image that was looked at, 1 to {DIGESTS_MAX}");
+        let message = format!("`digests` names the digest of every image, 1 to {DIGESTS_MAX}, or is left out");
         return Err(Refused::bad(&message));
     }
     let parse = |(image, digest): (&String, &String)| {

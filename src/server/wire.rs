@@ -142,6 +142,7 @@ fn arrival(view: &ArrivalView) -> Value {
         "commit": view.commit,
         "state": view.state,
         "why": view.why,
+        "url": view.url,
     })
 }
 
@@ -226,6 +227,7 @@ mod tests {
             commit: Some("c0ffee".to_owned()),
             state: "failed",
             why: Some("no signal".to_owned()),
+            url: Some("https://ci.example.com/jobs/1".to_owned()),
         };
         let hold = |until| HoldView {
             scope: "shop/prod".to_owned(),
@@ -326,7 +328,7 @@ mod tests {
             "policy": "shop", "environment": "prod", "pin": "1.0",
             "current": {
                 "rollout": "j-1", "release": release, "since": "2026-01-02T00:00:00Z", "because": "a new tag",
-                "commit": "c0ffee", "state": "failed", "why": "no signal",
+                "commit": "c0ffee", "state": "failed", "why": "no signal", "url": "https://ci.example.com/jobs/1",
             },
             "candidate": release,
             "gates": [{ "open": true, "words": "soaked" }],

@@ -81,7 +81,7 @@ async fn a_change_reaches_the_daemon_as_it_was_said_and_with_its_name() {
         r#"alice: Promote { target: shop/prod, release: Some("1.0"), force: Some("the shop is down") }"#,
         r#"alice: Rollback { target: shop/prod, release: None, reason: "it leaks" }"#,
         "alice: Verify { target: shop/prod }",
-        "alice: Signal shop/prod j1-7 None Failed CrashLoopBackOff https://ci.example.com/jobs/1",
+        "alice: Signal shop/prod j1-7 None 1 digests Failed CrashLoopBackOff https://ci.example.com/jobs/1",
         r#"alice: Hold { scope: shop/prod, reason: "lunch", until: None }"#,
         "alice: Resume { scope: shop/prod }",
     ]) {
@@ -240,8 +240,7 @@ async fn what_makes_no_sense_is_refused_in_one_sentence() {
         (with("digests", json!({ "shop": "latest" })), "sha256"),
         (with("url", json!("javascript:alert(1)")), "http or https"),
         (with("url", json!("https://user:hunter2@example.com/")), "without user and password"),
-        (without("rollout"), "missing field `rollout`"),
-        (without("digests"), "missing field `digests`"),
+        (without("rollout"), "name the rollout once"),
         (without("verdict"), "missing field `verdict`"),
     ] {
         let answered = face.post(&format!("{PROD}/{to}"), Some("token-of-alice"), &body).await;
@@ -342,8 +341,25 @@ async fn a_signal_is_read_as_the_contract_says() {
         }
         let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &body).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        assert_eq!(face.heard.take(), [format!("cluster: Signal shop/prod j1-7 {check:?} {kept:?}  none")]);
+        let heard = format!("cluster: Signal shop/prod j1-7 {check:?} 1 digests {kept:?}  none");
+        assert_eq!(face.heard.take(), [heard]);
     }
+    // Who is told of a sync knows the commit, and no digests.
+    let by_commit = json!({ "commit": "c0ffee", "verdict": "healthy" });
+    let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &by_commit).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    assert_eq!(face.heard.take(), ["cluster: Signal shop/prod c0ffee None no digests Healthy  none"]);
+    for (wrong, says) in [
+        (json!({ "verdict": "healthy" }), "name the rollout once"),
+        (json!({ "rollout": "j1-7", "commit": "c0ffee", "verdict": "healthy" }), "name the rollout once"),
+        (json!({ "rollout": "j1-7", "digests": {}, "verdict": "healthy" }), "or is left out"),
+    ] {
+        let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &wrong).await;
+        assert!(answered.status == 400 && answered.text.contains(says), "{}", answered.text);
+    }
+    let busy = json!({ "rollout": "unavailable", "verdict": "healthy" });
+    let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &busy).await;
+    assert_eq!((answered.status, answered.headers.get("retry-after").is_some()), (503, true));
 }
 
 #[tokio::test]
@@ -363,6 +379,7 @@ async fn the_page_says_what_runs_what_waits_and_what_to_type() {
         "3 to tell",
         "registry.example.com: 401 Unauthorized",
         "http-equiv=\"refresh\" content=\"5\"",
+        "href=\"https://ci.example.com/jobs/1?a=1&amp;b=2\"",
     ] {
         assert!(page.text.contains(words), "{words} is missing:\n{}", page.text);
     }

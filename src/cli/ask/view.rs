@@ -106,6 +106,9 @@ pub(super) fn environment(environment: &Value) -> io::Result<()> {
             if !current["why"].is_null() {
                 print::line(&format!("           {}", text(current, "why")))?;
             }
+            if !current["url"].is_null() {
+                print::line(&format!("           see {}", text(current, "url")))?;
+            }
         }
     }
     if let Some(id) = environment["candidate"]["id"].as_str() {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// How deep history is fetched, one after another, as long as the search comes to where it is cut. The last is the limit:
 /// a repository in which 5000 commits lie above ours is looked after by others.
-const DEPTHS: [u32; 3] = [50, 500, 5_000];
+pub(super) const DEPTHS: [u32; 3] = [50, 500, 5_000];
 
 /// The most commits that are looked at: side branches count too, so more than [`DEPTHS`].
 const COMMITS_MAX: usize = 20_000;

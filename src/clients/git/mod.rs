@@ -11,6 +11,7 @@ mod cache;
 mod commit;
 mod error;
 mod history;
+mod later;
 mod local;
 mod pkt;
 mod receive;
@@ -152,6 +153,15 @@ impl Mirror {
             history::search(source, oid(&tip)?, &history::Wanted { places, of: Some((policy, environment)), stop_at })
         })
         .await
+    }
+
+    /// Whether a commit stands on a branch at or after another one, as the server has the branch now.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn is_later(&self, branch: &str, commit: &CommitId, since: &CommitId) -> Result<bool, GitError> {
+        let (branch, commit, since) = (branch.to_owned(), commit.clone(), since.clone());
+        self.run(move |source| later::is_later(source, &checked(&branch)?, oid(&commit)?, oid(&since)?)).await
     }
 
     /// Who touched a file last, as far as history is searched.

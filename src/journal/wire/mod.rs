@@ -104,6 +104,8 @@ enum EventForm {
         check: String,
         #[serde(with = "CheckResultForm")]
         result: CheckResult,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
     },
     Lost {
         #[serde(with = "values::SequenceForm")]

@@ -97,7 +97,7 @@ fn effects() -> Vec<Case> {
 fn verdicts() -> Vec<Case> {
     let (who, why, rollout) = (|| "alice".to_owned(), || "w".to_owned(), Sequence(7));
     let signalled = |verdict, url| Event::Signalled { rollout, verdict, who: who(), evidence: "e".to_owned(), url };
-    let checked = |result| Event::Checked { rollout, check: "smoke".to_owned(), result };
+    let checked = |result| Event::Checked { rollout, check: "smoke".to_owned(), result, url: None };
     let ended = |outcome| Event::Ended { rollout, outcome, why: why() };
     let (voted_for, rules) = (|| release().id().clone(), || "f00".to_owned());
     let voted = |approve, by| Event::Voted { release: voted_for(), rules: rules(), approve, who: who(), by };

@@ -277,7 +277,7 @@ impl World {
                 }
             }
             Step::Check { rollout, check } => {
-                self.record(index, vec![Event::Checked { rollout, check, result: CheckResult::Passed }]);
+                self.record(index, vec![Event::Checked { rollout, check, result: CheckResult::Passed, url: None }]);
             }
         }
     }

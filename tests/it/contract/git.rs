@@ -189,6 +189,34 @@ async fn a_forced_branch_is_followed() {
 }
 
 #[tokio::test]
+async fn a_commit_stands_on_a_branch_at_or_after_another() {
+    for world in worlds("git: a_commit_stands_on_a_branch_at_or_after_another").await {
+        let (repository, base) = begun(&world).await;
+        let one = repository.pile(&base, 60, "foreign");
+        let two = repository.pile(&one, 3, "foreign");
+        let aside = repository.write("aside", &[&one], &[("README", "z")], "aside");
+        for (commit, since, expected) in [
+            (&two, &one, true),
+            (&one, &one, true),
+            (&one, &base, true),
+            (&base, &one, false),
+            (&aside, &one, false),
+            (&CommitId::parse(&"1".repeat(40)).expect("an id"), &one, false),
+        ] {
+            // A mirror that has nothing yet, so that history comes in steps.
+            let mirror = repository.mirror(&format!("{commit}{since}"));
+            assert_eq!(mirror.is_later("main", commit, since).await, Ok(expected), "{}: {commit} {since}", world.name);
+        }
+        let mirror = repository.mirror("m");
+        assert_eq!(tip(&mirror).await, two);
+        let three = repository.pile(&two, 1, "foreign");
+        assert_eq!(mirror.is_later("main", &three, &two).await, Ok(true), "{}: it is fetched", world.name);
+        assert_eq!(read(&mirror, &three, "foreign").await.as_deref(), Some("1"));
+        assert_eq!(mirror.is_later("nowhere", &three, &two).await, Ok(false), "{}", world.name);
+    }
+}
+
+#[tokio::test]
 async fn branches_are_made_once() {
     for world in worlds("git: branches_are_made_once").await {
         let (repository, base) = begun(&world).await;

@@ -31,6 +31,7 @@ fn arrival(n: u64, digest: &Digest) -> Arrival {
         origin: Origin::Adopted,
         signal: None,
         checks: Default::default(),
+        url: None,
         lost: None,
         end: Some(End { outcome: Outcome::Verified, at, why: String::new() }),
         resumed: None,

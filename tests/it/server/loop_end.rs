@@ -135,9 +135,10 @@ fn words(command: &Command) -> String {
 }
 
 fn signal_words(signal: &Signal) -> String {
-    let Signal { target, rollout, check, digests: _, verdict, evidence, url, who: _ } = signal;
+    let Signal { target, rollout, check, digests, verdict, evidence, url, who: _ } = signal;
     let url = url.as_deref().unwrap_or("none");
-    format!("{} {rollout} {check:?} {verdict:?} {evidence} {url}", place(target))
+    let n_digests = digests.as_ref().map_or("no".to_owned(), |digests| digests.len().to_string());
+    format!("{} {rollout} {check:?} {n_digests} digests {verdict:?} {evidence} {url}", place(target))
 }
 
 /// A digest of one digit.
@@ -198,6 +199,7 @@ fn arrival(state: &'static str) -> ArrivalView {
         commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
         state,
         why: Some(evil("evidence")),
+        url: Some("https://ci.example.com/jobs/1?a=1&b=2".to_owned()),
     }
 }
 

@@ -40,5 +40,6 @@ mod restart;
 mod rollback;
 mod set;
 mod slow;
+mod verdict;
 mod webhooks;
 mod without_daemon;

@@ -2,7 +2,6 @@
 
 use super::new_tag::KUSTOMIZATION;
 use super::world::{PATIENCE, Story, target};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tagrelay::daemon::view::EnvironmentView;
 use tagrelay::daemon::{Clock, Command, Refusal, Signal};
@@ -172,7 +171,7 @@ pub(crate) async fn signal(story: &Story, environment: &str, check: Option<&str>
         target: target(environment),
         rollout: story.rollout(environment).await,
         check: check.map(str::to_owned),
-        digests: BTreeMap::new(),
+        digests: None,
         verdict,
         evidence: "seen by the story".to_owned(),
         url: None,

@@ -251,7 +251,7 @@ impl Story {
             target: target(environment),
             rollout,
             check: None,
-            digests: Default::default(),
+            digests: None,
             verdict,
             evidence: "seen by the story".to_owned(),
             url: None,
