@@ -4,9 +4,10 @@
 
 use super::Daemon;
 use super::message::{Done, Message};
-use crate::clients::registry::{Carriage, Registry};
-use crate::model::{Environment, PinForm, Policy, ReleaseId, Scope, Tag};
+use crate::clients::registry::{Carriage, Copied, Registry};
+use crate::model::{Environment, PinForm, Policy, Release, ReleaseId, Scope, Tag};
 use crate::relay::Cleared;
+use crate::relay::attach::{self, Attach};
 use crate::relay::facts::Blocked;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,8 @@ impl Daemon {
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         standing.copying = Some((cleared.release().clone(), stop.clone().drop_guard()));
         standing.why = vec![crate::model::Why::Copying { release: cleared.release().to_string() }];
-        let (carriages, is_by_tag) = (carriages(policy, environment, &cleared), environment.pin == PinForm::Tag);
+        let (carriages, is_by_tag) =
+            (carriages(policy, environment, cleared.release()), environment.pin == PinForm::Tag);
         let (registry, scope, out) = (self.clients.registry.clone(), scope.clone(), self.out.clone());
         tracing::info!(environment.scope = %scope, "{scope}: {} is copied", cleared.release());
         self.tasks.spawn(async move {
@@ -49,14 +51,59 @@ impl Daemon {
             Err(why) => self.block(scope, Blocked::Copy, why),
         }
     }
+
+    /// Looks again, where it is time, at what is attached to the releases that were copied: what came after the copy is
+    /// brought along.
+    pub(super) fn attach_again(&mut self) {
+        let (now, mut due) = (self.clock.now(), Vec::new());
+        for (name, known) in self.memory.policies.iter().filter(|_| self.acts) {
+            for (environment, standing) in known.policy.environments.iter().zip(&known.standings) {
+                let Some(rollout) = standing.ledger.current().map(|current| current.rollout) else { continue };
+                let last = standing.attached.filter(|(of, _)| *of == rollout).map(|(_, at)| at);
+                if let Some(right) = attach::due(environment, &standing.ledger, last, now) {
+                    let carriages = carriages(&known.policy, environment, right.release());
+                    due.push((Scope::of(name, &environment.name), rollout, right, carriages));
+                }
+            }
+        }
+        for (scope, rollout, right, carriages) in due {
+            if let Some(standing) = self.memory.standing_mut(&scope) {
+                standing.attached = Some((rollout, now));
+            }
+            let (registry, stop) = (self.clients.registry.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                // Nothing waits for it: what was not brought this time is looked for the next time.
+                tokio::select! {
+                    () = bring(&registry, &scope, &right, &carriages) => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+    }
+}
+
+/// Brings along what came to be attached to a release, image by image.
+async fn bring(registry: &Registry, scope: &Scope, right: &Attach, carriages: &[Carriage]) {
+    let release = right.release();
+    for carriage in carriages {
+        match registry.attach(right, carriage).await {
+            Ok(Copied { manifests: 0, .. }) => {}
+            Ok(Copied { manifests, .. }) => {
+                tracing::info!(environment.scope = %scope, "{scope}: {manifests} manifests about {release} came after it was copied");
+            }
+            Err(error) => {
+                tracing::warn!(environment.scope = %scope, error = %error, "{scope}: {error}; it is looked for again");
+            }
+        }
+    }
 }
 
 /// What goes where, image by image, and under which tag: the one that it was chosen by, unless that tag is meant to move.
-fn carriages(policy: &Policy, environment: &Environment, cleared: &Cleared) -> Vec<Carriage> {
+fn carriages(policy: &Policy, environment: &Environment, release: &Release) -> Vec<Carriage> {
     let moving: Vec<&Tag> = policy.environments.iter().filter_map(Environment::followed_tag).collect();
     let from = policy.images_before(environment);
     let of = |(from, to): (&crate::model::policy::Image, &crate::model::policy::Image)| {
-        let tag = cleared.release().builds().get(&to.name).map(|build| &build.tag);
+        let tag = release.builds().get(&to.name).map(|build| &build.tag);
         Carriage {
             image: to.name.clone(),
             from: from.repository.clone(),

@@ -8,7 +8,7 @@ use super::place::Placed;
 use crate::model::policy::{Promote, Select};
 use crate::model::{
     BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading,
-    Policy, PolicyName, Release, ReleaseId, Repository, Scope, Tag, TagList, Why,
+    Policy, PolicyName, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -118,6 +118,8 @@ pub(super) struct Standing {
     pub(super) copied: Option<ReleaseId>,
     /// The release that is being copied there; the copy is given up with the guard.
     pub(super) copying: Option<(Release, DropGuard)>,
+    /// When it was last looked for what is attached to the release of this rollout, after it was copied.
+    pub(super) attached: Option<(Sequence, Timestamp)>,
     /// The tags that keep its releases.
     pub(super) keeping: Keeping,
     /// Effects that failed.
@@ -159,6 +161,7 @@ impl Standing {
             busy: None,
             copied: None,
             copying: None,
+            attached: None,
             keeping: Keeping::default(),
             blocks: Vec::new(),
             tried_at: None,

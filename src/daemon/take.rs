@@ -91,6 +91,7 @@ impl Daemon {
     /// Time passed: whatever time alone can change is judged again.
     fn tick(&mut self) {
         self.place_again();
+        self.attach_again();
         self.count_waiting();
         let now = self.clock.now();
         let waits = |standing: &Standing| {

@@ -42,6 +42,7 @@ use self::session::{Access, Session};
 use super::aws::Caller;
 use super::http::{Counter, Transport};
 use crate::model::{BuildFacts, Digest, ImageName, Provider, Release, Repository, Tag};
+use crate::relay::attach::Attach;
 use crate::relay::gate::Cleared;
 use crate::relay::keep::{Kept, Lapsed};
 use reqwest::Url;
@@ -236,6 +237,19 @@ impl Registry {
         let mounts = (from.host() == to.host()).then_some(from);
         let target = Session { mounts, waits: true, ..session(&target, push, to, Access::Push) };
         copy::copy(&source, &target, digest, tag.as_ref()).await
+    }
+
+    /// Copies what came to be attached to the build of an image after it was copied: signatures, attestations, scans.
+    ///
+    /// # Errors
+    /// As of [`Registry::copy`].
+    pub async fn attach(&self, attach: &Attach, carriage: &Carriage) -> Result<Copied, RegistryError> {
+        let Carriage { image, from, to, tag: _ } = carriage;
+        let digest = build(attach.release(), image, to)?;
+        let ((source, reading), (target, writing)) = (self.host(from)?, self.host(to)?);
+        let push = writing.push.as_ref().ok_or_else(|| nobody_may_push(&to.to_string(), to.host()))?;
+        let source = session(&source, &reading.pull, from, Access::Pull);
+        copy::attach(&source, &session(&target, push, to, Access::Push), digest).await
     }
 
     async fn tag(&self, repository: &Repository, digest: &Digest, tag: &Tag) -> Result<Retagged, RegistryError> {

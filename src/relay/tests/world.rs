@@ -86,7 +86,7 @@ pub(super) fn follows(tag: &str) -> Select {
     }
 }
 
-pub(super) fn promotes(from: &str, retag: Option<&str>) -> Promote {
+pub(in crate::relay) fn promotes(from: &str, retag: Option<&str>) -> Promote {
     let from = EnvironmentName::parse(from).unwrap();
     Promote { from, retag: retag.map(|t| Tag::parse(t).unwrap()), copies: false, only_newest: false, trust_tag: false }
 }

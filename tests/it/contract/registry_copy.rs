@@ -162,6 +162,35 @@ async fn an_index_comes_with_its_children_and_what_is_attached_to_it() {
 }
 
 #[tokio::test]
+async fn what_is_attached_after_a_copy_comes_with_the_next_one() {
+    for lists_referrers in [true, false] {
+        let pair = Pair::of(ImageSpec::new("signed later", "2026-11-01T10:00:00Z")).await;
+        if !lists_referrers {
+            let to = &pair.to.face.faults;
+            to.add(Rule::every(Fault::answer(404)).method(Method::GET).path("/v2/prod/shop/referrers/"));
+            to.add(Rule::every(Fault::header("oci-subject", None)).method(Method::PUT));
+        }
+        pair.copy().await.expect("copied");
+        for n in 1..=2 {
+            let referrer = pair.from.sign("shop", pair.digest.as_str()).expect("signed");
+            let copied = pair.copy().await.expect("copied");
+            assert!(
+                copied.manifests > 0 && pair.to.manifests("prod/shop").contains(&referrer),
+                "{lists_referrers} {n}"
+            );
+            let tag = pair.digest.as_str().replace(':', "-");
+            assert!(pair.to.digest_of("prod/shop", &format!("{tag}.sig")).is_some());
+            assert_eq!(
+                pair.to.digest_of("prod/shop", &tag).is_some(),
+                !lists_referrers,
+                "the list that a client keeps"
+            );
+        }
+        assert_eq!(pair.copy().await, Ok(Copied::default()), "nothing is sent again");
+    }
+}
+
+#[tokio::test]
 async fn signatures_are_found_where_the_registry_keeps_no_list_of_them() {
     let pair = Pair::of(ImageSpec::new("signed", "2026-11-01T10:00:00Z")).await;
     let mut referrers: Vec<String> =

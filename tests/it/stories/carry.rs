@@ -2,6 +2,7 @@
 
 use super::world::Story;
 use reqwest::Method;
+use std::time::Duration;
 use tagrelay::model::event::Verdict;
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
@@ -71,10 +72,28 @@ async fn a_release_is_pinned_in_the_registry_that_it_was_copied_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_that_is_pushed_after_the_image_comes_along() {
+    let (mut story, prod, _) = with_two_registries().await;
+    story.start().await;
+    let digest = story.push("1.0.0", 1);
+    story.until_written(FILE, &digest).await;
+    let first = story.world.registry.sign("shop", &digest).expect("signed");
+    story.wait(Duration::from_secs(61));
+    let is_there = |signature: &str| prod.registry.manifests("prod/shop").contains(&signature.to_owned());
+    story.until("the signature is there", || async { is_there(&first) }).await;
+    story.stop().await;
+    // A process that has just begun looks at once.
+    let second = story.world.registry.sign("shop", &digest).expect("signed");
+    story.start().await;
+    story.until("the other one is there", || async { is_there(&second) }).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_was_stopped_goes_on_after_the_next_start() {
     let (mut story, prod, _) = with_two_registries().await;
     let large = ImageSpec::new("large", "2026-01-01T00:01:00Z").larger_by(9 << 20);
-    let slow = Fault::Delay(Moment::Before, std::time::Duration::from_secs(600));
+    let slow = Fault::Delay(Moment::Before, Duration::from_secs(600));
     prod.registry.face.faults.add(Rule::every(slow).method(Method::PATCH));
     let digest = story.world.registry.push_image("shop", "1.0.0", &large).expect("pushed");
     story.start().await;

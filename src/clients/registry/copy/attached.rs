@@ -1,12 +1,13 @@
 //! What is about a build and stands beside it: its referrers, and the tags that cosign keeps signatures under.
 //!
 //! Only what is about the build itself comes along, not what is about a child of its index: the index is what is pinned.
-//! A tag of the destination is never moved.
+//! What stands in the destination stays: a list of referrers there is added to, and a tag of cosign's moves on only to what
+//! holds all that it named before.
 
 use super::Copy;
 use crate::clients::http;
 use crate::clients::registry::error::{RegistryError, nonsense};
-use crate::clients::registry::manifest;
+use crate::clients::registry::manifest::{self, Manifest};
 use crate::clients::registry::session::{Answer, Call, Session};
 use crate::clients::registry::tags::next_page;
 use crate::model::{Digest, Tag};
@@ -44,15 +45,21 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// A tag and what it names, where there is one and the destination has none.
+    /// A tag and what it names, where there is one: each further signature of a build is a layer more under the same tag.
     async fn tagged(&self, tag: &Tag) -> Result<(), RegistryError> {
         let Some(digest) = manifest::digest(self.source, tag).await? else { return Ok(()) };
-        if manifest::digest(self.target, tag).await?.is_some() {
+        let there = manifest::digest(self.target, tag).await?;
+        if there.as_ref() == Some(&digest) {
             return Ok(());
         }
         let manifest = manifest::by_digest(self.source, &digest).await?;
+        if let Some(there) = there
+            && !holds_all(&manifest, &manifest::by_digest(self.target, &there).await?)
+        {
+            return Ok(());
+        }
         self.parts(&manifest, 1).await?;
-        self.put(tag.as_str(), &manifest).await
+        moved(tag, self.put(tag.as_str(), &manifest).await)
     }
 
     async fn referrers(&self, digest: &Digest) -> Result<(), RegistryError> {
@@ -70,14 +77,21 @@ impl Copy<'_> {
         // A registry without the list finds referrers by a tag that whoever pushes them keeps. All are named there, those
         // too that an earlier copy left without it.
         let Ok(tag) = Tag::parse(&tag) else { return Ok(()) };
-        if listed.is_empty()
-            || list(self.target, &api).await?.is_some()
-            || manifest::digest(self.target, &tag).await?.is_some()
-        {
+        if listed.is_empty() || list(self.target, &api).await?.is_some() {
             return Ok(());
         }
-        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": listed }).to_string();
-        self.put_bytes(tag.as_str(), INDEX, index.as_bytes()).await
+        let mut named = list(self.target, &format!("manifests/{tag}")).await?.unwrap_or_default();
+        let n_before = named.len();
+        for entry in listed {
+            if !named.iter().any(|known| known.get("digest") == entry.get("digest")) {
+                named.push(entry);
+            }
+        }
+        if named.len() == n_before {
+            return Ok(());
+        }
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": named }).to_string();
+        moved(&tag, self.put_bytes(tag.as_str(), INDEX, index.as_bytes()).await)
     }
 }
 
@@ -103,6 +117,26 @@ async fn list(session: &Session<'_>, below: &str) -> Result<Option<Vec<Value>>, 
     }
     all.truncate(REFERRERS_MAX);
     Ok(Some(all))
+}
+
+/// Whether a manifest names every layer that another one names.
+fn holds_all(newer: &Manifest, older: &Manifest) -> bool {
+    let layers = |manifest: &Manifest| -> Vec<String> {
+        manifest.parts.layers.iter().flatten().map(|layer| layer.digest.clone()).collect()
+    };
+    let newer = layers(newer);
+    layers(older).iter().all(|layer| newer.contains(layer))
+}
+
+/// A tag that may not be moved stays: the builds are there, and are found by their digests.
+fn moved(tag: &Tag, put: Result<(), RegistryError>) -> Result<(), RegistryError> {
+    match put {
+        Err(RegistryError::Immutable(why)) => {
+            tracing::warn!(image.tag = %tag, error = %why, "tag {tag} stays behind what is attached: {why}");
+            Ok(())
+        }
+        put => put,
+    }
 }
 
 /// Whether a registry does not know this kind of question, or has no answer.

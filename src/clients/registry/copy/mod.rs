@@ -77,23 +77,47 @@ pub(super) async fn copy(
     tag: Option<&Tag>,
 ) -> Result<Copied, RegistryError> {
     let what = format!("copying {} from {} to {}", digest.short(), source.repository, target.repository);
-    let [seen, manifests, blobs, bytes, mounted] = std::array::from_fn(|_| AtomicU64::new(0));
-    let copy = Copy { source, target, seen, manifests, blobs, bytes, mounted };
+    let copy = Copy::new(source, target);
     let tag_names = copy.whole(digest, tag).await.map_err(|error| error.during(&what))?;
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(Copied {
-        manifests: count(&copy.manifests),
-        blobs: count(&copy.blobs),
-        bytes: count(&copy.bytes),
-        mounted: count(&copy.mounted),
-        tag_names,
-    })
+    Ok(Copied { tag_names, ..copy.counted() })
 }
 
-impl Copy<'_> {
-    /// The build, what is attached to it, and its tag; returns what else the tag names.
+/// Copies what came to be attached to a build after the build was copied.
+pub(super) async fn attach(
+    source: &Session<'_>,
+    target: &Session<'_>,
+    digest: &Digest,
+) -> Result<Copied, RegistryError> {
+    let what = format!("copying what is about {} from {} to {}", digest.short(), source.repository, target.repository);
+    let copy = Copy::new(source, target);
+    copy.attached(digest).await.map_err(|error| error.during(&what))?;
+    Ok(copy.counted())
+}
+
+impl<'a> Copy<'a> {
+    fn new(source: &'a Session<'a>, target: &'a Session<'a>) -> Self {
+        let [seen, manifests, blobs, bytes, mounted] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { source, target, seen, manifests, blobs, bytes, mounted }
+    }
+
+    /// What was copied so far.
+    fn counted(&self) -> Copied {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Copied {
+            manifests: count(&self.manifests),
+            blobs: count(&self.blobs),
+            bytes: count(&self.bytes),
+            mounted: count(&self.mounted),
+            tag_names: None,
+        }
+    }
+
+    /// The build, what is attached to it, and its tag; returns what else the tag names. What is attached may have come after
+    /// the build, so it is looked for though the build is there.
     async fn whole(&self, digest: &Digest, tag: Option<&Tag>) -> Result<Option<Digest>, RegistryError> {
-        if manifest::named(self.target, digest.as_str()).await?.is_none() {
+        if manifest::named(self.target, digest.as_str()).await?.is_some() {
+            self.attached(digest).await?;
+        } else {
             let manifest = manifest::by_digest(self.source, digest).await?;
             self.parts(&manifest, 0).await?;
             self.attached(digest).await?;
