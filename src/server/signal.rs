@@ -53,13 +53,10 @@ pub(super) async fn signal(State(server): State<Server>, somebody: Somebody, At(
             "`passed` is said of a smoke test: name it in `check`, or say `healthy` of the rollout",
         ));
     }
-    let rollout = match (posted.rollout, posted.commit) {
-        (Some(named), None) | (None, Some(named)) => named,
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(Refused::bad(
-                "name the rollout once: in `rollout` its id, or in `commit` the GitOps commit that was synced",
-            ));
-        }
+    let ((Some(rollout), None) | (None, Some(rollout))) = (posted.rollout, posted.commit) else {
+        return Err(Refused::bad(
+            "name the rollout once: in `rollout` its id, or in `commit` the GitOps commit that was synced",
+        ));
     };
     let signal = Signal {
         target,
