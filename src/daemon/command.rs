@@ -11,7 +11,7 @@ use crate::model::policy::Ballot;
 use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, text};
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::gate::{self, Standing as GateStanding};
-use crate::relay::{change, facts::Facts};
+use crate::relay::{authority, facts::Facts};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -141,7 +141,7 @@ impl Daemon {
         let scope = Scope::of(&target.policy, &target.environment);
         let force = force.map(|reason| text::shown(&reason));
         let (release, holds) = self.with_facts(target, |facts| {
-            let held = change::stops(facts).into_iter().find(|why| why.code() == "Held");
+            let held = authority::stops(facts).into_iter().find(|why| why.code() == "Held");
             if let Some(held) = held.filter(|_| force.is_none()) {
                 return Err(Refusal::Conflict(format!(
                     "{held}; resume it first, or promote with --force and a reason"
@@ -325,16 +325,32 @@ fn left(facts: &Facts<'_>) -> Result<Release, Refusal> {
     current.ok_or_else(|| Refusal::Conflict("nothing that is known runs there".to_owned()))
 }
 
-/// The release that a rollback brings back.
+/// The release that a rollback brings back: one that ran here, or none.
 fn brought_back(facts: &Facts<'_>, named: Option<&str>) -> Result<Release, Refusal> {
     let left = left(facts)?;
+    let ran_here = |release: &Release| authority::ran_here(facts.ledger, release.id());
     let to = match named {
-        Some(named) => find(facts, named)?,
-        None => facts.ledger.last_verified(Some(left.id())).cloned().ok_or_else(|| {
-            Refusal::Conflict("no other release was ever verified there: name the one to bring back".to_owned())
+        Some(named) => {
+            let arrived = facts.ledger.arrivals.iter().rev().filter_map(|arrival| arrival.release.as_ref());
+            match one_of(arrived.filter(|release| ran_here(release)), named) {
+                Err(Refusal::NotFound(_)) => find(facts, named)?,
+                found => found?,
+            }
+        }
+        None => authority::way_back(facts.ledger, left.id()).cloned().ok_or_else(|| {
+            Refusal::Conflict("no other release was verified there, or adopted: there is none to go back to".to_owned())
         })?,
     };
-    if to == left { Err(Refusal::Conflict(format!("{to} is what runs there"))) } else { Ok(to) }
+    if to == left {
+        return Err(Refusal::Conflict(format!("{to} is what runs there")));
+    }
+    if !ran_here(&to) {
+        let (scope, id) = (facts.scope(), to.id());
+        return Err(Refusal::Conflict(format!(
+            "{to} never ran here, or never got as far as a verdict: promote it (`tagrelay promote {scope} {id}`), so that its gates are asked"
+        )));
+    }
+    Ok(to)
 }
 
 fn newest(found: &Candidates) -> Result<Release, Refusal> {
@@ -351,8 +367,13 @@ pub(super) fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
     let arrived =
         ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|arrival| arrival.release.as_ref());
     let tagged = facts.tagged();
+    one_of(chosen.chain(arrived).chain(&tagged), named)
+}
+
+/// The one of these releases that a person names by its id, a tag or a digest.
+fn one_of<'a>(releases: impl Iterator<Item = &'a Release>, named: &str) -> Result<Release, Refusal> {
     let mut found: Vec<&Release> = Vec::new();
-    for release in chosen.chain(arrived).chain(&tagged) {
+    for release in releases {
         let builds = || release.builds().values();
         let is = release.id().is_named(named)
             || builds().any(|build| build.tag.as_str() == named || build.digest.as_str() == named);

@@ -8,6 +8,10 @@ use super::{CommitId, EnvironmentName, Pin, PolicyName, Release, ReleaseId, Tag}
 use jiff::Timestamp;
 use std::fmt;
 
+/// Who is named for what the daemon does by itself. No person can have this name: the configuration refuses it, and an author
+/// of a commit who is called so is written otherwise.
+pub const OURSELVES: &str = "tagrelay";
+
 /// The number of an entry in the journal: it grows by one, is given out once, and stands in our commits' trailers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sequence(pub u64);

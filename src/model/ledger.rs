@@ -3,7 +3,7 @@
 //! Everything here is a reading of events. A question about a release ("was it verified here?", "how long did it soak?")
 //! is a function of the arrivals, so no answer can go stale.
 
-use super::event::{Because, CheckResult, Effect, Event, Order, Origin, Outcome, Scope, Sequence, Verdict};
+use super::event::{Because, CheckResult, Effect, Event, OURSELVES, Order, Origin, Outcome, Scope, Sequence, Verdict};
 use super::policy::Ballot;
 use super::{CommitId, Entry, Pin, PinForm, Release, ReleaseId};
 use jiff::Timestamp;
@@ -192,6 +192,8 @@ impl Ledger {
             }
             Event::Moved { pin, release, commit, who } => {
                 let origin = Origin::Other(who.clone());
+                // A person wins: what they set is not overwritten by a rollback that `on_failure` still waits to make.
+                self.order.take_if(|standing| standing.is_ours());
                 self.arrive(Arrival::new(sequence, at, release.clone(), pin.clone(), commit.clone(), origin));
             }
             Event::Intended { effect, release, because } => {
@@ -220,9 +222,10 @@ impl Ledger {
                 arrival.checks.insert(check.clone(), result.clone());
             }),
             Event::Lost { rollout, why } => self.with(*rollout, |arrival| arrival.lost = Some((at, why.clone()))),
-            Event::Ended { rollout, outcome, why } => self.with(*rollout, |arrival| {
-                arrival.end = Some(End { outcome: *outcome, at, why: why.clone() });
-            }),
+            Event::Ended { rollout, outcome, why } => {
+                self.with(*rollout, |arrival| arrival.end = Some(End { outcome: *outcome, at, why: why.clone() }));
+                self.acquit(*rollout);
+            }
             Event::Voted { release, rules, approve, who, by } => self.votes.push(Vote {
                 release: release.clone(),
                 rules: rules.clone(),
@@ -240,6 +243,8 @@ impl Ledger {
             }),
             Event::Resumed { who: _, met } => self.resume(&entry.scope, at, met.as_ref()),
             Event::Refused { release, who, why } => {
+                // The last word counts: a release that was ordered here and then refused does not come.
+                self.order.take_if(|standing| standing.brings(release.id()));
                 let refusal = Refusal { release: release.clone(), who: who.clone(), why: why.clone(), at };
                 self.refusals.insert(release.id().clone(), refusal);
             }
@@ -271,13 +276,20 @@ impl Ledger {
         self.arrivals.iter().position(|arrival| arrival.is_of(release))
     }
 
-    /// When a release was last verified here, unless it was refused since.
+    /// When a release was last verified here: what its last rollout here says that did not end `canceled`, unless it was
+    /// refused since.
     #[must_use]
     pub fn verified_at(&self, release: &ReleaseId) -> Option<Timestamp> {
-        let of_release = self.arrivals.iter().filter(|arrival| arrival.is_of(release));
-        let at = of_release.filter_map(Arrival::verified_at).next_back()?;
-        let refused_since = self.refusals.get(release).is_some_and(|refusal| refusal.at >= at);
-        (!refused_since).then_some(at)
+        let last = self.last_outcome(release).filter(|end| end.outcome == Outcome::Verified)?;
+        let refused_since = self.refusals.get(release).is_some_and(|refusal| refusal.at >= last.at);
+        (!refused_since).then_some(last.at)
+    }
+
+    /// How the last rollout of a release here ended, of those that did not end `canceled`.
+    #[must_use]
+    pub fn last_outcome(&self, release: &ReleaseId) -> Option<&End> {
+        let of_release = self.arrivals.iter().rev().filter(|arrival| arrival.is_of(release));
+        of_release.filter_map(|arrival| arrival.end.as_ref()).find(|end| end.outcome != Outcome::Canceled)
     }
 
     /// How long a release has been what runs here since it was verified, added up over its stays.
@@ -297,7 +309,8 @@ impl Ledger {
     pub fn last_verified(&self, but: Option<&ReleaseId>) -> Option<&Release> {
         self.arrivals.iter().rev().filter(|arrival| arrival.verified_at().is_some()).find_map(|arrival| {
             let release = arrival.release.as_ref()?;
-            let wanted = but != Some(release.id()) && !self.refusals.contains_key(release.id());
+            let is_refused = self.refusals.contains_key(release.id());
+            let wanted = but != Some(release.id()) && !is_refused && self.verified_at(release.id()).is_some();
             wanted.then_some(release)
         })
     }
@@ -308,15 +321,8 @@ impl Ledger {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let fulfils = self.order.as_ref().is_some_and(|standing| match &standing.order {
-            Order::Promote { release, force: _, holds: _ } | Order::Rollback { to: release, why: _ } => {
-                arrival.is_of(release.id())
-            }
-            Order::Verify => true,
-        });
-        if fulfils {
-            self.order = None;
-        }
+        let arrived = arrival.release.as_ref().map(Release::id);
+        self.order.take_if(|standing| arrived.is_some_and(|arrived| standing.brings(arrived)));
         self.lifted.clear();
         // Arrivals are large and most of thousands of environments have few: room for more grows by a quarter.
         if self.arrivals.len() == self.arrivals.capacity() {
@@ -342,6 +348,17 @@ impl Ledger {
         };
         let pin = Pin::of(&intent.release, form);
         self.arrive(Arrival::new(intent.sequence, at, Some(intent.release), pin, commit.cloned(), origin));
+    }
+
+    /// Lifts the refusal that a failed signal or check made, where a person asked for what runs to be verified again and all
+    /// passed. A refusal by a person stays.
+    fn acquit(&mut self, rollout: Sequence) {
+        let asked = |arrival: &&Arrival| arrival.rollout == rollout && matches!(arrival.origin, Origin::Asked(_));
+        let arrival = self.arrivals.iter().rev().find(asked).filter(|arrival| arrival.verified_at().is_some());
+        let Some(release) = arrival.and_then(|arrival| arrival.release.as_ref()) else { return };
+        if self.refusals.get(release.id()).is_some_and(|refusal| refusal.who == OURSELVES) {
+            self.refusals.remove(release.id());
+        }
     }
 
     fn with(&mut self, rollout: Sequence, change: impl FnOnce(&mut Arrival)) {
@@ -377,6 +394,24 @@ impl Ledger {
             }
         }
         self.order = Some(StandingOrder { sequence, order: order.clone(), who: who.to_owned(), at });
+    }
+}
+
+impl StandingOrder {
+    /// Whether `on_failure` gave it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.who == OURSELVES
+    }
+
+    /// Whether it is to bring that release.
+    fn brings(&self, release: &ReleaseId) -> bool {
+        match &self.order {
+            Order::Promote { release: it, force: _, holds: _ } | Order::Rollback { to: it, why: _ } => {
+                it.id() == release
+            }
+            Order::Verify => false,
+        }
     }
 }
 

@@ -36,12 +36,16 @@ pub enum Why {
     Rejected { who: String },
     /// The window is shut.
     WindowShut { opens: Option<Timestamp> },
-    /// A freeze.
-    Frozen { until: Timestamp, reason: String },
+    /// A freeze, and whether it lets a rollback pass.
+    Frozen { until: Timestamp, reason: String, rollback: bool },
     /// A hold.
     Held { who: String, reason: String, until: Option<Timestamp> },
     /// The release is not tried here again by itself.
     Refused { release: String, why: String },
+    /// An order waits for what is named beside it.
+    OrderWaits { order: String },
+    /// A release that is to come back never ran here.
+    NeverRanHere { release: String },
     /// The newest commit of ours was not given out by this journal.
     JournalIsNew { commit: Option<String> },
     /// The journal takes no write: its disk is full, or its file was deleted or replaced.
@@ -110,6 +114,8 @@ impl Why {
             Self::Frozen { .. } => "Frozen",
             Self::Held { .. } => "Held",
             Self::Refused { .. } => "Refused",
+            Self::OrderWaits { .. } => "OrderWaits",
+            Self::NeverRanHere { .. } => "NeverRanHere",
             Self::JournalIsNew { .. } => "JournalIsNew",
             Self::JournalUnwell { .. } => "JournalUnwell",
             Self::ClockDoubtful { .. } => "ClockDoubtful",
@@ -219,10 +225,14 @@ impl fmt::Display for Why {
             Self::Rejected { who } => write!(f, "rejected by {who}"),
             Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
-            Self::Frozen { until, reason } => write!(f, "frozen until {until:.0}: {reason}"),
+            Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
             Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
+            Self::OrderWaits { order } => write!(f, "{order} waits"),
+            Self::NeverRanHere { release } => {
+                write!(f, "{release} was never verified and never adopted here: promote it, so that its gates are asked")
+            }
             Self::JournalIsNew { commit: Some(commit) } => write!(
                 f,
                 "commit {commit} was written under a journal that is not this one: look at what runs, then `tagrelay resume`"

@@ -1,16 +1,21 @@
 //! Something new: the newest candidate whose gates are open takes the tag, then the pin.
 
+use super::authority::{Right, stops};
 use super::facts::Facts;
 use super::gate::{Cleared, Verdict, judge};
 use super::{Step, Turn, candidate, order};
 use crate::model::event::Event;
-use crate::model::policy::{Gates, HoldNewUntil};
+use crate::model::policy::HoldNewUntil;
 use crate::model::{Release, Why};
 
 /// Begins a change, if nothing stops the environment and a candidate's gates are open.
 pub(super) fn turn(facts: &Facts<'_>) -> Turn {
     if let Some(held) = moved_back(facts) {
         return Turn::Act(Step::Record(vec![held]));
+    }
+    // Nothing new begins beside an order that goes before everything: it is on its way, or waits.
+    if matches!(Right::of(facts.ledger.order.as_ref()), Right::Failure | Right::Rollback | Right::Force) {
+        return Turn::Pass(Vec::new());
     }
     match next(facts) {
         Ok(cleared) => order::step(facts, cleared),
@@ -54,37 +59,16 @@ fn next(facts: &Facts<'_>) -> Result<Cleared, Vec<Why>> {
     Err(why)
 }
 
-/// What stops every change of the environment.
-#[must_use]
-pub fn stops(facts: &Facts<'_>) -> Vec<Why> {
-    let held = facts.ledger.holds_at(facts.now).map(|hold| Why::Held {
-        who: hold.who.clone(),
-        reason: hold.why.clone(),
-        until: hold.until,
-    });
-    let mut stops: Vec<Why> = held.collect();
-    let guarded = facts.environment.gates != Gates::default() || facts.environment.promote.is_some();
-    let doubts = |why: &&Why| guarded || !matches!(why, Why::ClockDoubtful { .. });
-    stops.extend(facts.stops.iter().filter(doubts).cloned());
-    if facts.policy.suspend {
-        stops.push(Why::Suspended);
-    }
-    stops
-}
-
 /// What keeps a change from beginning by itself just now: an order begins it all the same.
 fn begins(facts: &Facts<'_>) -> Vec<Why> {
-    let ordered = facts.ledger.order.is_some();
     let requested = facts.tagged().is_some_and(|tagged| facts.ledger.tagged.as_ref() != Some(&tagged));
-    let asked = ordered || (requested && facts.environment.promote.is_some());
+    let requested = requested && facts.environment.promote.is_some();
     let mut why = Vec::new();
-    if !facts.environment.auto && !asked {
+    if !facts.environment.auto && !requested {
         why.push(Why::NotAutomatic);
     }
-    if !ordered {
-        why.extend(in_flight(facts));
-    }
-    why
+    why.extend(in_flight(facts));
+    Right::of(facts.ledger.order.as_ref()).stopped_by(why)
 }
 
 /// The rollout that a newer release must wait for.

@@ -2,15 +2,12 @@
 
 use super::facts::Facts;
 use super::{Step, Turn};
-use crate::model::event::{CheckResult, Event, Order, Verdict};
+use crate::model::event::{CheckResult, Event, OURSELVES, Order, Verdict};
 use crate::model::ledger::Arrival;
 use crate::model::policy::{CheckMethod, OnFailure, Signal};
 use crate::model::{Origin, Outcome, Release, Span, Why, text};
 use jiff::Timestamp;
 use std::time::Duration;
-
-/// Who is named for what the daemon does by itself.
-pub const OURSELVES: &str = "tagrelay";
 
 /// How the signals of a rollout read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use super::facts::Facts;
 use super::{Step, Turn, change};
-use crate::model::event::{Effect, Event, Order};
+use crate::model::event::{Effect, Event, OURSELVES, Order};
 use crate::model::ledger::{Arrival, Fate, Intent};
 use crate::model::{CommitId, OurCommit, Outcome, Pin, PinForm, PinReading, Release, Why};
 
@@ -104,7 +104,8 @@ fn pin(facts: &Facts<'_>, reading: &PinReading) -> Turn {
     // A commit of ours that is not what came last was brought to the top again by whoever moved the branch.
     let ours = |commit: &CommitId| matches!(&reading.ours, OurCommit::Found(trailers) if trailers.commit == *commit);
     let author = touch.filter(|touch| !ours(&touch.commit)).map(|touch| touch.author.clone());
-    let who = author.unwrap_or_else(|| "somebody".to_owned());
+    let person = author.filter(|author| author != OURSELVES);
+    let who = person.unwrap_or_else(|| "somebody".to_owned());
     let commit = touch.map_or_else(|| reading.tip.clone(), |touch| touch.commit.clone());
     let wanted = release.as_ref().is_some_and(|release| change::would_move_to(facts, release));
     let left = if wanted { None } else { current.release.clone() };

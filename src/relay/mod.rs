@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket, and nothing can fail for a reason outside of its arguments.
 
 pub mod attach;
+pub mod authority;
 pub mod candidate;
 pub mod change;
 pub mod edit;

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::{Step, Turn, gate, meet};
-use crate::model::event::{Effect, Event};
+use crate::model::event::{Effect, Event, Order};
 use crate::model::ledger::Intent;
 use crate::model::{Because, Release, Tag, Why};
 
@@ -55,7 +55,13 @@ fn order(facts: &Facts<'_>) -> Turn {
     let Some(standing) = &facts.ledger.order else { return Turn::Pass(Vec::new()) };
     match gate::judge_order(facts, standing) {
         None => Turn::Pass(Vec::new()),
-        Some(gate::Verdict::Wait(why)) => Turn::Pass(why),
+        Some(gate::Verdict::Wait(why)) => {
+            let order = match &standing.order {
+                Order::Rollback { to, why: _ } => format!("the rollback to {to} that {} ordered", standing.who),
+                Order::Promote { .. } | Order::Verify => format!("the order of {}", standing.who),
+            };
+            Turn::Pass([Why::OrderWaits { order }].into_iter().chain(why).collect())
+        }
         Some(gate::Verdict::Cleared(cleared)) => step(facts, cleared),
     }
 }

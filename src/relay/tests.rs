@@ -1,6 +1,7 @@
 //! Journeys through `next_step` in a world of plain values: what a pass decides, and what comes of it.
 
 pub(super) mod world;
+mod authority;
 
 use super::facts::Facts;
 use super::{Step, next_step};

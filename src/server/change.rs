@@ -95,6 +95,9 @@ pub(super) async fn promote(State(server): State<Server>, somebody: Somebody, At
 pub(super) async fn rollback(State(server): State<Server>, somebody: Somebody, At(target): At, body: Body) -> Answer {
     let errand = Errand::at(&server, &somebody, Act::Rollback, &target)?;
     let Reasoned { release, reason } = body.read()?;
+    let reason = said(Some(reason)).ok_or_else(|| {
+        Refused::bad("a rollback needs a `reason`: it is kept with your name and stands in the commit")
+    })?;
     errand.carry_out(Command::Rollback { target, release, reason }).await
 }
 

@@ -232,6 +232,8 @@ async fn what_makes_no_sense_is_refused_in_one_sentence() {
         (("promote", json!({ "force": true })), "needs a `reason`"),
         (("promote", json!({ "reason": "x" })), "force: true"),
         (("promote", json!({ "force": "yes" })), "expected a boolean"),
+        (("rollback", json!({ "release": "1.0" })), "needs a `reason`"),
+        (("rollback", json!({ "reason": " \n" })), "needs a `reason`"),
         (("verify", json!({ "release": "1.0" })), "unknown field"),
         (with("unknown", json!(1)), "unknown field"),
         (with("verdict", json!("fine")), "unknown variant"),

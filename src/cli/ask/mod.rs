@@ -35,8 +35,8 @@ pub(super) enum Ask {
     Reject(order::Order),
     /// Order a release (default: the candidate): it waits for the gates; --force passes gates and holds.
     Promote(order::Promote),
-    /// Bring a release back (default: the last verified one before), hold, and refuse the one that is left.
-    Rollback(order::Order),
+    /// Bring back a release that ran there (default: the last verified one), hold, and refuse the one that is left.
+    Rollback(order::Rollback),
     /// Read the signals and run the checks again for what the pin says.
     Verify(order::Verify),
     /// Stop changes.
@@ -56,7 +56,7 @@ impl Ask {
             Self::Approve(order) => order.give("approve").await,
             Self::Reject(order) => order.give("reject").await,
             Self::Promote(promote) => promote.give().await,
-            Self::Rollback(order) => order.give("rollback").await,
+            Self::Rollback(rollback) => rollback.give().await,
             Self::Verify(verify) => verify.give().await,
             Self::Hold(hold) => hold.run().await,
             Self::Resume(resume) => resume.run().await,

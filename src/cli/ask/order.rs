@@ -34,6 +34,29 @@ impl Order {
     }
 }
 
+/// What to bring back, and why.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Rollback {
+    /// The environment.
+    #[arg(value_name = "POLICY/ENV")]
+    place: Place,
+    /// The release, which ran there before: an id, a tag or a digest.
+    release: Option<String>,
+    /// Why: it is kept with your name and stands in the commit.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Rollback {
+    /// Gives the order.
+    pub(super) async fn give(self) -> anyhow::Result<Exit> {
+        let Self { place, release, reason, server } = self;
+        Order { place, release, reason: Some(reason), server }.give("rollback").await
+    }
+}
+
 /// An order that waits for the gates, or passes them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Promote {

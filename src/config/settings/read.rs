@@ -16,6 +16,7 @@ use crate::config::wire::config::{
     ServerForm,
 };
 use crate::model::Span;
+use crate::model::event::OURSELVES;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -251,12 +252,17 @@ fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {
         let address = listen.value.parse().map_err(|_| "expected an address and a port, as in `127.0.0.1:8080`");
         problems.check(&listen.at, address)
     });
-    let access: Vec<Access> = form.access.take()?.into_iter().filter_map(access).collect();
+    let access: Vec<Access> = form.access.take()?.into_iter().filter_map(|form| access(form, problems)).collect();
     let (webhooks, queue) = webhooks(form.webhooks.take()?, problems);
     Some(ServerSettings { listen: listen?, access, webhooks, queue })
 }
 
-fn access(form: AccessForm) -> Option<Access> {
+fn access(form: AccessForm, problems: &mut Problems) -> Option<Access> {
     let who = form.who.take()?;
+    if let Some(name) = who.name.get().filter(|name| name.value == OURSELVES) {
+        let message =
+            format!("`{OURSELVES}` is the name under which the daemon itself holds and refuses: choose another");
+        problems.add(&name.at, message);
+    }
     Some(Access { name: who.name.take()?, token: who.token.take()?, may: form.may.take()?, on: form.on.take()? })
 }

@@ -58,8 +58,8 @@ form! {
         "until" until: Moment, Required;
         /// Why, for people.
         "reason" reason: String, Default("freeze");
-        /// Whether a rollback passes.
-        "rollback" rollback: bool, Default("false");
+        /// Whether a rollback passes; `false` stops going back too, by a person and by `on_failure`.
+        "rollback" rollback: bool, Default("true");
     }
 }
 

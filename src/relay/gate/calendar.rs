@@ -18,22 +18,23 @@ pub(super) fn window(facts: &Facts<'_>, _: &Release) -> Option<Standing> {
     })
 }
 
-/// Open when no freeze holds.
+/// Open when no freeze holds that lets a rollback pass.
 pub(super) fn freeze(facts: &Facts<'_>, _: &Release) -> Option<Standing> {
-    let freezes = &facts.environment.gates.freezes;
-    if freezes.is_empty() {
-        return None;
-    }
-    let frozen = freezes.iter().filter(|freeze| freeze.holds(facts.now)).max_by_key(|freeze| freeze.until);
-    Some(match frozen {
-        None => Standing::Open("no freeze".to_owned()),
-        Some(freeze) => Standing::Shut(Why::Frozen { until: freeze.until, reason: freeze.reason.clone() }),
-    })
+    frozen(facts, true)
 }
 
-/// The freeze that stops even a rollback, if one holds.
-pub(super) fn rollback_freeze(facts: &Facts<'_>) -> Option<Why> {
-    let freezes = facts.environment.gates.freezes.iter();
-    let frozen = freezes.filter(|freeze| freeze.holds(facts.now) && !freeze.allows_rollback).max_by_key(|f| f.until);
-    frozen.map(|freeze| Why::Frozen { until: freeze.until, reason: freeze.reason.clone() })
+/// Open when no freeze holds that stops a rollback too. It is a gate of its own, for both may hold at once.
+pub(super) fn strict_freeze(facts: &Facts<'_>, _: &Release) -> Option<Standing> {
+    frozen(facts, false)
+}
+
+fn frozen(facts: &Facts<'_>, rollback: bool) -> Option<Standing> {
+    let mut freezes =
+        facts.environment.gates.freezes.iter().filter(|freeze| freeze.allows_rollback == rollback).peekable();
+    freezes.peek()?;
+    let last = freezes.filter(|freeze| freeze.holds(facts.now)).max_by_key(|freeze| freeze.until);
+    Some(match last {
+        None => Standing::Open("no freeze".to_owned()),
+        Some(freeze) => Standing::Shut(Why::Frozen { until: freeze.until, reason: freeze.reason.clone(), rollback }),
+    })
 }

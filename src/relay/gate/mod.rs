@@ -10,6 +10,7 @@ mod verified;
 
 pub use approvals::{Ballots, ballots};
 
+use super::authority::{self, Right};
 use super::facts::Facts;
 use crate::model::event::Order;
 use crate::model::ledger::{Intent, StandingOrder};
@@ -67,7 +68,8 @@ pub enum Standing {
 /// Every gate that the environment asks for, as it stands for a release.
 #[must_use]
 pub fn standings(facts: &Facts<'_>, release: &Release) -> Vec<Standing> {
-    let gates = [verified::stand, soak::stand, approvals::stand, calendar::window, calendar::freeze];
+    let gates =
+        [verified::stand, soak::stand, approvals::stand, calendar::window, calendar::freeze, calendar::strict_freeze];
     gates.iter().flat_map(|gate| gate(facts, release)).collect()
 }
 
@@ -88,7 +90,7 @@ pub fn judge(facts: &Facts<'_>, release: &Release) -> Verdict {
     Verdict::Cleared(Cleared { scope: facts.scope(), release: release.clone(), because })
 }
 
-/// Judges an order that passes the gates: a rollback, which only a freeze can stop, or a forced promotion, which nothing can.
+/// Judges an order that passes gates, by what its right passes; none for an order that waits for every gate.
 #[must_use]
 pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdict> {
     let who = standing.who.clone();
@@ -96,15 +98,24 @@ pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdic
         Order::Promote { release, force: Some(reason), holds: _ } => {
             (release, Because::Forced { who, reason: reason.clone() })
         }
-        Order::Rollback { to, why } => {
-            if let Some(frozen) = calendar::rollback_freeze(facts) {
-                return Some(Verdict::Wait(vec![frozen]));
-            }
-            (to, Because::Rollback { who, why: why.clone() })
-        }
+        Order::Rollback { to, why } => (to, Because::Rollback { who, why: why.clone() }),
         Order::Promote { release: _, force: None, holds: _ } | Order::Verify => return None,
     };
-    Some(Verdict::Cleared(Cleared { scope: facts.scope(), release: release.clone(), because }))
+    let right = Right::of(Some(standing));
+    let shut = standings(facts, release).into_iter().filter_map(|standing| match standing {
+        Standing::Open(_) => None,
+        Standing::Shut(why) => Some(why),
+    });
+    let mut why = right.stopped_by(authority::stops(facts).into_iter().chain(shut));
+    let goes_back = matches!(standing.order, Order::Rollback { .. });
+    if goes_back && !authority::ran_here(facts.ledger, release.id()) {
+        why.push(Why::NeverRanHere { release: release.to_string() });
+    }
+    Some(if why.is_empty() {
+        Verdict::Cleared(Cleared { scope: facts.scope(), release: release.clone(), because })
+    } else {
+        Verdict::Wait(why)
+    })
 }
 
 /// The right under which a retag was begun, so that a half-done set is completed forward under it.

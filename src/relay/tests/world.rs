@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) n_copies: usize,
     /// What a strategy that follows no tag chooses, best first.
     pub(super) chosen: Vec<Release>,
+    /// What the daemon found to stop every change.
+    pub(super) stops: Vec<Why>,
 }
 
 pub(in crate::relay) fn build(n: u8) -> Build {
@@ -130,6 +132,7 @@ impl World {
             copied: None,
             n_copies: 0,
             chosen: Vec::new(),
+            stops: Vec::new(),
         };
         for name in ["dev", "staging", "prod"] {
             world.person_pins(name, 0);
@@ -213,7 +216,7 @@ impl World {
             named: Ok(None),
             tag: Ok(tagged.as_ref()),
             chosen: Ok(&chosen),
-            stops: Vec::new(),
+            stops: self.stops.clone(),
             unfit: &BTreeMap::new(),
             moved: self.moved.clone(),
             checking: &BTreeSet::new(),

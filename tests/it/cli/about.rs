@@ -89,6 +89,7 @@ fn wrong_use_exits_2() {
         &["approve", "shop"],
         &["promote", "shop/prod", "--force"],
         &["hold", "--all"],
+        &["rollback", "shop/prod"],
         &["hold", "shop/prod", "--all", "--reason", "x"],
         &["hold", "shop/prod", "--env", "prod", "--reason", "x"],
         &["hold", "shop/prod", "--reason", "x", "--until", "2020-01-01T00:00:00Z"],

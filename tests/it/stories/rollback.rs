@@ -40,6 +40,9 @@ async fn the_target_is_named_by_id_tag_or_digest_and_must_exist() {
     let (mut story, first, _) = two_verified().await;
     let third = story.push("dev", 3);
     story.until_at("prod", &third, "verified").await;
+    story.hold("shop/prod", None).await;
+    let fourth = story.push("dev", 4);
+    story.until_at("dev", &fourth, "verified").await;
     let before = story.handle().history(None, None, 1).await.expect("a history")[0].sequence;
     let unknown = story.rollback("prod", Some("nothing")).await;
     assert!(matches!(unknown, Err(Refusal::NotFound(_))), "{unknown:?}");
@@ -47,6 +50,8 @@ async fn the_target_is_named_by_id_tag_or_digest_and_must_exist() {
     assert!(matches!(several, Err(Refusal::Ambiguous(_))), "{several:?}");
     let itself = story.rollback("prod", Some(&third)).await;
     assert!(matches!(itself, Err(Refusal::Conflict(_))), "{itself:?}");
+    let elsewhere = story.rollback("prod", Some(&fourth)).await;
+    assert!(matches!(&elsewhere, Err(Refusal::Conflict(why)) if why.contains("never ran here")), "{elsewhere:?}");
     assert!(story.world.registry.remove("shop", &first));
     let gone = story.rollback("prod", Some(&first)).await;
     assert!(matches!(&gone, Err(Refusal::Conflict(why)) if why.contains("cannot be brought back")), "{gone:?}");
