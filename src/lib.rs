@@ -35,9 +35,11 @@
 //! # The invariants
 //!  1. Nothing in `model` and `relay` reads a clock, a file, a socket or the environment, and none of it can fail for a
 //!     reason outside its arguments.
-//!  2. A release reaches an environment only if that same digest set satisfied every gate, judged again right before the
-//!     effect, whoever moved the tag. The exceptions are a rollback order, which only a freeze without `rollback: true`
-//!     stops, and a forced order, which is kept with its reason.
+//!  2. A release reaches an environment only if that same digest set satisfied every gate of the policy and of `require`,
+//!     judged again right before the effect, whoever moved the tag, by whatever name or target its place is written. The
+//!     exceptions are a rollback order to a release that was verified in that environment or adopted by it, which only a
+//!     freeze with `rollback: false` stops (a person's passes holds too; one by `on_failure` only those that tagrelay itself
+//!     made), and a forced order, which passes all and is kept with its reason. [`relay::authority`] is the page on it.
 //!  3. A pin never moves to an older release unless a person asked for it or the policy allows it; a build made from our
 //!     own commit is never a candidate.
 //!  4. An edit replaces a scalar, or inserts or removes one named entry; every other byte stays. A second parser proves it,
@@ -47,15 +49,17 @@
 //!  6. A rollout is reported to GitLab once per state, in order, also when GitLab was away or the daemon was killed between
 //!     any two steps.
 //!  7. A person wins: a revert of a pin, a tag moved back, an edit, a hold, a HOLD file. Automation waits until a person
-//!     lifts it.
+//!     lifts it. The brake fails shut: what cannot be read of it holds.
 //!  8. Secrets are never logged, journaled, put on a page, or sent to another host than their own.
-//!  9. Every queue, body, retry, page count, history walk, template and regular expression has a named limit.
+//!  9. Every queue, body, retry, page count, history walk, template and regular expression has a named limit, and so has
+//!     their sum.
 //! 10. A broken policy finishes and reports what is in flight under its last good text, begins nothing new, and says file
 //!     and line. It stops itself alone.
-//! 11. One failing registry, repository, environment, GitLab project or policy delays no other.
+//! 11. One failing registry, repository, file, environment, GitLab project or policy delays no other.
 //! 12. Text from outside reaches messages, pages and logs through [`model::text::shown`]: one line, bounded, harmless.
-//! 13. A deadline counts only time in which this process could hear; one that ends without a signal is held for a person,
-//!     never a reason to roll back. A clock that jumps, or disagrees with the servers', opens no gate.
+//! 13. Order is the journal's sequence; clocks measure durations alone. A deadline counts only time in which this process
+//!     could hear; one that ends without a signal is held for a person, never a reason to roll back. A clock that jumps, or
+//!     disagrees with the servers', opens no gate. A rollout is judged to its end by the rules that it began with.
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

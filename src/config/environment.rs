@@ -94,6 +94,7 @@ pub(crate) fn environment(
         verify: verify?,
         pushed_is_verified: form.evidence.get().is_some(),
         on_failure: on_failure.unwrap_or(default_on_failure),
+        on_edit: *form.on_edit.value()?,
         hold_new_until: *form.hold_new_until.value()?,
         auto: *form.auto.value()?,
         gates: gates?,

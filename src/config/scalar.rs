@@ -3,7 +3,7 @@
 use super::diagnostic::Problems;
 use super::read::{Read, words};
 use super::tree::{Kind, Node};
-use crate::model::policy::{Ballot, Extreme, HoldNewUntil, Newest, OnFailure, ReportSha, Together};
+use crate::model::policy::{Ballot, Extreme, HoldNewUntil, Newest, OnEdit, OnFailure, ReportSha, Together};
 use crate::model::{EnvironmentName, ImageName, PinForm, Platform, PolicyName, Repository, Span, Tag};
 use serde_json::{Value, json};
 
@@ -111,6 +111,7 @@ words!(Together, "together", {
 });
 words!(Newest, "newest", { "created" => Self::Created, "pushed" => Self::Pushed, "seen" => Self::Seen, });
 words!(OnFailure, "on_failure", { "next" => Self::Next, "hold" => Self::Hold, "rollback" => Self::Rollback, });
+words!(OnEdit, "on_edit", { "hold" => Self::Hold, "continue" => Self::Continue, });
 words!(HoldNewUntil, "hold_new_until", {
     "none" => Self::None, "arrived" => Self::Arrived, "verified" => Self::Verified, "soaked" => Self::Soaked,
 });

@@ -8,12 +8,14 @@ use super::message::Message;
 use super::take::answer;
 use crate::model::event::{Event, Order};
 use crate::model::policy::Ballot;
-use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, text};
+use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, Sequence, text};
+use crate::relay::authority;
 use crate::relay::candidate::{self, Candidates};
+use crate::relay::facts::Facts;
 use crate::relay::gate::{self, Standing as GateStanding};
-use crate::relay::{authority, facts::Facts};
+use crate::relay::resume::{self, Asked, Of, Stop};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many releases a list of choices names at the most.
 const LISTED_MAX: usize = 20;
@@ -30,7 +32,10 @@ impl Daemon {
                 self.vote(&target, release.as_deref(), Some(&reason), by, &who).await
             }
             Command::Hold { scope, reason, until } => self.hold(&scope, &reason, until, who).await,
-            Command::Resume { scope } => self.resume(&scope, &who).await,
+            Command::Resume { scope, of, every } => {
+                let of = of.as_deref().map(Of::parse);
+                self.resume(Asked { scope, of, every }, &who).await
+            }
             Command::Promote { target, release, force } => self.promote(&target, release.as_deref(), force, &who).await,
             Command::Rollback { target, release, reason } => {
                 return self.rollback(target, release.as_deref(), &reason, who, reply);
@@ -71,7 +76,7 @@ impl Daemon {
                 Some(named) => find(facts, named)?,
                 None => the_one_that_waits(facts)?,
             };
-            Ok((release, gate::fingerprint(facts.environment)))
+            Ok((release, gate::terms(facts.environment)))
         })?;
         let id = release.id().clone();
         let mut events = vec![Event::Voted { release: id, rules, approve, who: who.to_owned(), by }];
@@ -83,32 +88,81 @@ impl Daemon {
         Ok(format!("{} {release} ({}) for {scope}", if approve { "approved" } else { "rejected" }, release.id()))
     }
 
-    /// Lifts the holds of a scope; an environment that met another journal's commit adopts its pin as it is.
-    async fn resume(&mut self, scope: &Scope, who: &str) -> Result<String, Refusal> {
-        self.must_exist(scope)?;
-        let who = who.to_owned();
-        let mut events = vec![(scope.clone(), Event::Resumed { who: who.clone(), met: None })];
-        for known in self.memory.policies.values() {
-            for (index, standing) in known.standings.iter().enumerate() {
-                let of = Scope::of(&known.policy.name, &known.policy.environments[index].name);
-                if scope.contains(&of) && standing.why.iter().any(|why| why.code() == "JournalIsNew") {
-                    events.extend(self.meet(known, index, &who).into_iter().map(|event| (of.clone(), event)));
-                }
-            }
+    /// Lifts what stands in the way in a scope; an environment that met another journal's commit adopts its pin as it is.
+    async fn resume(&mut self, asked: Asked, who: &str) -> Result<String, Refusal> {
+        self.must_exist(&asked.scope)?;
+        let stops = self.stops_in(&asked.scope);
+        if let Some(of) = asked.of.as_ref().filter(|of| !stops.iter().any(|stop| stop.of == **of)) {
+            let there: Vec<String> = stops.iter().take(LISTED_MAX).map(ToString::to_string).collect();
+            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+            let (scope, of) = (&asked.scope, text::shown(&of.to_string()));
+            return Err(Refusal::NotFound(format!("nothing of `{of}` stands in {scope}; there is: {there}")));
         }
-        self.record_all(events).await.ok_or_else(not_kept)?;
+        let lifted = resume::choose(stops, &asked).map_err(Refusal::Ambiguous)?;
+        self.record_all(self.resumed(&lifted.lifts, who)).await.ok_or_else(not_kept)?;
+        let let_through = |of: &Scope| lifted.lifts.iter().any(|stop| stop.of == Of::TooMany && stop.scope == *of);
         for known in self.memory.policies.values_mut() {
             for (environment, standing) in known.policy.environments.iter().zip(&mut known.standings) {
-                if scope.contains(&Scope::of(&known.policy.name, &environment.name)) {
-                    if let Some((_, release)) = standing.too_many.take() {
-                        standing.let_through = Some(release);
-                    }
-                    standing.blocks.clear();
+                let of = Scope::of(&known.policy.name, &environment.name);
+                if !asked.scope.contains(&of) {
+                    continue;
                 }
+                if let Some((_, release)) = standing.too_many.take_if(|_| let_through(&of)) {
+                    standing.let_through = Some(release);
+                }
+                standing.blocks.clear();
             }
         }
         self.mark_all();
-        Ok(format!("{scope} is resumed; refusals and HOLD files stand"))
+        Ok(resume::told(&asked.scope, &lifted))
+    }
+
+    /// Everything in a scope that a person may lift, each once.
+    fn stops_in(&self, scope: &Scope) -> Vec<Stop> {
+        let now = self.clock.now();
+        let mut stops: Vec<Stop> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for known in self.memory.policies.values() {
+            for (environment, standing) in known.policy.environments.iter().zip(&known.standings) {
+                let of = Scope::of(&known.policy.name, &environment.name);
+                if !scope.contains(&of) {
+                    continue;
+                }
+                let holds = standing.ledger.holds_at(now).filter(|hold| scope.contains(&hold.scope));
+                stops.extend(holds.filter(|hold| seen.insert(hold.sequence)).map(Stop::hold));
+                let journal =
+                    standing.why.iter().find(|why| why.code() == "JournalIsNew").map(|why| (Of::Journal, why));
+                let too_many = standing.too_many.as_ref().map(|(why, _)| (Of::TooMany, why));
+                stops.extend(journal.into_iter().chain(too_many).map(|(kind, why)| Stop {
+                    scope: of.clone(),
+                    of: kind,
+                    why: why.to_string(),
+                    hold: None,
+                    is_of_rollback: false,
+                }));
+            }
+        }
+        stops
+    }
+
+    /// The facts that lift these: one for each scope of holds, and for each environment that met another journal's commit.
+    fn resumed(&self, lifts: &[Stop], who: &str) -> Vec<(Scope, Event)> {
+        let mut holds: BTreeMap<&Scope, Vec<Sequence>> = BTreeMap::new();
+        for stop in lifts {
+            if let Some(hold) = stop.hold {
+                holds.entry(&stop.scope).or_default().push(hold);
+            }
+        }
+        let lifted = |(scope, holds): (&Scope, Vec<Sequence>)| {
+            (scope.clone(), Event::Resumed { who: who.to_owned(), met: None, holds: Some(holds) })
+        };
+        let mut events: Vec<(Scope, Event)> = holds.into_iter().map(lifted).collect();
+        for stop in lifts.iter().filter(|stop| stop.of == Of::Journal) {
+            let names = stop.scope.policy.as_ref().zip(stop.scope.environment.as_ref());
+            let Some((known, index)) = names.and_then(|(policy, of)| self.memory.find(policy, of)) else { continue };
+            events.extend(self.meet(known, index, who).into_iter().map(|event| (stop.scope.clone(), event)));
+        }
+        events
     }
 
     /// What it takes to accept what stands, written under a journal that is not this one.
@@ -121,7 +175,7 @@ impl Daemon {
             };
             let release = facts.bind(&reading.pin);
             let adopted = Event::Adopted { pin: reading.pin.clone(), release, commit: Some(reading.tip.clone()) };
-            return vec![Event::Resumed { who: who.to_owned(), met: Some(met) }, adopted];
+            return vec![Event::Resumed { who: who.to_owned(), met: Some(met), holds: Some(Vec::new()) }, adopted];
         }
         let tagged = facts.tagged().filter(|_| facts.environment.is_tag_only());
         let adopted = tagged.map(|release| {
@@ -227,6 +281,7 @@ impl Daemon {
         let ended = |rollout| Event::Ended { rollout, outcome: Outcome::Canceled, why: why.clone() };
         let mut events: Vec<Event> = in_flight.map(ended).into_iter().collect();
         events.push(Event::Ordered { order: Order::Verify, who: who.to_owned() });
+        events.push(Event::RulesKept { rules: environment.rollout_rules() });
         self.keep(&scope, events).await?;
         Ok(format!("{release} in {scope}: {words}"))
     }

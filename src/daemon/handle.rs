@@ -71,10 +71,14 @@ pub enum Command {
         /// Until when.
         until: Option<Timestamp>,
     },
-    /// Lifts holds, a lost rollout, `JournalIsNew` and `TooManyChanges`.
+    /// Lifts holds, a lost rollout, `JournalIsNew` and `TooManyChanges`, where they are of one kind and one author.
     Resume {
         /// Of what.
         scope: Scope,
+        /// Only these: `unknown`, `journal`, `too-many`, or the holds of this name.
+        of: Option<String>,
+        /// All of them, of several kinds and authors.
+        every: bool,
     },
     /// Orders a release; none = the candidate.
     Promote {

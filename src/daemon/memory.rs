@@ -5,6 +5,7 @@ use super::keep::Keeping;
 use super::lists::Kept;
 use super::message::HoldFile;
 use super::place::Placed;
+use crate::config::{Access, Act};
 use crate::model::policy::{Promote, Select};
 use crate::model::{
     BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading,
@@ -260,6 +261,18 @@ pub(super) struct Moment<'a> {
     pub(super) journal: &'a str,
     /// Since when this process hears.
     pub(super) since: Timestamp,
+    /// Who may do what where.
+    pub(super) access: &'a [Access],
+}
+
+/// Who may approve in an environment today; nobody is asked for where it takes no votes.
+fn may_approve<'a>(policy: &Policy, environment: &Environment, access: &'a [Access]) -> Vec<&'a str> {
+    if environment.gates.approvals.is_none() {
+        return Vec::new();
+    }
+    let (policy, environment) = (policy.name.as_str(), Some(environment.name.as_str()));
+    let may = access.iter().filter(|access| access.allows(Act::Approve, policy, environment));
+    may.map(|access| access.name.as_str()).collect()
 }
 
 impl Memory {
@@ -326,6 +339,7 @@ impl Memory {
             named: standing.named.as_ref().map(Option::as_ref).map_err(Clone::clone),
             tag,
             chosen,
+            may_approve: may_approve(policy, environment, moment.access),
             stops: self.stops(known, index),
             unfit: &standing.unfit,
             moved: self.moved(environment, &standing.ledger),

@@ -406,7 +406,12 @@ impl Daemon {
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment { now: self.clock.now(), journal: self.journal.id(), since: self.since }
+        Moment {
+            now: self.clock.now(),
+            journal: self.journal.id(),
+            since: self.since,
+            access: &self.config.server.access,
+        }
     }
 
     /// Marks every environment of a policy as to be looked at.

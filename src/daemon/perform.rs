@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::relay::edit::template::{Template, TemplateError};
 use crate::relay::edit::words::{Vocabulary, Words};
-use crate::relay::facts::{Block, Blocked};
+use crate::relay::facts::{self, Block, Blocked};
 use crate::relay::{Cleared, Step, meet};
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -179,9 +179,11 @@ impl Daemon {
         rollout: Sequence,
         check: &str,
     ) {
-        let Some(spec) = environment.verify.iter().find(|spec| spec.name == check) else { return };
-        let CheckMethod::Http(http) = spec.method.clone() else { return };
         let Some(standing) = self.memory.standing_mut(scope) else { return };
+        let Some(arrival) = standing.ledger.in_flight() else { return };
+        let rules = facts::rules(environment, arrival);
+        let Some(spec) = rules.verify.iter().find(|spec| spec.name == check) else { return };
+        let CheckMethod::Http(http) = spec.method.clone() else { return };
         standing.checking.insert(check.to_owned());
         let release = standing.ledger.in_flight().and_then(|arrival| arrival.release.clone());
         let pin = standing.ledger.in_flight().map(|arrival| arrival.pin.clone()).unwrap_or_default();

@@ -10,6 +10,7 @@ use super::view::{
 use crate::clients::registry::HostState;
 use crate::config::Mode;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
+use crate::model::policy::{RolloutRules, Signal};
 use crate::model::{Arrival, Origin, Outcome, Release, ReleaseId, Scope, Why, text};
 use crate::relay::gate::{self, Standing};
 use crate::relay::{candidate, facts::Facts};
@@ -264,6 +265,7 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         }
         Event::Lost { rollout, why } => ("lost", format!("rollout {rollout}: {why}")),
         Event::Ended { rollout, outcome, why } => ("ended", format!("rollout {rollout} is {outcome}: {why}")),
+        Event::RulesKept { rules } => ("rules_kept", rules_kept(rules)),
         Event::Voted { release, approve: true, who, .. } => ("voted", format!("{who} approves {release}")),
         Event::Voted { release, approve: false, who, .. } => ("voted", format!("{who} rejects {release}")),
         Event::Held { who, why, .. } => ("held", format!("held by {who}: {why}")),
@@ -276,6 +278,16 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
 /// Where one reads more of what somebody posted.
 fn see(url: Option<&str>) -> String {
     url.map_or_else(String::new, |url| format!(" ({url})"))
+}
+
+fn rules_kept(rules: &RolloutRules) -> String {
+    let checks = rules.verify.iter().map(|check| format!("check {}", check.name));
+    let signals = rules.rollout.iter().map(|Signal::Webhook| "a posted verdict".to_owned());
+    let asked: Vec<String> = signals.chain(checks).collect();
+    match asked.as_slice() {
+        [] => "the rollout counts as verified once it is pushed".to_owned(),
+        asked => format!("the rollout is verified by {}", asked.join(", ")),
+    }
 }
 
 fn ordered(order: &Order, who: &str) -> String {

@@ -3,7 +3,7 @@
 //! Events are only ever added. Where a release stands is read from them each time (`ledger`), never stored.
 
 use super::place::PinForm;
-use super::policy::Ballot;
+use super::policy::{Ballot, RolloutRules};
 use super::{CommitId, EnvironmentName, Pin, PolicyName, Release, ReleaseId, Tag};
 use jiff::Timestamp;
 use std::fmt;
@@ -161,11 +161,16 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The rollout that began last is judged by these rules to its end, whatever its policy says later.
+    RulesKept {
+        /// The rules.
+        rules: RolloutRules,
+    },
     /// A person voted.
     Voted {
         /// The release.
         release: ReleaseId,
-        /// The fingerprint of the gate rules that the vote was given under.
+        /// The terms that the vote was given under: gates and places, one a line.
         rules: String,
         /// For or against.
         approve: bool,
@@ -189,6 +194,8 @@ pub enum Event {
         who: String,
         /// The newest commit with our trailers at that moment, kept as met where this journal did not give it out.
         met: Option<CommitId>,
+        /// Which holds; none = all that the scope contains.
+        holds: Option<Vec<Sequence>>,
     },
     /// A release is not tried here again by itself.
     Refused {

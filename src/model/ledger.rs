@@ -4,10 +4,11 @@
 //! is a function of the arrivals, so no answer can go stale.
 
 use super::event::{Because, CheckResult, Effect, Event, OURSELVES, Order, Origin, Outcome, Scope, Sequence, Verdict};
-use super::policy::Ballot;
+use super::policy::{Ballot, RolloutRules};
 use super::{CommitId, Entry, Pin, PinForm, Release, ReleaseId};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One environment's history and standing.
@@ -31,6 +32,8 @@ pub struct Ledger {
     pub tagged: Option<Release>,
     /// Why it was held, of the holds that people lifted since the last arrival: what they saw does not hold it again.
     pub lifted: BTreeSet<String>,
+    /// The newest entry after which a hold belongs to it, and what it makes of that hold.
+    pub holds_next: Option<(Sequence, HoldKind)>,
 }
 
 /// A release's time in an environment, and its rollout.
@@ -58,6 +61,8 @@ pub struct Arrival {
     pub lost: Option<(Timestamp, String)>,
     /// Its end.
     pub end: Option<End>,
+    /// By what it is judged, until its end; none where an earlier version began it.
+    pub rules: Option<Arc<RolloutRules>>,
     /// When the deadline began to count again, after a person resumed a rollout that was lost.
     pub resumed: Option<Timestamp>,
 }
@@ -127,9 +132,24 @@ pub struct Refusal {
     pub at: Timestamp,
 }
 
+/// What made a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldKind {
+    /// A person by command or by a moved pin, or a failure.
+    Plain,
+    /// A rollback, in the same transaction.
+    Rollback,
+    /// A rollout without a verdict, in the same transaction.
+    Unknown,
+}
+
 /// A stop of changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hold {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What made it.
+    pub kind: HoldKind,
     /// What it stops.
     pub scope: Scope,
     /// Who.
@@ -147,7 +167,7 @@ pub struct Hold {
 pub struct Vote {
     /// The release.
     pub release: ReleaseId,
-    /// The gate rules it was given under.
+    /// The terms it was given under: gates and places, one a line.
     pub rules: String,
     /// For or against.
     pub approve: bool,
@@ -197,14 +217,8 @@ impl Ledger {
                 self.arrive(Arrival::new(sequence, at, release.clone(), pin.clone(), commit.clone(), origin));
             }
             Event::Intended { effect, release, because } => {
-                let intent = Intent {
-                    sequence,
-                    at,
-                    effect: effect.clone(),
-                    release: release.clone(),
-                    because: because.clone(),
-                    fate: Fate::Open,
-                };
+                let (effect, release, because) = (effect.clone(), release.clone(), because.clone());
+                let intent = Intent { sequence, at, effect, release, because, fate: Fate::Open };
                 self.intents.insert(sequence, Box::new(intent));
             }
             Event::Committed { intent, commit } => self.made(*intent, at, Some(commit)),
@@ -221,10 +235,21 @@ impl Ledger {
                 arrival.url = url.clone().or(arrival.url.take());
                 arrival.checks.insert(check.clone(), result.clone());
             }),
-            Event::Lost { rollout, why } => self.with(*rollout, |arrival| arrival.lost = Some((at, why.clone()))),
+            Event::Lost { rollout, why } => {
+                self.holds_next = Some((sequence, HoldKind::Unknown));
+                self.with(*rollout, |arrival| arrival.lost = Some((at, why.clone())));
+            }
             Event::Ended { rollout, outcome, why } => {
-                self.with(*rollout, |arrival| arrival.end = Some(End { outcome: *outcome, at, why: why.clone() }));
+                self.with(*rollout, |arrival| {
+                    arrival.end = Some(End { outcome: *outcome, at, why: why.clone() });
+                    arrival.rules = None;
+                });
                 self.acquit(*rollout);
+            }
+            Event::RulesKept { rules } => {
+                if let Some(arrival) = self.arrivals.last_mut() {
+                    arrival.rules = Some(Arc::new(rules.clone()));
+                }
             }
             Event::Voted { release, rules, approve, who, by } => self.votes.push(Vote {
                 release: release.clone(),
@@ -235,13 +260,15 @@ impl Ledger {
                 at,
             }),
             Event::Held { who, why, until } => self.holds.push(Hold {
+                sequence,
+                kind: self.kind_of_hold(sequence),
                 scope: entry.scope.clone(),
                 who: who.clone(),
                 why: why.clone(),
                 at,
                 until: *until,
             }),
-            Event::Resumed { who: _, met } => self.resume(&entry.scope, at, met.as_ref()),
+            Event::Resumed { who: _, met, holds } => self.resume(&entry.scope, at, met.as_ref(), holds.as_deref()),
             Event::Refused { release, who, why } => {
                 // The last word counts: a release that was ordered here and then refused does not come.
                 self.order.take_if(|standing| standing.brings(release.id()));
@@ -367,13 +394,23 @@ impl Ledger {
         }
     }
 
-    fn resume(&mut self, scope: &Scope, at: Timestamp, met: Option<&CommitId>) {
-        let lifted = self.holds.extract_if(.., |hold| scope.contains(&hold.scope));
-        self.lifted.extend(lifted.map(|hold| hold.why));
+    /// What made a hold of this number: what stands right before it in the journal says so.
+    fn kind_of_hold(&self, sequence: Sequence) -> HoldKind {
+        let before = self.holds_next.filter(|(before, _)| before.0 + 1 == sequence.0);
+        before.map_or(HoldKind::Plain, |(_, kind)| kind)
+    }
+
+    fn resume(&mut self, scope: &Scope, at: Timestamp, met: Option<&CommitId>, holds: Option<&[Sequence]>) {
+        let is_lifted =
+            |hold: &mut Hold| scope.contains(&hold.scope) && holds.is_none_or(|holds| holds.contains(&hold.sequence));
+        let lifted: Vec<Hold> = self.holds.extract_if(.., is_lifted).collect();
+        let counts_again = holds.is_none() || lifted.iter().any(|hold| hold.kind == HoldKind::Unknown);
+        self.lifted.extend(lifted.into_iter().map(|hold| hold.why));
         if let Some(met) = met {
             self.met = Some(met.clone());
         }
-        if let Some(arrival) = self.arrivals.last_mut().filter(|arrival| arrival.lost.is_some()) {
+        let lost = self.arrivals.last_mut().filter(|arrival| counts_again && arrival.lost.is_some());
+        if let Some(arrival) = lost {
             arrival.lost = None;
             arrival.resumed = Some(at);
         }
@@ -392,6 +429,9 @@ impl Ledger {
                 }
                 return;
             }
+        }
+        if matches!(order, Order::Rollback { .. }) {
+            self.holds_next = Some((sequence, HoldKind::Rollback));
         }
         self.order = Some(StandingOrder { sequence, order: order.clone(), who: who.to_owned(), at });
     }
@@ -424,8 +464,8 @@ impl Arrival {
         commit: Option<CommitId>,
         origin: Origin,
     ) -> Self {
-        let (signal, checks, url, lost, end, resumed) = (None, BTreeMap::new(), None, None, None, None);
-        Self { rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, resumed }
+        let (signal, checks, url, lost, end, rules, resumed) = (None, BTreeMap::new(), None, None, None, None, None);
+        Self { rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, rules, resumed }
     }
 
     /// Whether it brought that release.

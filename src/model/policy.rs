@@ -160,6 +160,8 @@ pub struct Environment {
     pub pushed_is_verified: bool,
     /// What a failure does.
     pub on_failure: OnFailure,
+    /// What a pin that a person moved to something new does.
+    pub on_edit: OnEdit,
     /// Until when a newer release must wait for the one in flight.
     pub hold_new_until: HoldNewUntil,
     /// Whether changes begin by themselves.
@@ -205,6 +207,32 @@ impl Environment {
         self.write.is_empty()
     }
 
+    /// Whether nothing but a push says that a release arrived.
+    #[must_use]
+    pub fn is_unwatched(&self) -> bool {
+        self.rollout.is_empty() && self.verify.is_empty()
+    }
+
+    /// By what a rollout that begins now is judged.
+    #[must_use]
+    pub fn rollout_rules(&self) -> RolloutRules {
+        RolloutRules { rollout: self.rollout.clone(), verify: self.verify.clone(), on_failure: self.on_failure }
+    }
+}
+
+/// By what a rollout is judged from its beginning to its end, whatever its policy says later. `evidence` needs no place
+/// here: it is said where both lists are empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutRules {
+    /// The signals that must all be healthy; none = pushed.
+    pub rollout: Vec<Signal>,
+    /// The smoke tests, in order.
+    pub verify: Vec<Check>,
+    /// What a failure does.
+    pub on_failure: OnFailure,
+}
+
+impl RolloutRules {
     /// Whether nothing but a push says that a release arrived.
     #[must_use]
     pub fn is_unwatched(&self) -> bool {
@@ -375,6 +403,15 @@ pub enum OnFailure {
     Hold,
     /// Refuse, hold, and bring back the last verified release.
     Rollback,
+}
+
+/// What a pin does that a person moved to something that did not run there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnEdit {
+    /// Hold the environment.
+    Hold,
+    /// Nothing: the next release goes on.
+    Continue,
 }
 
 /// Until when a newer release waits for the one in flight.

@@ -45,6 +45,12 @@ impl Cron {
         }
     }
 
+    /// The zone that it is read in.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// The first moment after `now` that matches.
     #[must_use]
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {

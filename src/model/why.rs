@@ -30,8 +30,8 @@ pub enum Why {
     StillSoaking { until: Timestamp },
     /// The release has not run there long enough, and no longer runs there.
     SoakStopped { missing: Span },
-    /// Votes are missing.
-    ApprovalsMissing { have: u32, required: u32, of: String },
+    /// Votes are missing; and what of those that were given counts no longer, with what to do.
+    ApprovalsMissing { have: u32, required: u32, of: String, fallen: Vec<String> },
     /// Somebody rejected the release.
     Rejected { who: String },
     /// The window is shut.
@@ -151,6 +151,7 @@ impl Why {
             | Self::JournalIsNew { .. }
             | Self::PolicyBroken { .. }
             | Self::TooManyChanges { .. }
+            | Self::NeverRanHere { .. }
             | Self::Unbound
             | Self::Unread { .. }
             | Self::Blocked { .. }
@@ -171,6 +172,7 @@ impl Why {
             | Self::WindowShut { opens: Some(_) }
             | Self::Frozen { .. }
             | Self::Held { .. }
+            | Self::OrderWaits { .. }
             | Self::Refused { .. }
             | Self::ClockDoubtful { .. }
             | Self::JournalUnwell { .. }
@@ -221,7 +223,10 @@ impl fmt::Display for Why {
             Self::NotVerified { from } => write!(f, "not verified in {from}"),
             Self::StillSoaking { until } => write!(f, "still soaking, until {until:.0}"),
             Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
-            Self::ApprovalsMissing { have, required, of } => write!(f, "waits for approval: {have} of {required}, by {of}"),
+            Self::ApprovalsMissing { have, required, of, fallen } => {
+                write!(f, "waits for approval: {have} of {required}, by {of}")?;
+                fallen.iter().try_for_each(|fallen| write!(f, "; {fallen}"))
+            }
             Self::Rejected { who } => write!(f, "rejected by {who}"),
             Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),

@@ -120,11 +120,21 @@ pub fn stops(facts: &Facts<'_>) -> Vec<Why> {
     let mut stops: Vec<Why> = held.collect();
     let guarded = facts.environment.gates != Default::default() || facts.environment.promote.is_some();
     let doubts = |why: &&Why| guarded || !matches!(why, Why::ClockDoubtful { .. });
-    stops.extend(facts.stops.iter().filter(doubts).cloned());
+    stops.extend(facts.stops.iter().filter(doubts).map(by_somebody));
     if facts.policy.suspend {
         stops.push(Why::Suspended);
     }
     stops
+}
+
+/// A hold that the daemon found in a file is a person's, whatever they are called.
+fn by_somebody(why: &Why) -> Why {
+    match why {
+        Why::Held { who, reason, until } if who == OURSELVES => {
+            Why::Held { who: format!("somebody called {who}"), reason: reason.clone(), until: *until }
+        }
+        why => why.clone(),
+    }
 }
 
 /// The release that a rollback goes back to where nobody names one: the last that was verified here, else the one adopted
@@ -143,8 +153,9 @@ pub fn way_back<'a>(ledger: &'a Ledger, left: &ReleaseId) -> Option<&'a Release>
     ledger.last_verified(Some(left)).or_else(adopted)
 }
 
-/// Whether a release ran here in a way that a rollback may name it: it was verified here, adopted here, or came here
-/// through its gates and failed. One that a stranger set and that was never verified did not pass the gates.
+/// Whether a rollback may name a release, for it ran here: it was verified or adopted, or it passed its gates and failed.
+///
+/// One that a stranger set and that was never verified did not pass the gates.
 #[must_use]
 pub fn ran_here(ledger: &Ledger, release: &ReleaseId) -> bool {
     ledger.arrivals.iter().filter(|arrival| arrival.is_of(release)).any(|arrival| {

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
-use crate::model::policy::{Select, Strategy};
+use crate::model::policy::{OnEdit, Select, Strategy};
 use crate::model::{Arrival, Builds, Ledger, Release, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
@@ -39,7 +39,17 @@ pub fn by_policy(facts: &Facts<'_>) -> Candidates {
         found.passed_over.push(Why::UpToDate);
     }
     found.releases.retain(|release| Some(release) != current);
+    if goes_on_from_an_edit(facts) {
+        found.releases.retain(|release| facts.ledger.first_arrival(release.id()).is_none());
+    }
     fit(facts, found)
+}
+
+/// Whether a person set what runs here and the policy lets the next release go on: that is one that never ran here, or the
+/// one that was left would take the place of what they set at once.
+fn goes_on_from_an_edit(facts: &Facts<'_>) -> bool {
+    let set_by_hand = facts.ledger.current().is_some_and(|current| matches!(current.origin, Origin::Other(_)));
+    set_by_hand && facts.environment.on_edit == OnEdit::Continue
 }
 
 /// The release that a person ordered here, where the order waits for the gates.

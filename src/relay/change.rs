@@ -6,7 +6,7 @@ use super::gate::{Cleared, Verdict, judge};
 use super::{Step, Turn, candidate, order};
 use crate::model::event::Event;
 use crate::model::policy::HoldNewUntil;
-use crate::model::{Release, Why};
+use crate::model::{Arrival, Origin, Release, Why};
 
 /// Begins a change, if nothing stops the environment and a candidate's gates are open.
 pub(super) fn turn(facts: &Facts<'_>) -> Turn {
@@ -96,6 +96,10 @@ fn soaked_for_all(facts: &Facts<'_>, release: &Release) -> bool {
     facts.ledger.verified_at(release.id()).is_some() && after.all(|environment| soaked >= environment.gates.soak.get())
 }
 
+fn is_by_hand(arrival: &Arrival) -> bool {
+    matches!(arrival.origin, Origin::Other(_))
+}
+
 /// A followed or retagged tag that was moved back to a digest that ran here before holds the environment, once.
 fn moved_back(facts: &Facts<'_>) -> Option<Event> {
     let tag = facts.environment.followed_tag()?;
@@ -104,7 +108,10 @@ fn moved_back(facts: &Facts<'_>) -> Option<Event> {
     let current = facts.ledger.current()?;
     let ran_before = facts.ledger.first_arrival(tagged.id()).is_some() && !current.is_of(tagged.id());
     let ran_before = ran_before && !facts.is_bare(&current.pin);
-    let ours = facts.ledger.tagged.as_ref() == Some(&tagged) || facts.ledger.order.is_some();
+    // A person who set the pin left the tag where it was: it was not moved.
+    let before_the_hand = facts.ledger.arrivals.iter().rev().find(|arrival| !is_by_hand(arrival));
+    let stayed = is_by_hand(current) && before_the_hand.is_some_and(|arrival| arrival.is_of(tagged.id()));
+    let ours = facts.ledger.tagged.as_ref() == Some(&tagged) || facts.ledger.order.is_some() || stayed;
     let allowed = select.is_some_and(|select| select.allow_downgrade);
     let held = facts.ledger.holds_at(facts.now).next().is_some() || facts.refused(tagged.id()).is_some();
     let why = format!("{} ({})", Why::MovedBack { tag: tag.clone() }, tagged.id());

@@ -1,12 +1,13 @@
 //! Everything that a decision about one environment looks at, as of one reading. Gathered anew for each pass.
 
 use super::Step;
-use crate::model::policy::Check;
+use crate::model::policy::{Check, RolloutRules};
 use crate::model::{
-    Builds, Entry, Environment, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Sequence, Tag, Why,
+    Arrival, Builds, Entry, Environment, Event, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Tag, Why,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The facts about one environment.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Facts<'a> {
     pub tag: Result<Option<&'a Builds>, Why>,
     /// What `select` chooses, best first, and why there is no more.
     pub chosen: Result<&'a [Release], Why>,
+    /// Who may approve here today, by `server.access`.
+    pub may_approve: Vec<&'a str>,
     /// Why nothing new may begin: holds by file, a broken policy, a doubtful clock, a limit.
     pub stops: Vec<Why>,
     /// Builds that are no candidates for a reason that only a client could find: a moved tag, a commit of our own.
@@ -171,12 +174,23 @@ impl Facts<'_> {
         Some(Why::Refused { release: refusal.release.to_string(), why: refusal.why.clone() })
     }
 
-    /// The first smoke test without a result in this rollout.
+    /// The fact that the rollout that begins now keeps the rules of today.
     #[must_use]
-    pub fn next_check(&self, rollout: Sequence) -> Option<&Check> {
-        let arrival = self.ledger.arrivals.iter().rev().find(|arrival| arrival.rollout == rollout)?;
-        self.environment.verify.iter().find(|check| !arrival.checks.contains_key(&check.name))
+    pub fn keep_rules(&self) -> Event {
+        Event::RulesKept { rules: self.environment.rollout_rules() }
     }
+}
+
+/// By what a rollout is judged: what it began with, else what its policy says.
+#[must_use]
+pub fn rules(environment: &Environment, arrival: &Arrival) -> Arc<RolloutRules> {
+    arrival.rules.clone().unwrap_or_else(|| Arc::new(environment.rollout_rules()))
+}
+
+/// The first smoke test of these rules without a result in a rollout.
+#[must_use]
+pub fn next_check<'r>(rules: &'r RolloutRules, arrival: &Arrival) -> Option<&'r Check> {
+    rules.verify.iter().find(|check| !arrival.checks.contains_key(&check.name))
 }
 
 /// The ledgers of a policy's environments, folded from the journal's entries.

@@ -1,10 +1,10 @@
 //! A rollout in flight: followed by its signals, then verified by its smoke tests, to its end.
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::{Step, Turn};
 use crate::model::event::{CheckResult, Event, OURSELVES, Order, Verdict};
 use crate::model::ledger::Arrival;
-use crate::model::policy::{CheckMethod, OnFailure, Signal};
+use crate::model::policy::{CheckMethod, OnFailure, RolloutRules, Signal};
 use crate::model::{Origin, Outcome, Release, Span, Why, text};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -24,24 +24,28 @@ pub enum Rollout {
 pub(super) fn turn(facts: &Facts<'_>) -> Turn {
     let Some(arrival) = facts.ledger.in_flight() else { return Turn::Pass(Vec::new()) };
     let Some(release) = &arrival.release else { return Turn::Pass(vec![Why::Unbound]) };
-    if facts.environment.is_unwatched() && matches!(arrival.origin, Origin::Other(_)) {
+    if arrival.rules.is_none() {
+        return Turn::Act(Step::Record(vec![facts.keep_rules()]));
+    }
+    let rules = facts::rules(facts.environment, arrival);
+    if rules.is_unwatched() && matches!(arrival.origin, Origin::Other(_)) {
         // A push is evidence only where we made it: what a person set counts when a person says so.
         let what = format!("{release} was not set by us and nothing watches it: `tagrelay verify` makes it count");
         return Turn::Pass(vec![Why::Following { what }]);
     }
     match read(facts, arrival) {
-        Rollout::Failed(why) => Turn::Act(Step::Record(failed(facts, arrival, release, &why))),
+        Rollout::Failed(why) => Turn::Act(Step::Record(failed(facts, arrival, release, &why, rules.on_failure))),
         Rollout::Healthy(_) if facts.moved.is_some() => Turn::Pass(facts.moved.iter().cloned().collect()),
-        Rollout::Healthy(since) => verify(facts, arrival, release, since),
+        Rollout::Healthy(since) => verify(facts, arrival, release, since, &rules),
         Rollout::Progressing(what) => wait(facts, arrival, facts.environment.deadline, arrival.counts_from(), &what),
     }
 }
 
-/// Reads the signals that the environment names.
+/// Reads the signals that the rollout began with.
 #[must_use]
 pub fn read(facts: &Facts<'_>, arrival: &Arrival) -> Rollout {
     let mut healthy = arrival.at;
-    for signal in &facts.environment.rollout {
+    for signal in &facts::rules(facts.environment, arrival).rollout {
         match (signal, &arrival.signal) {
             (Signal::Webhook, Some(signal)) if signal.verdict == Verdict::Failed => {
                 let evidence = text::after_colon(&signal.evidence);
@@ -55,18 +59,22 @@ pub fn read(facts: &Facts<'_>, arrival: &Arrival) -> Rollout {
 }
 
 /// Runs the smoke tests in order, then ends the rollout.
-fn verify(facts: &Facts<'_>, arrival: &Arrival, release: &Release, healthy: Timestamp) -> Turn {
+fn verify(facts: &Facts<'_>, arrival: &Arrival, release: &Release, healthy: Timestamp, rules: &RolloutRules) -> Turn {
     let failure = arrival.checks.iter().find_map(|(name, result)| match result {
         CheckResult::Failed(why) => Some(format!("check {name} failed: {why}")),
         CheckResult::Passed => None,
     });
     if let Some(why) = failure {
-        return Turn::Act(Step::Record(failed(facts, arrival, release, &why)));
+        return Turn::Act(Step::Record(failed(facts, arrival, release, &why, rules.on_failure)));
     }
-    let Some(check) = facts.next_check(arrival.rollout) else {
+    let Some(check) = facts::next_check(rules, arrival) else {
         let (rollout, outcome) = (arrival.rollout, Outcome::Verified);
-        let why = if facts.environment.is_unwatched() { "pushed" } else { "all signals healthy, all checks passed" };
-        return Turn::Act(Step::Record(vec![Event::Ended { rollout, outcome, why: why.to_owned() }]));
+        let why = match &arrival.origin {
+            Origin::Asked(who) if rules.is_unwatched() => format!("{who} says so"),
+            _ if rules.is_unwatched() => "pushed".to_owned(),
+            _ => "all signals healthy, all checks passed".to_owned(),
+        };
+        return Turn::Act(Step::Record(vec![Event::Ended { rollout, outcome, why }]));
     };
     match check.method {
         CheckMethod::Webhook => {
@@ -100,13 +108,13 @@ fn wait(facts: &Facts<'_>, arrival: &Arrival, deadline: Span, since: Timestamp, 
 }
 
 /// The facts of a failed rollout: its end, and what `on_failure` says.
-fn failed(facts: &Facts<'_>, arrival: &Arrival, release: &Release, why: &str) -> Vec<Event> {
+fn failed(facts: &Facts<'_>, arrival: &Arrival, release: &Release, why: &str, on_failure: OnFailure) -> Vec<Event> {
     let who = OURSELVES.to_owned();
     let why = why.to_owned();
     let mut events = vec![Event::Ended { rollout: arrival.rollout, outcome: Outcome::Failed, why: why.clone() }];
     let refused = Event::Refused { release: release.clone(), who: who.clone(), why: why.clone() };
     let held = Event::Held { who: who.clone(), why: format!("{release} failed: {why}"), until: None };
-    match facts.environment.on_failure {
+    match on_failure {
         OnFailure::Next => events.push(refused),
         OnFailure::Hold => events.push(held),
         OnFailure::Rollback => match facts.ledger.last_verified(Some(release.id())) {

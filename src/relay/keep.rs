@@ -155,6 +155,7 @@ mod tests {
                 .into_iter()
                 .find(|(c, _)| c == state)
                 .map(|(_, outcome)| End { outcome, at: at(n), why: String::new() }),
+            rules: None,
             resumed: None,
         };
         Ledger { arrivals: arrivals.iter().enumerate().map(arrival).collect(), ..Ledger::default() }

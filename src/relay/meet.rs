@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::{Step, Turn, change};
 use crate::model::event::{Effect, Event, OURSELVES, Order};
 use crate::model::ledger::{Arrival, Fate, Intent};
+use crate::model::policy::{OnEdit, Strategy};
 use crate::model::{CommitId, OurCommit, Outcome, Pin, PinForm, PinReading, Release, Why};
 
 /// Takes up what is met.
@@ -57,6 +58,7 @@ fn withdraw(open: Option<&Intent>) -> Turn {
 pub fn committed(facts: &Facts<'_>, intent: &Intent, commit: &CommitId) -> Vec<Event> {
     let mut events = overtaken(facts, &format!("overtaken by {}", intent.release));
     events.push(Event::Committed { intent: intent.sequence, commit: commit.clone() });
+    events.push(facts.keep_rules());
     events.extend(hold_of_order(facts, &intent.release));
     events
 }
@@ -107,31 +109,63 @@ fn pin(facts: &Facts<'_>, reading: &PinReading) -> Turn {
     let person = author.filter(|author| author != OURSELVES);
     let who = person.unwrap_or_else(|| "somebody".to_owned());
     let commit = touch.map_or_else(|| reading.tip.clone(), |touch| touch.commit.clone());
-    let wanted = release.as_ref().is_some_and(|release| change::would_move_to(facts, release));
-    let left = if wanted { None } else { current.release.clone() };
-    Turn::Act(Step::Record(moved(facts, &reading.pin, release, Some(commit), &who, left)))
+    let edit = edit(facts, &reading.pin, release.as_ref(), current);
+    Turn::Act(Step::Record(moved(facts, &reading.pin, release, Some(commit), &who, edit)))
 }
 
-/// The facts of a pin that somebody else moved: the rollout in flight is over, the new one is followed, and, unless it is
-/// what would have been written anyway, the environment is held and the release that was left is refused.
+/// What a pin that somebody else moved means.
+enum Edit {
+    /// It says what would have been written, or what the policy leaves to others, or the policy lets the next release go on.
+    GoesOn,
+    /// It says what ran here before, and left this release.
+    Back(Option<Release>),
+    /// It says something new.
+    New,
+}
+
+/// What a moved pin means, against the arrivals before it.
+fn edit(facts: &Facts<'_>, pin: &Pin, release: Option<&Release>, current: &Arrival) -> Edit {
+    let strategy = facts.environment.select.as_ref().map(|select| &select.strategy);
+    let is_free = facts.environment.promote.is_none() && strategy == Some(&Strategy::Pinned);
+    if is_free || release.is_some_and(|release| change::would_move_to(facts, release)) {
+        return Edit::GoesOn;
+    }
+    let says = |arrival: &Arrival| match (release, &arrival.release) {
+        (Some(now), Some(then)) => now.id() == then.id(),
+        _ => arrival.pin == *pin,
+    };
+    if facts.ledger.arrivals.iter().any(says) {
+        return Edit::Back(current.release.clone());
+    }
+    match facts.environment.on_edit {
+        OnEdit::Hold => Edit::New,
+        OnEdit::Continue => Edit::GoesOn,
+    }
+}
+
+/// The facts of a pin that somebody else moved: the rollout in flight is over and the new one is followed. Moved back, it
+/// holds the environment and refuses the release that was left, here and in later environments that do not run it yet; moved
+/// to something new, it holds this environment alone.
 fn moved(
     facts: &Facts<'_>,
     pin: &Pin,
     release: Option<Release>,
     commit: Option<CommitId>,
     who: &str,
-    left: Option<Release>,
+    edit: Edit,
 ) -> Vec<Event> {
     let who = who.to_owned();
     let mut events = overtaken(facts, &format!("{who} moved the pin"));
-    let wanted = left.is_none() && release.is_some();
     let to = release.as_ref().map_or_else(|| pin.to_string(), Release::to_string);
     events.push(Event::Moved { pin: pin.clone(), release, commit, who: who.clone() });
-    if !wanted {
-        let why = format!("{who} moved the pin to {to}");
-        events.push(Event::Held { who: who.clone(), why: why.clone(), until: None });
-        events.extend(left.map(|release| Event::Refused { release, who, why }));
-    }
+    events.push(facts.keep_rules());
+    let (why, left) = match edit {
+        Edit::GoesOn => return events,
+        Edit::Back(left) => (format!("{who} moved the pin back to {to}"), left),
+        Edit::New => (format!("{who} moved the pin to {to}"), None),
+    };
+    events.push(Event::Held { who: who.clone(), why: why.clone(), until: None });
+    events.extend(left.map(|release| Event::Refused { release, who, why }));
     events
 }
 
@@ -151,7 +185,10 @@ fn tag(facts: &Facts<'_>) -> Turn {
         return Turn::Stop(Why::JournalIsNew { commit: None });
     }
     let back = facts.ledger.first_arrival(tagged.id()).is_some();
-    let left = current.filter(|_| back).and_then(|current| current.release.clone());
+    let edit = match current {
+        Some(current) if back => Edit::Back(current.release.clone()),
+        Some(_) | None => Edit::GoesOn,
+    };
     let pin = Pin::of(&tagged, PinForm::Digest);
-    Turn::Act(Step::Record(moved(facts, &pin, Some(tagged), None, "somebody who pushed the tag past the gates", left)))
+    Turn::Act(Step::Record(moved(facts, &pin, Some(tagged), None, "somebody who pushed the tag past the gates", edit)))
 }

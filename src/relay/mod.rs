@@ -15,6 +15,7 @@ pub mod keep;
 pub mod meet;
 pub mod order;
 pub mod report;
+pub mod resume;
 pub mod select;
 pub mod verdict;
 

@@ -47,7 +47,8 @@ fn retagged(facts: &Facts<'_>, intent: &Intent) -> Vec<Event> {
         why: format!("overtaken by {}", intent.release),
     });
     let held = meet::hold_of_order(facts, &intent.release).filter(|_| arrives);
-    ended.into_iter().chain([Event::Retagged { intent: intent.sequence }]).chain(held).collect()
+    let rules = arrives.then(|| facts.keep_rules());
+    ended.into_iter().chain([Event::Retagged { intent: intent.sequence }]).chain(rules).chain(held).collect()
 }
 
 /// A standing order that passes the gates, and the holds with them.

@@ -191,7 +191,7 @@ fn revision_of(arrival: &Arrival, image: &ImageName) -> Revision {
 mod tests {
     use super::*;
     use crate::model::event::{Because, Effect};
-    use crate::model::policy::{Deliver, Gates, HoldNewUntil, OnFailure, Signal};
+    use crate::model::policy::{Deliver, Gates, HoldNewUntil, OnEdit, OnFailure, Signal};
     use crate::model::{Build, BuildFacts, Digest, EnvironmentName, Pin, PinForm, Pinned, Release, Scope, Span};
     use std::collections::BTreeMap;
 
@@ -232,6 +232,7 @@ mod tests {
             verify: Vec::new(),
             pushed_is_verified: false,
             on_failure: OnFailure::Next,
+            on_edit: OnEdit::Hold,
             hold_new_until: HoldNewUntil::None,
             auto: true,
             gates: Gates::default(),
@@ -265,6 +266,7 @@ mod tests {
             url: None,
             lost: None,
             end: None,
+            rules: None,
             resumed: None,
         }
     }

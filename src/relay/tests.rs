@@ -1,7 +1,10 @@
 //! Journeys through `next_step` in a world of plain values: what a pass decides, and what comes of it.
 
-pub(super) mod world;
 mod authority;
+mod edits;
+mod rules;
+mod votes;
+pub(super) mod world;
 
 use super::facts::Facts;
 use super::{Step, next_step};
@@ -67,7 +70,7 @@ fn a_persons_pin_holds_and_refuses_what_it_left() {
     world.settle();
     assert_eq!(world.pinned()[0], "v0");
     assert_eq!(world.why(0), ["Following", "Held", "Refused"]);
-    let resumed = Event::Resumed { who: "alice".into(), met: None };
+    let resumed = Event::Resumed { who: "alice".into(), met: None, holds: None };
     world.record(0, vec![resumed]);
     world.settle();
     assert_eq!(world.pinned()[0], "v0", "resuming does not lift the refusal");
@@ -152,7 +155,7 @@ fn another_journals_commit_stops_until_it_is_resumed() {
     let met = Some(trailers.commit.clone());
     let adopted =
         Event::Adopted { pin: reading.pin.clone(), release: reading.pin.release(), commit: Some(reading.tip) };
-    world.record(0, vec![Event::Resumed { who: "alice".into(), met }, adopted]);
+    world.record(0, vec![Event::Resumed { who: "alice".into(), met, holds: None }, adopted]);
     world.settle();
     assert_eq!(world.ledger(0).current().unwrap().release, Some(release(2)));
     assert_eq!(world.why(1), ["JournalIsNew"]);
@@ -189,7 +192,7 @@ fn a_rollback_comes_back_and_stays() {
     world.settle();
     assert_eq!(world.tags["staging"].digest, build(1).digest);
     assert_eq!(world.ledger(1).current().unwrap().release, Some(release(1)));
-    world.record(1, vec![Event::Resumed { who: "alice".into(), met: None }]);
+    world.record(1, vec![Event::Resumed { who: "alice".into(), met: None, holds: None }]);
     world.settle();
     assert_eq!(world.ledger(1).current().unwrap().release, Some(release(1)), "what was rolled back stays away");
     world.push("dev", 3);
@@ -293,7 +296,7 @@ fn what_is_passed_over_is_superseded() {
         settle(&mut world);
         world.now = world.now.checked_add(1.minutes()).unwrap();
     }
-    world.record(1, vec![Event::Resumed { who: "alice".into(), met: None }]);
+    world.record(1, vec![Event::Resumed { who: "alice".into(), met: None, holds: None }]);
     settle(&mut world);
     world.signal(1, Verdict::Healthy);
     settle(&mut world);

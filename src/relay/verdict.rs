@@ -3,6 +3,7 @@
 //! Argo CD and Flux report the commit that they synced, which is the tip of the branch at that moment: mostly a later one
 //! than the commit that began the rollout. Such a commit stands for the rollout as long as the rollout's pin stands in it.
 
+use super::facts;
 use crate::model::event::{CheckResult, Verdict};
 use crate::model::policy::{CheckMethod, Signal};
 use crate::model::{Arrival, CommitId, Digest, Environment, ImageName, Ledger, Origin, Sequence, text};
@@ -88,7 +89,7 @@ pub enum Counts {
 /// Whether a verdict counts for a rollout of an environment.
 #[must_use]
 pub fn counts(environment: &Environment, arrival: &Arrival, posted: &Posted<'_>) -> Counts {
-    if let Some(objection) = unasked(environment, posted).or_else(|| other_digests(arrival, posted.digests)) {
+    if let Some(objection) = unasked(environment, arrival, posted).or_else(|| other_digests(arrival, posted.digests)) {
         return Counts::Not(objection);
     }
     if is_said(arrival, posted) {
@@ -107,11 +108,12 @@ pub fn counts(environment: &Environment, arrival: &Arrival, posted: &Posted<'_>)
     }
 }
 
-/// A verdict counts only where the policy waits for one.
-fn unasked(environment: &Environment, posted: &Posted<'_>) -> Option<String> {
+/// A verdict counts only where the rules of the rollout wait for one.
+fn unasked(environment: &Environment, arrival: &Arrival, posted: &Posted<'_>) -> Option<String> {
+    let rules = facts::rules(environment, arrival);
     let is_asked = match posted.check {
-        None => environment.rollout.contains(&Signal::Webhook),
-        Some(check) => environment.verify.iter().any(|spec| spec.name == check && spec.method == CheckMethod::Webhook),
+        None => rules.rollout.contains(&Signal::Webhook),
+        Some(check) => rules.verify.iter().any(|spec| spec.name == check && spec.method == CheckMethod::Webhook),
     };
     let what = match posted.check {
         None => "waits for no posted verdict: it would have `webhook: {}` in `rollout`".to_owned(),

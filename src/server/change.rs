@@ -53,6 +53,9 @@ struct Hold {
 struct Over {
     policy: Option<String>,
     environment: Option<String>,
+    of: Option<String>,
+    #[serde(default)]
+    every: bool,
 }
 
 #[derive(Deserialize)]
@@ -119,10 +122,13 @@ pub(super) async fn hold(State(server): State<Server>, somebody: Somebody, body:
 
 /// Lifts holds.
 pub(super) async fn resume(State(server): State<Server>, somebody: Somebody, body: Body) -> Answer {
-    let Over { policy, environment } = body.read()?;
+    let Over { policy, environment, of, every } = body.read()?;
+    if every && of.is_some() {
+        return Err(Refused::bad("`of` names one kind, `every` all of them: say one of the two"));
+    }
     let scope = scope(policy.as_deref(), environment.as_deref())?;
     let errand = Errand::over(&server, &somebody, Act::Resume, scope.clone())?;
-    errand.carry_out(Command::Resume { scope }).await
+    errand.carry_out(Command::Resume { scope, of, every }).await
 }
 
 /// Something that somebody may do.

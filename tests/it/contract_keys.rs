@@ -128,6 +128,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
             (Built, "on_failure: next"),
             (Built, "on_failure: hold"),
             (Built, "on_failure: rollback"),
+            (Built, "on_edit: continue"),
             (Built, "hold_new_until: none"),
             (Built, "hold_new_until: arrived"),
             (Built, "hold_new_until: verified"),

@@ -39,7 +39,7 @@ fn changes() -> Vec<(String, Value)> {
         (at("verify"), json!({})),
         (at("signal"), signal()),
         ("/api/v1/hold".to_owned(), json!({ "policy": "shop", "environment": "prod", "reason": "lunch" })),
-        ("/api/v1/resume".to_owned(), json!({ "policy": "shop", "environment": "prod" })),
+        ("/api/v1/resume".to_owned(), json!({ "policy": "shop", "environment": "prod", "of": "bob" })),
     ]
 }
 
@@ -83,7 +83,7 @@ async fn a_change_reaches_the_daemon_as_it_was_said_and_with_its_name() {
         "alice: Verify { target: shop/prod }",
         "alice: Signal shop/prod j1-7 None 1 digests Failed CrashLoopBackOff https://ci.example.com/jobs/1",
         r#"alice: Hold { scope: shop/prod, reason: "lunch", until: None }"#,
-        "alice: Resume { scope: shop/prod }",
+        r#"alice: Resume { scope: shop/prod, of: Some("bob"), every: false }"#,
     ]) {
         assert_eq!(face.post(&path, Some("token-of-alice"), &body).await.status, 200, "{path}");
         assert_eq!(face.heard.take(), [expected]);

@@ -68,6 +68,13 @@ impl Hold {
 pub(in crate::cli) struct Resume {
     #[command(flatten)]
     over: Over,
+    /// Only these: `unknown` (no verdict came), `journal` (another journal wrote there), `too-many` (the limit on changes),
+    /// or the holds of this name.
+    #[arg(long, value_name = "unknown|journal|too-many|NAME", conflicts_with = "every")]
+    of: Option<String>,
+    /// Whatever stands there, of several kinds and authors.
+    #[arg(long)]
+    every: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -75,7 +82,12 @@ pub(in crate::cli) struct Resume {
 impl Resume {
     /// Resumes.
     pub(super) async fn run(self) -> anyhow::Result<Exit> {
-        let answer = self.server.post(&["resume"], &Value::Object(self.over.body())).await?;
+        let mut body = self.over.body();
+        body.extend(self.of.map(|of| ("of".to_owned(), json!(of))));
+        if self.every {
+            body.insert("every".to_owned(), json!(true));
+        }
+        let answer = self.server.post(&["resume"], &Value::Object(body)).await?;
         kept(&self.server, &answer)
     }
 }

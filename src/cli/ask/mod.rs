@@ -41,7 +41,8 @@ pub(super) enum Ask {
     Verify(order::Verify),
     /// Stop changes.
     Hold(hold::Hold),
-    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`; no refusal, no HOLD file.
+    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`, where they are of one kind and one author; else list
+    /// them. No refusal, no HOLD file.
     Resume(hold::Resume),
 }
 

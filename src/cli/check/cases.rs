@@ -119,7 +119,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
     let mut ledger = Ledger::default();
     ledger.votes.extend(case.approvals.iter().map(|who| Vote {
         release: release.id().clone(),
-        rules: gate::fingerprint(environment),
+        rules: gate::terms(environment),
         approve: true,
         who: who.clone(),
         by: environment.gates.approvals.as_ref().and_then(|a| a.by.first().copied()).unwrap_or(Ballot::Cli),
@@ -138,6 +138,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         named: Ok(None),
         tag: Ok(None),
         chosen: Ok(&[]),
+        may_approve: case.approvals.iter().map(String::as_str).collect(),
         stops: Vec::new(),
         unfit: &unfit,
         moved: None,

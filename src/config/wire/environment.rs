@@ -7,7 +7,7 @@ use crate::config::read::{At, Entries, Read, form, words};
 use crate::config::scalar::{Alphabetical, Numeric};
 use crate::config::tree::{Kind, Node};
 use crate::model::place::Missing;
-use crate::model::policy::{HoldNewUntil, Newest, OnFailure, ReportSha};
+use crate::model::policy::{HoldNewUntil, Newest, OnEdit, OnFailure, ReportSha};
 use crate::model::{EnvironmentName, ImageName, PinForm, Repository, Span, Tag};
 use serde_json::{Value, json};
 
@@ -40,6 +40,10 @@ form! {
         /// What a failure does: `next` refuses this release here, `hold` holds, `rollback` brings the last verified release
         /// back. Default `hold` wherever `promote` stands, else `next`.
         "on_failure" on_failure: OnFailure, Optional;
+        /// What a person's edit of the pin does, where it says something that did not run here before: `hold` holds this
+        /// environment, `continue` lets the next release go on. A pin moved back to what ran here before always holds it,
+        /// and refuses the release that it left.
+        "on_edit" on_edit: OnEdit, Default("hold");
         /// Until when a newer release waits for the rollout in flight.
         "hold_new_until" hold_new_until: HoldNewUntil, Default("none");
         /// Whether changes begin by themselves; `false`: only when a person says `promote`.

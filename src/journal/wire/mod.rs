@@ -5,6 +5,7 @@
 //! version. A change of shape is a new kind, and the old one goes on being read.
 
 mod report;
+mod rules;
 mod values;
 
 pub(super) use report::{RowRef, RowText, revision_key};
@@ -12,7 +13,7 @@ pub(super) use values::{BuildFactsText, OurCommitText};
 
 use super::JournalError;
 use crate::model::event::{CheckResult, Effect, Order, Verdict};
-use crate::model::policy::Ballot;
+use crate::model::policy::{Ballot, RolloutRules};
 use crate::model::{Because, CommitId, Event, Outcome, Pin, PinForm, Release, ReleaseId, Sequence, Tag};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,10 @@ enum EventForm {
         outcome: Outcome,
         why: String,
     },
+    RulesKept {
+        #[serde(with = "rules::RulesForm")]
+        rules: RolloutRules,
+    },
     Voted {
         #[serde(with = "values::voted")]
         release: ReleaseId,
@@ -137,6 +142,9 @@ enum EventForm {
         who: String,
         #[serde(with = "option::text")]
         met: Option<CommitId>,
+        /// Left out where all are lifted, as by the versions that knew nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "option::sequences")]
+        holds: Option<Vec<Sequence>>,
     },
     Refused {
         #[serde(with = "release")]

@@ -1,7 +1,8 @@
 //! The JSON of every event and row, pinned: an entry of today is read for ever.
 
 use super::*;
-use crate::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform};
+use crate::model::policy::{Check, CheckMethod, HttpCheck, OnFailure, Signal};
+use crate::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 const COMMIT: &str = "1111111111111111111111111111111111111111";
@@ -93,6 +94,29 @@ fn effects() -> Vec<Case> {
     ]
 }
 
+fn rules_of_a_rollout() -> RolloutRules {
+    let url = "https://a".to_owned();
+    let http = HttpCheck { url, status: 200, times: 3, every: Span::seconds(5) };
+    let check = |name: &str, method, timeout| Check { name: name.to_owned(), method, timeout };
+    RolloutRules {
+        rollout: vec![Signal::Webhook],
+        verify: vec![
+            check("health", CheckMethod::Http(http), Span::minutes(2)),
+            check("smoke", CheckMethod::Webhook, Span::minutes(20)),
+        ],
+        on_failure: OnFailure::Rollback,
+    }
+}
+
+/// The rules that a rollout keeps.
+fn kept_rules() -> Vec<Case> {
+    vec![(
+        Event::RulesKept { rules: rules_of_a_rollout() },
+        "rules_kept",
+        r#"{"rules":{"on_failure":"rollback","rollout":["webhook"],"verify":[{"method":{"http":{"every":"5s","status":200,"times":3,"url":"https://a"}},"name":"health","timeout":"2m"},{"method":"webhook","name":"smoke","timeout":"20m"}]}}"#,
+    )]
+}
+
 /// The kinds that say how it went and what people said, as in `effects`.
 fn verdicts() -> Vec<Case> {
     let (who, why, rollout) = (|| "alice".to_owned(), || "w".to_owned(), Sequence(7));
@@ -135,9 +159,14 @@ fn verdicts() -> Vec<Case> {
             r#"{"until":"2026-01-01T00:00:00Z","who":"alice","why":"w"}"#,
         ),
         (Event::Held { who: who(), why: why(), until: None }, "held", r#"{"until":null,"who":"alice","why":"w"}"#),
-        (Event::Resumed { who: who(), met: None }, "resumed", r#"{"met":null,"who":"alice"}"#),
+        (Event::Resumed { who: who(), met: None, holds: None }, "resumed", r#"{"met":null,"who":"alice"}"#),
         (
-            Event::Resumed { who: who(), met: Some(commit()) },
+            Event::Resumed { who: who(), met: None, holds: Some(vec![Sequence(3), Sequence(5)]) },
+            "resumed",
+            r#"{"holds":[3,5],"met":null,"who":"alice"}"#,
+        ),
+        (
+            Event::Resumed { who: who(), met: Some(commit()), holds: None },
             "resumed",
             r#"{"met":"1111111111111111111111111111111111111111","who":"alice"}"#,
         ),
@@ -162,7 +191,7 @@ fn verdicts() -> Vec<Case> {
 
 #[test]
 fn every_event_is_written_as_ever_and_comes_back_whole() {
-    for (event, kind, body) in effects().into_iter().chain(verdicts()) {
+    for (event, kind, body) in effects().into_iter().chain(kept_rules()).chain(verdicts()) {
         let body = body.replace("\"ID\"", &format!("\"{}\"", release().id().as_str())).replace('R', &release_text());
         assert_eq!(encode(&event).expect("encode"), (kind.to_owned(), body.clone()));
         let back = decode(Sequence(1), kind, &body).expect("decode");
@@ -186,7 +215,8 @@ fn an_old_vote_comes_back_and_is_for_no_release() {
 
 #[test]
 fn the_cases_have_every_kind() {
-    let kinds: BTreeSet<&str> = effects().into_iter().chain(verdicts()).map(|(_, kind, _)| kind).collect();
+    let kinds: BTreeSet<&str> =
+        effects().into_iter().chain(kept_rules()).chain(verdicts()).map(|(_, kind, _)| kind).collect();
     let unknown = serde_json::from_str::<EventText>(r#"{"x":{}}"#).map(|_| ()).expect_err("no such kind").to_string();
     // "unknown variant `x`, expected one of `adopted`, `intended`, ..."
     let known: BTreeSet<&str> = unknown.split('`').skip(3).step_by(2).collect();

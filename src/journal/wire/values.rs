@@ -145,6 +145,26 @@ pub(super) mod option {
         }
     }
 
+    /// Numbers of entries that may be missing.
+    pub(in super::super) mod sequences {
+        use super::super::*;
+
+        pub(in super::super::super) fn serialize<S: Serializer>(
+            value: &Option<Vec<Sequence>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            let numbers = value.as_ref().map(|sequences| sequences.iter().map(|Sequence(n)| *n).collect::<Vec<_>>());
+            numbers.serialize(serializer)
+        }
+
+        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Vec<Sequence>>, D::Error> {
+            let numbers = Option::<Vec<u64>>::deserialize(deserializer)?;
+            Ok(numbers.map(|numbers| numbers.into_iter().map(Sequence).collect()))
+        }
+    }
+
     /// A release that may be missing.
     pub(in super::super) mod release {
         use super::super::*;

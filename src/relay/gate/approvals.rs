@@ -1,53 +1,77 @@
-//! The gate `approvals`: so many people, each once, for these digests under these rules, not too long ago.
+//! The gate `approvals`: so many people, each once, for these digests in these places, not too long ago.
 
-use super::{Facts, Standing, fingerprint};
+use super::{Facts, Standing, terms};
+use crate::model::ledger::Vote;
 use crate::model::policy::Approvals;
-use crate::model::{Environment, Ledger, Release, Why};
-use jiff::Timestamp;
+use crate::model::{Release, Why};
 use std::collections::BTreeMap;
 
-/// The votes that count for a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ballots {
+/// How many votes that do not count are told of.
+const FALLEN_SHOWN_MAX: usize = 5;
+
+/// The votes for a release.
+#[derive(Default)]
+struct Ballots {
     /// Who approves, in the order of their votes.
-    pub approve: Vec<String>,
-    /// How many are needed.
-    pub required: u32,
-    /// Who may vote, for people.
-    pub of: String,
+    approve: Vec<String>,
+    /// Whose vote does not count, and why.
+    fallen: Vec<String>,
 }
 
-/// Counts the votes that hold for a release: the last of each person, under the rules as they are, not expired.
-#[must_use]
-pub fn ballots(environment: &Environment, ledger: &Ledger, release: &Release, now: Timestamp) -> Option<Ballots> {
-    let rules = environment.gates.approvals.as_ref()?;
-    let (fingerprint, mut last) = (fingerprint(environment), BTreeMap::new());
-    for vote in ledger.votes.iter().filter(|vote| vote.release == *release.id() && vote.rules == fingerprint) {
+/// Counts the votes for a release: the last of each person, where it still counts.
+fn ballots(facts: &Facts<'_>, rules: &Approvals, release: &Release) -> Ballots {
+    let today = terms::terms(facts.environment);
+    let mut last = BTreeMap::new();
+    for vote in facts.ledger.votes.iter().filter(|vote| vote.release == *release.id()) {
         last.insert(vote.who.as_str(), vote);
     }
-    let mut counted: Vec<_> = last.into_values().filter(|vote| vote.approve && may_vote(rules, &vote.who)).collect();
-    counted.retain(|vote| rules.by.contains(&vote.by));
-    counted.retain(|vote| vote.at.checked_add(rules.expire.get()).map_or(true, |end| now < end));
-    counted.sort_by_key(|vote| vote.at);
-    let of =
-        if rules.approvers.is_empty() { "whoever may approve here".to_owned() } else { rules.approvers.join(", ") };
-    let approve = counted.into_iter().map(|vote| vote.who.clone()).collect();
-    Some(Ballots { approve, required: rules.required, of })
+    let mut votes: Vec<&Vote> = last.into_values().filter(|vote| vote.approve).collect();
+    votes.sort_by_key(|vote| vote.at);
+    let mut ballots = Ballots::default();
+    for vote in votes {
+        match fell(facts, rules, vote, &today) {
+            None => ballots.approve.push(vote.who.clone()),
+            Some(why) => ballots.fallen.push(format!("{}'s vote does not count: {why}", vote.who)),
+        }
+    }
+    ballots
 }
 
-/// Whether a person's vote counts: named (or nobody is), and not excluded.
-fn may_vote(rules: &Approvals, who: &str) -> bool {
-    let named = rules.approvers.is_empty() || rules.approvers.iter().any(|name| name == who);
-    named && !rules.exclude.iter().any(|name| name == who)
+/// Why a vote does not count. It binds to the terms that it was given under, and keeps the earlier of the expiry that
+/// it was given under and today's; and whoever may not approve today has no vote that counts.
+fn fell(facts: &Facts<'_>, rules: &Approvals, vote: &Vote, today: &str) -> Option<String> {
+    let is = |names: &[String]| names.contains(&vote.who);
+    if is(&rules.exclude) || !(rules.approvers.is_empty() || is(&rules.approvers)) {
+        return Some(format!("{} is not among the approvers", vote.who));
+    }
+    if !facts.may_approve.contains(&vote.who.as_str()) {
+        return Some(format!("{} may not approve here by the configuration", vote.who));
+    }
+    if !rules.by.contains(&vote.by) {
+        return Some("votes are not taken where it was given".to_owned());
+    }
+    if let Some(why) = terms::changed(&vote.rules, today, facts.now) {
+        return Some(why);
+    }
+    let expire = terms::expire(&vote.rules).map_or(rules.expire, |given| given.min(rules.expire));
+    let end = vote.at.checked_add(expire.get()).ok()?;
+    (end <= facts.now).then(|| format!("it expired at {end:.0}"))
 }
 
 /// Open when enough people approve.
 pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
-    let ballots = ballots(facts.environment, facts.ledger, release, facts.now)?;
-    let have = u32::try_from(ballots.approve.len()).unwrap_or(u32::MAX);
-    Some(if have >= ballots.required {
-        Standing::Open(format!("approved by {}", ballots.approve.join(", ")))
-    } else {
-        Standing::Shut(Why::ApprovalsMissing { have, required: ballots.required, of: ballots.of })
-    })
+    let rules = facts.environment.gates.approvals.as_ref()?;
+    let Ballots { approve, mut fallen } = ballots(facts, rules, release);
+    let required = rules.required;
+    let have = u32::try_from(approve.len()).unwrap_or(u32::MAX);
+    if have >= required {
+        return Some(Standing::Open(format!("approved by {}", approve.join(", "))));
+    }
+    let of =
+        if rules.approvers.is_empty() { "whoever may approve here".to_owned() } else { rules.approvers.join(", ") };
+    if !fallen.is_empty() {
+        fallen.truncate(FALLEN_SHOWN_MAX);
+        fallen.push(format!("vote again with `tagrelay approve {} {}`", facts.scope(), release.id()));
+    }
+    Some(Standing::Shut(Why::ApprovalsMissing { have, required, of, fallen }))
 }

@@ -6,15 +6,16 @@
 mod approvals;
 mod calendar;
 mod soak;
+mod terms;
 mod verified;
 
-pub use approvals::{Ballots, ballots};
+pub use terms::terms;
 
 use super::authority::{self, Right};
 use super::facts::Facts;
 use crate::model::event::Order;
 use crate::model::ledger::{Intent, StandingOrder};
-use crate::model::{Because, Environment, Release, Scope, Why, text};
+use crate::model::{Because, Release, Scope, Why};
 
 /// The right to move one release into one environment.
 ///
@@ -122,23 +123,4 @@ pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdic
 #[must_use]
 pub fn of_intent(scope: &Scope, intent: &Intent) -> Cleared {
     Cleared { scope: scope.clone(), release: intent.release.clone(), because: intent.because.clone() }
-}
-
-/// The hash of the rules that guard an environment: a vote binds to it, so that weaker rules need new votes.
-#[must_use]
-pub fn fingerprint(environment: &Environment) -> String {
-    let gates = &environment.gates;
-    let mut lines = vec![format!("soak {}", gates.soak)];
-    if let Some(promote) = &environment.promote {
-        lines.push(format!("from {} trust_tag {}", promote.from, promote.trust_tag));
-    }
-    if let Some(approvals) = &gates.approvals {
-        let (mut of, mut not) = (approvals.approvers.clone(), approvals.exclude.clone());
-        of.sort();
-        not.sort();
-        lines.push(format!("approvals {} of {of:?} but {not:?} by {:?}", approvals.required, approvals.by));
-    }
-    lines.extend(gates.windows.iter().map(|window| format!("window {} for {}", window.open, window.length)));
-    lines.extend(gates.freezes.iter().map(|freeze| format!("freeze {} {}", freeze.from, freeze.until)));
-    text::hex(&text::sha256(lines.join("\n").as_bytes()))
 }

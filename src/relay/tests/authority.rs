@@ -138,7 +138,7 @@ fn an_automatic_rollback_that_waits_falls_when_a_person_moves_the_pin() {
     world.settle();
     world.person_pins("prod", 7);
     world.settle();
-    world.record(2, vec![Event::Resumed { who: "bob".into(), met: None }]);
+    world.record(2, vec![Event::Resumed { who: "bob".into(), met: None, holds: None }]);
     world.settle();
     assert_eq!((world.pinned()[2].as_str(), &world.ledger(2).order), ("v7", &None));
 }

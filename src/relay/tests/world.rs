@@ -2,7 +2,7 @@
 
 use crate::model::event::{CheckResult, Effect, Verdict};
 use crate::model::policy::{
-    Approvals, Ballot, Deliver, Gates, HoldNewUntil, OnFailure, Promote, Select, Signal, Strategy, Together,
+    Approvals, Ballot, Deliver, Gates, HoldNewUntil, OnEdit, OnFailure, Promote, Select, Signal, Strategy, Together,
 };
 use crate::model::*;
 use crate::model::{policy::PolicyOrigin, schedule::Poll};
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) n_copies: usize,
     /// What a strategy that follows no tag chooses, best first.
     pub(super) chosen: Vec<Release>,
+    /// Who may approve everywhere by the configuration.
+    pub(super) may_approve: Vec<&'static str>,
     /// What the daemon found to stop every change.
     pub(super) stops: Vec<Why>,
 }
@@ -67,6 +69,7 @@ pub(in crate::relay) fn environment(name: &str) -> Environment {
         verify: Vec::new(),
         pushed_is_verified: false,
         on_failure: OnFailure::Next,
+        on_edit: OnEdit::Hold,
         hold_new_until: HoldNewUntil::None,
         auto: true,
         gates: Gates::default(),
@@ -133,6 +136,7 @@ impl World {
             n_copies: 0,
             chosen: Vec::new(),
             stops: Vec::new(),
+            may_approve: vec!["alice", "bob", "carol", "mallory"],
         };
         for name in ["dev", "staging", "prod"] {
             world.person_pins(name, 0);
@@ -216,6 +220,7 @@ impl World {
             named: Ok(None),
             tag: Ok(tagged.as_ref()),
             chosen: Ok(&chosen),
+            may_approve: self.may_approve.clone(),
             stops: self.stops.clone(),
             unfit: &BTreeMap::new(),
             moved: self.moved.clone(),
@@ -320,7 +325,7 @@ impl World {
     }
 
     pub(super) fn vote(&mut self, index: usize, n: u8, who: &str) {
-        let rules = gate::fingerprint(&self.policy.environments[index]);
+        let rules = gate::terms(&self.policy.environments[index]);
         let release = release(n).id().clone();
         self.record(index, vec![Event::Voted { release, rules, approve: true, who: who.into(), by: Ballot::Cli }]);
     }

@@ -34,6 +34,7 @@ fn arrival(n: u64, digest: &Digest) -> Arrival {
         url: None,
         lost: None,
         end: Some(End { outcome: Outcome::Verified, at, why: String::new() }),
+        rules: None,
         resumed: None,
     }
 }

@@ -123,7 +123,9 @@ fn words(command: &Command) -> String {
         Command::Hold { scope, reason, until } => {
             format!("Hold {{ scope: {scope}, reason: {reason:?}, until: {until:?} }}")
         }
-        Command::Resume { scope } => format!("Resume {{ scope: {scope} }}"),
+        Command::Resume { scope, of, every } => {
+            format!("Resume {{ scope: {scope}, of: {of:?}, every: {every} }}")
+        }
         Command::Promote { target, release, force } => {
             format!("Promote {{ target: {}, release: {release:?}, force: {force:?} }}", place(target))
         }
@@ -216,7 +218,7 @@ fn environments() -> Vec<EnvironmentView> {
         holds: vec![hold("*/staging", "carol", "all staging stops")],
         ..environment("staging")
     };
-    let missing = Why::ApprovalsMissing { have: 0, required: 1, of: "alice".to_owned() };
+    let missing = Why::ApprovalsMissing { have: 0, required: 1, of: "alice".to_owned(), fallen: Vec::new() };
     let prod = EnvironmentView {
         current: Some(arrival("verified")),
         candidate: Some(release("2", "1.2".to_owned())),

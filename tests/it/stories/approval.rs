@@ -77,6 +77,7 @@ async fn a_vote_falls_with_the_rules_it_was_given_under() {
     let weaker = chain("gates: { approvals: { required: 1, approvers: [alice, bob] } }");
     story.commit("policies/shop.yaml", Some(&weaker)).await;
     story.until("the weaker rules are read", || async { gate(&story).await.contains("0 of 1") }).await;
+    story.until_said("prod", "alice's vote does not count").await;
     story.looked_again().await;
     assert!(!story.file(PROD).await.contains(&digest));
     story.approve("alice", "prod").await.expect("kept");

@@ -134,7 +134,7 @@ async fn a_hold_stops_changes_until_it_is_resumed() {
     desk.story.until_why("dev", "Held").await;
     check(&desk.alice(&["status"]).await, 0, &["held by bob until", "lunch"]);
     check(&desk.alice(&["promote", "shop/dev"]).await, 1, &["error: "]);
-    check(&desk.alice(&["resume", "--all", "--env", "dev"]).await, 0, &["*/dev is resumed"]);
+    check(&desk.alice(&["resume", "--all", "--env", "dev"]).await, 0, &["lifted: shop/dev", "held by bob: lunch"]);
     desk.story.until_written(FILE, &digest).await;
     desk.close().await;
 }
@@ -148,7 +148,8 @@ async fn what_a_person_may_not_do_is_refused() {
         ("no-token", &["resume", "shop/dev"], 1, "TAGRELAY_TOKEN"),
         ("t0ken-of-alice", &["approve", "shop/dev"], 3, "nothing waits"),
         ("t0ken-of-alice", &["promote", "shop/dev", "nonsense"], 3, "`nonsense`"),
-        ("t0ken-of-alice", &["rollback", "shop/qa"], 3, "shop/dev"),
+        ("t0ken-of-alice", &["rollback", "shop/qa", "--reason", "x"], 3, "shop/dev"),
+        ("t0ken-of-alice", &["rollback", "shop/dev"], 2, "--reason"),
         ("t0ken-of-alice", &["hold", "shop/dev", "--reason", " "], 2, "reason"),
     ] {
         let said = desk.says(token, arguments).await;

@@ -1,9 +1,9 @@
 //! People stop changes, and let them go on: by command, by a file beside the policies, in the policy.
 
-use super::people::{BOTH, DEV, PROD, chain};
+use super::people::{BOTH, DEV, PROD, chain, named};
 use super::world::Story;
 use std::time::Duration;
-use tagrelay::daemon::Refusal;
+use tagrelay::daemon::{Command, Refusal};
 use tagrelay::sandbox::fault::{Fault, Rule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,6 +39,44 @@ async fn a_hold_ends_at_its_time_and_refuses_promote_until_then() {
     assert!(matches!(&refused, Err(Refusal::Conflict(why)) if why.contains("the fair")), "{refused:?}");
     story.wait(Duration::from_secs(3600));
     story.until_written(PROD, &digest).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resume_takes_nobody_elses_hold() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    story.start().await;
+    story.until_why("dev", "SetIncomplete").await;
+    for (who, scope, reason) in
+        [("alice", "shop/prod", "the fair"), ("bob", "shop/prod", "an audit"), ("bob", "*", "all")]
+    {
+        let hold = Command::Hold { scope: named(scope), reason: reason.to_owned(), until: None };
+        story.command(who, hold).await.expect("held");
+    }
+    let resume = |scope: &'static str, of: Option<&str>| Command::Resume {
+        scope: named(scope),
+        of: of.map(str::to_owned),
+        every: false,
+    };
+    let holds = || async { story.view("prod").await.expect("prod").holds.len() };
+    let refused = story.command("alice", resume("shop/prod", None)).await;
+    let Err(Refusal::Ambiguous(list)) = &refused else { panic!("{refused:?}") };
+    assert!(list.contains("tagrelay resume shop/prod --of bob"), "{list}");
+    let refused = story.command("alice", resume("shop/prod", Some("carol"))).await;
+    assert!(matches!(&refused, Err(Refusal::NotFound(why)) if why.contains("an audit")), "{refused:?}");
+    assert_eq!(holds().await, 3, "nothing was lifted");
+    let said = story.command("alice", resume("shop/prod", Some("alice"))).await.expect("resumed");
+    assert!(said.contains("the fair") && !said.contains("an audit"), "{said}");
+    assert_eq!(holds().await, 2);
+    let said = story.command("alice", resume("shop/prod", None)).await.expect("resumed");
+    assert!(said.contains("an audit"), "{said}");
+    let said = story.command("alice", resume("*", None)).await.expect("resumed");
+    assert!(said.contains("held by bob: all"), "{said}");
+    assert_eq!(holds().await, 0);
+    story.stop().await;
+    story.start().await;
+    story.until_why("dev", "SetIncomplete").await;
+    assert!(story.view("prod").await.expect("prod").holds.is_empty(), "the journal says the same");
     story.stop().await;
 }
 

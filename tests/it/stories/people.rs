@@ -93,7 +93,7 @@ impl Story {
     }
 
     pub(crate) async fn resume(&self, scope: &str) {
-        self.command("alice", Command::Resume { scope: named(scope) }).await.expect("resumed");
+        self.command("alice", Command::Resume { scope: named(scope), of: None, every: true }).await.expect("resumed");
     }
 
     pub(crate) async fn promote(&self, environment: &str, release: Option<&str>) -> Result<String, Refusal> {

@@ -40,6 +40,7 @@ async fn the_target_is_named_by_id_tag_or_digest_and_must_exist() {
     let (mut story, first, _) = two_verified().await;
     let third = story.push("dev", 3);
     story.until_at("prod", &third, "verified").await;
+    let id = story.view("dev").await.expect("dev").current.expect("a rollout").release.expect("a release").id;
     story.hold("shop/prod", None).await;
     let fourth = story.push("dev", 4);
     story.until_at("dev", &fourth, "verified").await;
@@ -60,7 +61,6 @@ async fn the_target_is_named_by_id_tag_or_digest_and_must_exist() {
     assert_eq!(before, after, "nothing was kept");
     assert!(story.file(PROD).await.contains(&third));
     story.push("dev", 1);
-    let id = story.view("dev").await.expect("dev").current.expect("a rollout").release.expect("a release").id;
     story.rollback("prod", Some(&first)).await.expect("ordered");
     story.until_at("prod", &first, "verified").await;
     story.rollback("prod", Some(id.as_str())).await.expect("ordered, held as it is");

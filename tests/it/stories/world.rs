@@ -79,7 +79,10 @@ impl Story {
             gitlab.grant("glpat-test", project, Role::Maintainer).expect("a grant");
         }
         let home = tempfile::tempdir().expect("a directory");
-        let config = config_text(&world, &deploys, home.path()) + settings;
+        let mut config = config_text(&world, &deploys, home.path()) + settings;
+        if !settings.contains("server:") {
+            config += &access_text(home.path());
+        }
         Self {
             world,
             deploys,
@@ -322,6 +325,18 @@ fn config_text(world: &World, deploys: &Repository, home: &Path) -> String {
         token_file(home),
         home.join("journal.db").display(),
     )
+}
+
+/// Who votes in stories that say nothing of `server`.
+fn access_text(home: &Path) -> String {
+    let person = |name: &str| {
+        let file = home.join(format!("token-of-{name}"));
+        std::fs::write(&file, format!("the long token of {name}")).expect("written");
+        let file = file.display();
+        format!("{{ who: {{ name: {name}, token: {{ file: '{file}' }} }}, may: [approve, reject], on: ['*'] }}")
+    };
+    let people = ["alice", "bob", "carol", "dave", "eve"].map(person);
+    format!("server: {{ access: [{}] }}\n", people.join(", "))
 }
 
 fn token_file(home: &Path) -> String {
