@@ -12,6 +12,7 @@ mod file;
 mod journal;
 mod once;
 mod print;
+mod reload;
 mod run;
 mod select;
 
@@ -89,7 +90,7 @@ struct ConfigFile {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon. SIGTERM finishes the effect in hand; SIGHUP reads the policies again.
+    /// Run the daemon. SIGTERM finishes the effect in hand; SIGHUP reads the configuration and the policies again.
     Run {
         #[command(flatten)]
         file: ConfigFile,
@@ -189,7 +190,8 @@ fn perform(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run { file, log_json } => {
             run::begin_logs(log_json)?;
-            with_config(&file, |config| async { run::run(config).await.map(|()| Exit::Done) })
+            let path = file.config.clone();
+            with_config(&file, |config| async { run::run(config, path).await.map(|()| Exit::Done) })
         }
         Command::Once { policies, file } => {
             run::begin_logs(false)?;

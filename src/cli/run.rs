@@ -1,7 +1,9 @@
 //! `tagrelay run`: the daemon, until it is told to stop.
 //!
-//! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the policies again.
+//! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the
+//! configuration and the policies again.
 
+use super::reload;
 use crate::clients::aws::Caller;
 use crate::clients::aws::sqs::Sqs;
 use crate::clients::http::{Counter, Transport};
@@ -13,10 +15,11 @@ use crate::server::{self, Google, Queue, Server, Tally};
 use crate::telemetry::logs::{self, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::{Context as _, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How long the server may take to answer what it was asked before the daemon stops.
@@ -62,7 +65,7 @@ async fn open_journal(address: &str, clock: &Clock) -> anyhow::Result<Journal> {
 }
 
 /// Runs the daemon and its server until a signal.
-pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
+pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()> {
     let Opened { daemon, handle, metrics } = open(config.clone(), Clock::System).await?;
     let listener = TcpListener::bind(config.server.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.server.listen))?;
@@ -77,15 +80,19 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
         queue.map(|settings| queue_of(settings, handle.clone(), delivered.clone(), counter.clone())).transpose()?;
     let google = Google::published(Transport::default(), counter, Clock::System);
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
+    let server = server.following(daemon.configuration());
     let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
     let serving = tokio::spawn(server::serve(listener, server, leave.clone()));
     let listening = queue.map(|queue| tokio::spawn(queue.run(stop.clone())));
-    let signals = tokio::spawn(signals(stop.clone(), handle));
+    let asked = Arc::new(Notify::new());
+    let reloading = tokio::spawn(reload::watch(path, handle.clone(), asked.clone()));
+    let signals = tokio::spawn(signals(stop.clone(), handle, asked));
     daemon.run(stop).await;
     if let Some(listening) = listening {
         listening.abort();
     }
     signals.abort();
+    reloading.abort();
     leave.cancel();
     // What the server still had to say does not hold up the exit.
     let _served = tokio::time::timeout(FAREWELL, serving).await;
@@ -100,8 +107,8 @@ fn queue_of(settings: QueueSettings, handle: Handle, delivered: Tally, counter: 
     Ok(Queue::new(sqs.context("server.webhooks.ecr")?, settings.registry, handle, delivered))
 }
 
-/// Turns signals into words: stop, stop at once, read the policies again.
-async fn signals(stop: CancellationToken, handle: Handle) -> anyhow::Result<()> {
+/// Turns signals into words: stop, stop at once, read the configuration and the policies again.
+async fn signals(stop: CancellationToken, handle: Handle, reload: Arc<Notify>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -110,7 +117,8 @@ async fn signals(stop: CancellationToken, handle: Handle) -> anyhow::Result<()> 
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             _ = hangup.recv() => {
-                tracing::info!("SIGHUP: reading the policies again");
+                tracing::info!("SIGHUP: reading the configuration and the policies again");
+                reload.notify_one();
                 handle.reload();
                 continue;
             }

@@ -51,6 +51,13 @@ impl Glob {
     }
 }
 
+/// Two patterns are one where they are written alike.
+impl PartialEq for Glob {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
 /// The most specific pattern that matches, of several with their values; the earlier one of two equals.
 pub(crate) fn most_specific<'a, T>(entries: &'a [(Glob, T)], text: &str) -> Option<&'a T> {
     let matching = entries.iter().rev().filter(|(glob, _)| glob.matches(text));

@@ -21,6 +21,7 @@ mod policies;
 mod policy;
 mod project;
 mod read;
+mod reload;
 mod require;
 mod scalar;
 mod schema;
@@ -41,6 +42,7 @@ pub use glob::Glob;
 pub use pattern::pattern;
 pub use policies::{Loaded, policies};
 pub use policy::Broken;
+pub use reload::{Reloaded, reload};
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
     Access, Act, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, ProxySettings,

@@ -43,6 +43,8 @@ pub struct Clients {
     pub(super) checks: Checks,
     pub(super) readings: Slots,
     pub(super) placings: Arc<Semaphore>,
+    /// The configuration in use, for whoever looks it up each time.
+    pub(super) configuration: watch::Sender<Arc<Config>>,
     mirrors: BTreeMap<String, Arc<Mirror>>,
     authors: BTreeMap<String, Author>,
 }
@@ -88,8 +90,11 @@ impl Clients {
             config.egress.allow.as_ref().map(|allow| allow.iter().map(|glob| glob.as_str().to_owned()).collect());
         let egress = Egress::new(allow.as_deref(), config.egress.private, Some(config.server.listen));
         let egress = egress.map_err(|error| StartError::Client(error.to_string()))?;
+        let configuration = watch::Sender::new(config.clone());
+        let settings = registry_settings(configuration.subscribe());
         Ok(Self {
-            registry: Registry::new(registry_settings(config.clone()), counter.clone()),
+            registry: Registry::new(settings, counter.clone()),
+            configuration,
             gitlab: gitlab(config, counter)?,
             checks: Checks(Arc::new(egress)),
             readings: Slots::new(),

@@ -5,6 +5,7 @@
 
 use super::health::Health;
 use super::view::{Explanation, HistoryView, PlanView, Status};
+use crate::config::Config;
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};
@@ -189,6 +190,8 @@ pub enum Request {
     Queue(Result<(), String>),
     /// Read the policies and all branches now.
     Reload,
+    /// The configuration was read again, or cannot be used.
+    Reconfigure(Box<Result<Config, String>>),
     /// Answer once nothing is read, judged or made any more.
     Idle(oneshot::Sender<()>),
 }
@@ -269,6 +272,14 @@ impl Handle {
     pub async fn queue(&self, read: Result<(), String>) -> Result<(), Refusal> {
         let sent = self.requests.send(Request::Queue(read)).await;
         sent.map_err(|_| stopping())
+    }
+
+    /// Takes a configuration that was read again, or the reason why it cannot be used, with file and line.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn reconfigure(&self, read: Result<Config, String>) -> Result<(), Refusal> {
+        self.requests.send(Request::Reconfigure(Box::new(read))).await.map_err(|_| stopping())
     }
 
     /// Reads the policies and all branches again.

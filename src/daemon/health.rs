@@ -103,6 +103,7 @@ impl Daemon {
 
     fn count_troubles(&self, troubles: &[Trouble]) {
         let n = |kind: Kind| troubles.iter().filter(|trouble| trouble.finding.kind == kind).count();
+        self.metrics.config_stale(n(Kind::ConfigurationStale) > 0);
         self.metrics.unwell(Kind::ALL.map(|kind| (kind.code(), n(kind))));
         let stuck = troubles.iter().filter(|trouble| trouble.finding.kind == Kind::Stuck);
         let stuck = stuck.filter_map(|trouble| trouble.finding.at.as_ref());
@@ -133,6 +134,7 @@ impl Daemon {
         Facts {
             journal: self.journal_watch.trouble().map(|trouble| trouble.why.clone()),
             clock: doubt,
+            configuration: self.memory.configuration.clone(),
             policies,
             broken: broken.collect(),
             branches: self

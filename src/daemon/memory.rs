@@ -48,6 +48,8 @@ pub(super) struct Memory {
     pub(super) placing: BTreeSet<Place>,
     /// When that was last done.
     pub(super) forgot_at: Timestamp,
+    /// What of the configuration on the disk is not in use.
+    pub(super) configuration: Option<crate::relay::health::Configuration>,
     /// By how much the clock is doubted.
     pub(super) doubt: Option<std::time::Duration>,
 }

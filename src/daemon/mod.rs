@@ -37,6 +37,7 @@ mod place;
 mod plan;
 mod poll;
 mod read;
+mod reconfigure;
 mod registries;
 mod round;
 mod shelf;

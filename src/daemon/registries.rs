@@ -10,13 +10,16 @@ use crate::model::Provider;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// How the registry at a host is spoken to, as the configuration and what it names are at the time of the call.
-pub fn registry_settings(config: Arc<Config>) -> impl Fn(&str) -> HostSettings + Send + Sync + 'static {
+pub fn registry_settings(
+    config: watch::Receiver<Arc<Config>>,
+) -> impl Fn(&str) -> HostSettings + Send + Sync + 'static {
     let docker = docker_config(|name| std::env::var_os(name));
     let callers: Mutex<HashMap<Option<String>, Caller>> = Mutex::default();
     move |host| {
-        let settings = config.registries.of(host).cloned().unwrap_or_default();
+        let settings = config.borrow().registries.of(host).cloned().unwrap_or_default();
         let provider = settings.provider.unwrap_or_else(|| Provider::of_host(host));
         let pull = match (&settings.pull, &settings.docker_config, provider) {
             (Some(login), _, _) => credentials(login),

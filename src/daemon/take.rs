@@ -171,6 +171,11 @@ impl Daemon {
             }
             return;
         }
+        self.judge_policies().await;
+    }
+
+    /// Judges all policy files that were read by the configuration in use.
+    pub(super) async fn judge_policies(&mut self) {
         let all: Vec<_> = self.sources.values().flatten().cloned().collect();
         let Loaded { policies, broken, cases: _ } = config::policies(&self.config, &all);
         self.memory.broken.clear();
@@ -280,6 +285,7 @@ impl Daemon {
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Queue(read) => self.queue_was_read(read),
             Request::Reload => self.tell_tasks(),
+            Request::Reconfigure(read) => self.reconfigure(*read).await,
             Request::Idle(reply) => self.idle_waiters.push(reply),
         }
     }

@@ -24,6 +24,8 @@ pub enum Kind {
     JournalTakesNoWrite,
     /// The clock is in doubt.
     ClockDoubtful,
+    /// What stands on the disk as configuration is not what is in use.
+    ConfigurationStale,
     /// The place of the policies cannot be read.
     PoliciesUnread,
     /// The place of the policies holds none.
@@ -48,9 +50,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, the worst first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalTakesNoWrite,
         Self::ClockDoubtful,
+        Self::ConfigurationStale,
         Self::PoliciesUnread,
         Self::PoliciesGone,
         Self::PolicyBroken,
@@ -69,6 +72,7 @@ impl Kind {
         match self {
             Self::JournalTakesNoWrite => "journal_takes_no_write",
             Self::ClockDoubtful => "clock_doubtful",
+            Self::ConfigurationStale => "configuration_stale",
             Self::PoliciesUnread => "policies_unread",
             Self::PoliciesGone => "policies_gone",
             Self::PolicyBroken => "policy_broken",
@@ -90,6 +94,8 @@ pub struct Facts {
     pub journal: Option<String>,
     /// Why the clock is in doubt.
     pub clock: Option<String>,
+    /// What of the configuration on the disk is not in use.
+    pub configuration: Option<Configuration>,
     /// The places that policies are read from.
     pub policies: Vec<PolicyPlace>,
     /// The policy files that are broken, each with what is wrong with it.
@@ -106,6 +112,26 @@ pub struct Facts {
     pub environments: Vec<(Scope, Vec<Why>)>,
     /// The GitLab projects that are still to be told something.
     pub reports: Vec<Reports>,
+}
+
+/// Why the configuration on the disk is not the one in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Configuration {
+    /// It cannot be used: the first error, with file and line.
+    Broken(String),
+    /// These keys of it wait for a restart.
+    Waiting(Vec<&'static str>),
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(error) => write!(f, "the configuration on disk cannot be used: {error}"),
+            Self::Waiting(keys) => {
+                write!(f, "of the configuration on disk these keys are not in use yet: {}", keys.join(", "))
+            }
+        }
+    }
 }
 
 /// A place that policies are read from.
@@ -192,8 +218,10 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// Why people and programs should not be led to this daemon yet, if they should not. `was_ready`: every source was tried
-/// once before. A source that is lost later changes nothing: people must still be able to hold and to roll back.
+/// Why people and programs should not be led to this daemon yet, if they should not.
+///
+/// `was_ready` says that every source was tried once before. A source that is lost later changes nothing: people must
+/// still be able to hold and to roll back.
 #[must_use]
 pub fn unready(facts: &Facts, was_ready: bool) -> Option<String> {
     if let Some(error) = &facts.journal {
@@ -228,23 +256,30 @@ pub fn lines(troubles: &[Trouble]) -> Vec<String> {
 fn of_itself(facts: &Facts) -> Vec<Finding> {
     let journal = facts.journal.as_ref().map(|error| {
         let text = format!("the journal did not take its last write: {error}");
-        finding(Kind::JournalTakesNoWrite, "journal", text, "nothing is begun until it takes one")
+        finding(Kind::JournalTakesNoWrite, "journal", &text, "nothing is begun until it takes one")
     });
     let clock = facts.clock.as_ref().map(|words| {
-        finding(Kind::ClockDoubtful, "clock", words.clone(), "no gate opens until it is right: set the clock (NTP)")
+        finding(Kind::ClockDoubtful, "clock", words, "no gate opens until it is right: set the clock (NTP)")
     });
     let queue = facts.queue.as_ref().map(|error| {
         let remedy = "pushes are seen at the next poll instead: look at the queue and at who may read it";
-        finding(Kind::QueueUnread, "queue", error.clone(), remedy)
+        finding(Kind::QueueUnread, "queue", error, remedy)
     });
-    journal.into_iter().chain(clock).chain(queue).collect()
+    let configuration = facts.configuration.as_ref().map(|stale| {
+        let remedy = match stale {
+            Configuration::Broken(_) => "the one before stays in use, all of it: correct the file",
+            Configuration::Waiting(_) => "restart the daemon to use them",
+        };
+        finding(Kind::ConfigurationStale, "configuration", &stale.to_string(), remedy)
+    });
+    journal.into_iter().chain(clock).chain(configuration).chain(queue).collect()
 }
 
 fn of_policies(facts: &Facts) -> Vec<Finding> {
     let unread = facts.policies.iter().filter_map(|place| {
         let remedy = "the policies stay as they were, and HOLD files there are not seen: mend what the error names";
         let text = format!("{} cannot be read: {}", place.name, place.error.as_ref()?);
-        Some(finding(Kind::PoliciesUnread, &place.name, text, remedy))
+        Some(finding(Kind::PoliciesUnread, &place.name, &text, remedy))
     });
     let gone = facts.policies.iter().filter(|place| place.n_files == Some(0)).map(|place| {
         let before = match place.n_before {
@@ -255,12 +290,12 @@ fn of_policies(facts: &Facts) -> Vec<Finding> {
         finding(
             Kind::PoliciesGone,
             &place.name,
-            text,
+            &text,
             "nothing is carried from there: bring the files back, or correct the path",
         )
     });
     let broken = facts.broken.iter().map(|(file, words)| {
-        finding(Kind::PolicyBroken, file, words.clone(), "it begins nothing new: correct the file (`tagrelay check`)")
+        finding(Kind::PolicyBroken, file, words, "it begins nothing new: correct the file (`tagrelay check`)")
     });
     unread.chain(gone).chain(broken).collect()
 }
@@ -268,7 +303,7 @@ fn of_policies(facts: &Facts) -> Vec<Finding> {
 fn of_sources(facts: &Facts) -> Vec<Finding> {
     let lost = |kind: Kind, source: &Source, remedy| {
         let text = format!("{} cannot be read: {}", source.name, source.error.as_ref()?);
-        Some(finding(kind, &source.name, text, remedy))
+        Some(finding(kind, &source.name, &text, remedy))
     };
     let branch = "what is written there stays as it is: look at the server, the network and the token";
     let registry = "no new tag of it is seen: look at the registry, the network and who may pull";
@@ -279,7 +314,7 @@ fn of_sources(facts: &Facts) -> Vec<Finding> {
         finding(
             Kind::PinUnread,
             &scope.to_string(),
-            text,
+            &text,
             "this environment alone waits: correct the file or the policy's `write`",
         )
     });
@@ -292,12 +327,12 @@ fn of_environment(scope: &Scope, why: &Why) -> Vec<Finding> {
     if let Why::Blocked { effect, why: error, until: _ } = why {
         let text = format!("{scope}: {effect} failed: {error}");
         let remedy = "it is tried again by itself, and nothing else waits for it";
-        let failed = finding(Kind::EffectFails, &format!("{scope} {effect}"), text, remedy);
+        let failed = finding(Kind::EffectFails, &format!("{scope} {effect}"), &text, remedy);
         found.push(Finding { at: at.clone(), ..failed });
     }
     if why.is_stuck() {
         let remedy = "no clock and no gate will end this: `tagrelay explain` says more";
-        let stuck = finding(Kind::Stuck, &format!("{scope} {}", why.code()), format!("{scope}: {why}"), remedy);
+        let stuck = finding(Kind::Stuck, &format!("{scope} {}", why.code()), &format!("{scope}: {why}"), remedy);
         found.push(Finding { at, after: STUCK_AFTER, ..stuck });
     }
     found
@@ -312,12 +347,12 @@ fn of_reports(reports: &Reports) -> Finding {
     };
     let remedy =
         "they are kept and go out in order once GitLab takes them: look at the token, its role and the project";
-    let waiting = finding(Kind::ReportsWait, project, format!("{n} for {project}{error}"), remedy);
+    let waiting = finding(Kind::ReportsWait, project, &format!("{n} for {project}{error}"), remedy);
     Finding { after, ..waiting }
 }
 
-fn finding(kind: Kind, of: &str, text: String, remedy: &'static str) -> Finding {
-    Finding { kind, of: of.to_owned(), text: text::shown(&text), remedy, after: Duration::ZERO, at: None }
+fn finding(kind: Kind, of: &str, text: &str, remedy: &'static str) -> Finding {
+    Finding { kind, of: of.to_owned(), text: text::shown(text), remedy, after: Duration::ZERO, at: None }
 }
 
 /// Since when each finding is so.

@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::reply::Refused;
-use crate::config::{Access, Act};
+use crate::config::{Access, Act, Config};
 use crate::model::{Scope, text};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -13,13 +13,20 @@ use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 /// The pattern of those who may do something everywhere.
 const EVERYWHERE: &str = "*";
 
 /// The people and programs that may change something.
-pub(super) struct Gatekeeper(Vec<Access>);
+pub(super) enum Gatekeeper {
+    /// These, as long as the server runs.
+    Fixed(Vec<Access>),
+    /// Those of the configuration in use.
+    Configured(watch::Receiver<Arc<Config>>),
+}
 
 /// Somebody who showed a token.
 #[derive(Debug, Clone)]
@@ -28,35 +35,37 @@ pub(super) struct Somebody {
 }
 
 impl Gatekeeper {
-    /// Lets these in.
-    pub(super) fn new(access: Vec<Access>) -> Self {
-        Self(access)
-    }
-
-    /// Who shows this token. Every known token is compared, so that the time tells nothing; hashes are compared, so that
-    /// it does not tell a length either.
+    /// Who shows this token. Hashes are compared, so that the time does not tell a length either.
     pub(super) fn somebody(&self, headers: &HeaderMap) -> Option<Somebody> {
         let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("Bearer") {
             return None;
         }
         let shown = text::sha256(token.trim().as_bytes());
-        let mut found = None;
-        for access in &self.0 {
-            let token = match access.token.read() {
-                Ok(token) => token,
-                Err(error) => {
-                    tracing::error!(access.name = %access.name, error = %error, "{} is not let in: {error}", access.name);
-                    continue;
-                }
-            };
-            let known = text::sha256(token.expose_secret().as_bytes());
-            if bool::from(known.ct_eq(&shown)) {
-                found = Some(Somebody { access: access.clone() });
-            }
+        match self {
+            Self::Fixed(access) => find(access, &shown),
+            Self::Configured(config) => find(&config.borrow().server.access, &shown),
         }
-        found
     }
+}
+
+/// Every known token is compared, so that the time tells nothing.
+fn find(known: &[Access], shown: &[u8; 32]) -> Option<Somebody> {
+    let mut found = None;
+    for access in known {
+        let token = match access.token.read() {
+            Ok(token) => token,
+            Err(error) => {
+                tracing::error!(access.name = %access.name, error = %error, "{} is not let in: {error}", access.name);
+                continue;
+            }
+        };
+        let token = text::sha256(token.expose_secret().as_bytes());
+        if bool::from(token.ct_eq(shown)) {
+            found = Some(Somebody { access: access.clone() });
+        }
+    }
+    found
 }
 
 impl Somebody {

@@ -19,7 +19,7 @@ mod wire;
 pub use hooks::{Google, Queue};
 pub(crate) use wire::plans;
 
-use crate::config::{Access, Webhook};
+use crate::config::{Access, Config, Webhook};
 use crate::daemon::Handle;
 use crate::telemetry::metrics::Delivered;
 use access::Gatekeeper;
@@ -37,6 +37,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long one request may take, its body and the daemon's answer included.
@@ -62,8 +63,14 @@ impl Server {
     /// A server for this daemon, these people and these numbers.
     #[must_use]
     pub fn new(handle: Handle, access: Vec<Access>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
-        let gatekeeper = Arc::new(Gatekeeper::new(access));
+        let gatekeeper = Arc::new(Gatekeeper::Fixed(access));
         Self { handle, gatekeeper, metrics, hooks: Hooks::default(), delivered: Arc::new(|_, _| ()) }
+    }
+
+    /// The same server, which lets in whom the configuration in use names: a token that is taken out of it counts no more.
+    #[must_use]
+    pub fn following(self, configuration: watch::Receiver<Arc<Config>>) -> Self {
+        Self { gatekeeper: Arc::new(Gatekeeper::Configured(configuration)), ..self }
     }
 
     /// The same server, with webhooks of these senders; it is told what became of each delivery.

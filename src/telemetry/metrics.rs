@@ -230,6 +230,7 @@ pub struct Metrics {
     unwell: Family<ByTrouble, Gauge>,
     stuck: Family<OfEnvironment, Gauge>,
     oldest_hold: Gauge,
+    config_stale: Gauge,
     pushes: Family<ByResult, Counter>,
     commits: Counter,
     rollouts: Family<ByOutcome, Counter>,
@@ -263,6 +264,7 @@ impl Metrics {
             unwell: Family::default(),
             stuck: Family::default(),
             oldest_hold: Gauge::default(),
+            config_stale: Gauge::default(),
             pushes: Family::default(),
             commits: Counter::default(),
             rollouts: Family::default(),
@@ -295,6 +297,8 @@ impl Metrics {
         names.register("stuck", help, self.stuck.clone());
         let help = "The age of the oldest hold that stands, HOLD files included";
         names.register_with_unit("oldest_hold", help, Unit::Seconds, self.oldest_hold.clone());
+        let help = "1 = the configuration on the disk is not the one in use: broken, or some of it waits for a restart";
+        names.register("config_stale", help, self.config_stale.clone());
         names.register("pushes", "Pushes to GitOps repositories, by how they ended", self.pushes.clone());
         names.register("commits", "Commits that moved a pin", self.commits.clone());
         names.register("rollouts", "Rollouts that ended, by how", self.rollouts.clone());
@@ -367,6 +371,11 @@ impl Metrics {
             let environment = if policy == OTHER { OTHER } else { environment }.to_owned();
             self.stuck.get_or_create(&OfEnvironment { policy, environment, why }).inc();
         }
+    }
+
+    /// Whether the configuration on the disk is not the one in use.
+    pub fn config_stale(&self, is_stale: bool) {
+        self.config_stale.set(i64::from(is_stale));
     }
 
     /// How long the oldest hold stands; none where none does.
@@ -478,6 +487,7 @@ mod tests {
             "tagrelay_unwell{what=\"branch_unread\"} 2",
             "tagrelay_unwell{what=\"clock_doubtful\"} 0",
             "tagrelay_oldest_hold_seconds 90",
+            "tagrelay_config_stale 0",
             "tagrelay_waiting{code=\"StillSoaking\"} 1",
             "tagrelay_pushes_total{result=\"raced\"} 1",
             "tagrelay_commits_total 2",

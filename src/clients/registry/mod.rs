@@ -281,6 +281,11 @@ impl Registry {
         states
     }
 
+    /// Makes the connections to all hosts anew, because what is set for them changed.
+    pub fn forget_hosts(&self) {
+        self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn host(&self, repository: &Repository) -> Result<(Arc<Host>, HostSettings), RegistryError> {
         let name = repository.host();
         let settings = (self.0.settings)(name);

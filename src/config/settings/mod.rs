@@ -55,7 +55,7 @@ pub enum Mode {
 }
 
 /// A GitOps repository.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RepositorySettings {
     /// Its URL: `https://`, `http://` or `file://`.
     pub url: String,
@@ -95,7 +95,7 @@ impl RepositorySettings {
 }
 
 /// What policies of a repository may do; `None` bounds nothing, an empty list forbids all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct May {
     /// The paths that they may write.
     pub write: Option<Vec<Glob>>,
@@ -112,7 +112,7 @@ pub struct May {
 }
 
 /// Registries by host or pattern.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Registries(pub(crate) Vec<(Glob, RegistrySettings)>);
 
 impl Registries {
@@ -124,7 +124,7 @@ impl Registries {
 }
 
 /// How a registry is spoken to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RegistrySettings {
     /// Whether it is spoken to over plain HTTP.
     pub plain_http: bool,
@@ -183,7 +183,7 @@ pub struct Login {
 }
 
 /// A GitLab.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GitlabSettings {
     /// Its URL, without a slash at the end.
     pub url: String,
@@ -203,7 +203,7 @@ impl GitlabSettings {
 }
 
 /// Where requests that policies ask for may go.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Egress {
     /// The hosts; none bounds nothing.
     pub allow: Option<Vec<Glob>>,
@@ -247,7 +247,7 @@ pub struct QueueSettings {
 }
 
 /// What a sender of webhooks is known by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// The secret that it signs with, sends along, or has at the end of its path.
     pub secret: Option<Secret>,

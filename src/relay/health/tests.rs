@@ -29,10 +29,7 @@ fn told(facts: &Facts) -> Vec<String> {
 }
 
 #[test]
-fn every_trouble_has_its_words() {
-    let blocked = Why::Blocked { effect: "the push".to_owned(), why: "403".to_owned(), until: now() };
-    let incomplete = Why::SetIncomplete { detail: "worker lacks 1.2".to_owned() };
-    let held = Why::Held { who: "alice".to_owned(), reason: "lunch".to_owned(), until: None };
+fn what_is_wrong_with_the_daemon_and_its_policies_has_its_words() {
     let text = |text: &str| Some(text.to_owned());
     let table: Vec<(Facts, Vec<&str>)> = vec![
         (Facts::default(), vec![]),
@@ -43,6 +40,14 @@ fn every_trouble_has_its_words() {
         (
             Facts { clock: text("the clock is off by 90 s"), ..Facts::default() },
             vec!["clock_doubtful: the clock is off by 90 s"],
+        ),
+        (
+            Facts { configuration: Some(Configuration::Broken("tagrelay.yaml:3: no".to_owned())), ..Facts::default() },
+            vec!["configuration_stale: the configuration on disk cannot be used: tagrelay.yaml:3: no"],
+        ),
+        (
+            Facts { configuration: Some(Configuration::Waiting(vec!["mode", "journal"])), ..Facts::default() },
+            vec!["configuration_stale: of the configuration on disk these keys are not in use yet: mode, journal"],
         ),
         (
             Facts { queue: text("the queue could not be read: 403"), ..Facts::default() },
@@ -65,6 +70,19 @@ fn every_trouble_has_its_words() {
             Facts { broken: vec![("a.yaml".to_owned(), "a.yaml:3: unknown key".to_owned())], ..Facts::default() },
             vec!["policy_broken: a.yaml:3: unknown key"],
         ),
+    ];
+    for (facts, expected) in table {
+        assert_eq!(told(&facts), expected);
+    }
+}
+
+#[test]
+fn what_is_lost_fails_or_waits_has_its_words() {
+    let blocked = Why::Blocked { effect: "the push".to_owned(), why: "403".to_owned(), until: now() };
+    let incomplete = Why::SetIncomplete { detail: "worker lacks 1.2".to_owned() };
+    let held = Why::Held { who: "alice".to_owned(), reason: "lunch".to_owned(), until: None };
+    let text = |text: &str| Some(text.to_owned());
+    let table: Vec<(Facts, Vec<&str>)> = vec![
         (
             Facts {
                 branches: vec![source("branch main of default", true, Some("refused")), source("other", true, None)],

@@ -26,7 +26,7 @@ pub(super) fn configured(registries: &str) -> Registry {
     );
     let config = config::load(Path::new("tagrelay.yaml"), &|_| Ok(text.clone()));
     let config = config.unwrap_or_else(|errors| panic!("{}", errors.render(false)));
-    Registry::new(registry_settings(Arc::new(config)), uncounted())
+    Registry::new(registry_settings(tokio::sync::watch::channel(Arc::new(config)).1), uncounted())
 }
 
 /// A directory for what a configuration names.

@@ -86,7 +86,7 @@ fn answer(request: Request, heard: &Heard) {
             heard.note(format!("{repository}{tag}"));
         }
         Request::Idle(reply) => drop(reply.send(())),
-        Request::Queue(_) | Request::Reload => {}
+        Request::Queue(_) | Request::Reload | Request::Reconfigure(_) => {}
     }
 }
 
