@@ -1,9 +1,10 @@
 //! A set of policy files: each by itself, then what they mean to each other. A broken file stops itself alone.
 
 use super::cases::{self, CaseFile};
+use super::owners::{self, Owners};
 use super::policy::{Broken, Draft};
 use super::read::Form as _;
-use super::settings::Config;
+use super::settings::{Config, RepositorySettings};
 use super::tree::Place as At;
 use crate::model::Target;
 use crate::model::place::Document;
@@ -21,16 +22,35 @@ pub struct Loaded {
     pub cases: Vec<CaseFile>,
 }
 
-/// Reads policies, and the cases beside them (`*.cases.yaml`).
+/// Reads policies, and the cases beside them (`*.cases.yaml`), where nobody knows which was there first: what two of them
+/// want is an error in both.
 #[must_use]
 pub fn policies(config: &Config, files: &[(PolicyOrigin, String)]) -> Loaded {
+    read_all(config, files, None)
+}
+
+/// Reads policies where it is known from which files they were loaded before.
+///
+/// A name stays with its file, and the newcomer is refused. What else two files want is no error of either here: who may
+/// have it is known once the places are read.
+#[must_use]
+pub fn policies_among(config: &Config, files: &[(PolicyOrigin, String)], owners: &Owners) -> Loaded {
+    read_all(config, files, Some(owners))
+}
+
+fn read_all(config: &Config, files: &[(PolicyOrigin, String)], owners: Option<&Owners>) -> Loaded {
     let is_cases = |origin: &PolicyOrigin| cases::policy_path(&origin.path).is_some();
     let read = |(origin, text): &(PolicyOrigin, String)| Draft::read(config, origin, text);
     let mut drafts: Vec<Draft> = files.iter().filter(|(origin, _)| !is_cases(origin)).map(read).collect();
-    let found = conflicts(config, &drafts);
-    for conflict in found {
+    for conflict in conflicts(config, &drafts, owners.is_some()) {
         if let Some(draft) = drafts.get_mut(conflict.draft) {
             draft.problems.add(&conflict.at, conflict.message);
+        }
+    }
+    for (index, message) in owners.map(|owners| owners::refused(&drafts, owners)).unwrap_or_default() {
+        if let Some(draft) = drafts.get_mut(index) {
+            let at = draft.name.as_ref().map_or(0..0, |name| name.at.clone());
+            draft.problems.add_with_help(&at, message, "give this policy another name, or delete the other file first");
         }
     }
     let mut loaded = Loaded::default();
@@ -66,8 +86,8 @@ struct Claim {
     document: Option<Document>,
 }
 
-/// Everything that two claim, told to both.
-fn conflicts(config: &Config, drafts: &[Draft]) -> Vec<Conflict> {
+/// Everything that two claim, told to both; `within_files` leaves out what two files claim.
+fn conflicts(config: &Config, drafts: &[Draft], within_files: bool) -> Vec<Conflict> {
     let mut claims: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         claim(config, index, draft, &mut claims);
@@ -75,7 +95,9 @@ fn conflicts(config: &Config, drafts: &[Draft]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for (thing, claims) in &claims {
         for (index, one) in claims.iter().enumerate() {
-            let mut others = claims.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+            let is_other =
+                |(other, claim): &(usize, &Claim)| *other != index && (!within_files || claim.draft == one.draft);
+            let mut others = claims.iter().enumerate().filter(is_other).map(|(_, other)| other);
             if let Some(other) = others.find(|other| may_be_one(one.document.as_ref(), other.document.as_ref())) {
                 let message = format!("{thing}, and so does {}", other.owner);
                 conflicts.push(Conflict { draft: one.draft, at: one.at.clone(), message });
@@ -140,8 +162,7 @@ fn written(target: &Target, environment: &Environment) -> Vec<(String, Option<Do
 /// A place as both who write it would name it: two names of one repository are one repository.
 fn place_of(config: &Config, environment: &Environment, path: &str, what: &str) -> String {
     let deliver = &environment.deliver;
-    let url = config.repositories.get(&deliver.repository).map_or("", |repository| repository.url.as_str());
-    let repository = url.trim_end_matches(".git");
+    let repository = config.repositories.get(&deliver.repository).map(RepositorySettings::location).unwrap_or_default();
     let file = path.trim_end_matches("/kustomization.yaml").trim_end_matches("/kustomization.yml");
     format!("this writes {what} of `{file}` on branch `{}` of {repository}", deliver.branch)
 }

@@ -31,6 +31,8 @@ pub(super) struct Memory {
     users: HashMap<Repository, Vec<PolicyName>>,
     /// Files that could not be used.
     pub(super) broken: Vec<BrokenFile>,
+    /// Places that several environments want: who is stopped, and who goes on.
+    pub(super) contested: Vec<String>,
     /// Places of policies that could not be read the last time, and why: their policies stay as they were.
     pub(super) unreadable: BTreeMap<Option<String>, String>,
     /// Why the queue that tells of pushes could not be read the last time.
@@ -96,6 +98,10 @@ pub(super) struct Standing {
     pub(super) ledger: Ledger,
     /// The pin.
     pub(super) pin: Result<Option<PinReading>, Why>,
+    /// What it writes in files, as its branch was read; none until then.
+    pub(super) places: Option<Vec<String>>,
+    /// Why its places are not its own.
+    pub(super) taken: Option<Why>,
     /// The builds under its tag.
     pub(super) tag: Result<Option<Builds>, Why>,
     /// What is selected.
@@ -152,6 +158,8 @@ impl Standing {
         Self {
             ledger,
             pin: Err(unread("the GitOps repository")),
+            places: None,
+            taken: None,
             tag: Err(unread("the registry")),
             chosen: Err(unread("the registry")),
             depth: 1,
@@ -343,6 +351,7 @@ impl Memory {
             chosen,
             may_approve: may_approve(policy, environment, moment.access),
             stops: self.stops(known, index),
+            taken: standing.taken.clone(),
             unfit: &standing.unfit,
             moved: self.moved(environment, &standing.ledger),
             checking: &standing.checking,

@@ -10,6 +10,7 @@ use crate::model::policy::PolicyOrigin;
 use crate::model::{
     Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
+use crate::relay::edit::Claim;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +78,9 @@ pub(super) struct BranchReading {
     pub(super) tip: CommitId,
     /// How many pushes of ours the branch had when it was read: a reading that one of them overtook is dropped.
     pub(super) generation: u64,
-    /// The pin of each environment that is written there; empty where the tip was known.
+    /// What each environment writes that is written there; nothing of those whose files cannot be read.
+    pub(super) claims: Vec<(Scope, Vec<Claim>)>,
+    /// The pin of each of them; empty where the tip was known.
     pub(super) pins: Vec<(Scope, Result<PinReading, Why>)>,
 }
 

@@ -34,6 +34,7 @@ mod outbox;
 mod past;
 mod perform;
 mod place;
+mod places;
 mod plan;
 mod poll;
 mod read;
@@ -119,6 +120,8 @@ pub struct Daemon {
     senders: TaskTracker,
     stop: CancellationToken,
     sources: BTreeMap<Option<String>, Vec<(crate::model::policy::PolicyOrigin, String)>>,
+    /// From which file each policy was loaded last.
+    origins: BTreeMap<PolicyName, String>,
     acts: bool,
     /// The policies that this process serves; none = all.
     only: Option<BTreeSet<PolicyName>>,
@@ -200,6 +203,7 @@ impl Daemon {
             senders: TaskTracker::new(),
             stop,
             sources: BTreeMap::new(),
+            origins: BTreeMap::new(),
             acts,
             only: None,
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
@@ -208,6 +212,7 @@ impl Daemon {
             pulse: health::Pulse::new(),
         };
         daemon.remember().await?;
+        daemon.remember_origins().await?;
         daemon.start_readers();
         daemon.start_directory();
         daemon.start_outboxes().await?;

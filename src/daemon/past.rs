@@ -53,6 +53,11 @@ impl Past {
         self.ledgers.insert(of, ledger);
     }
 
+    /// The ledgers of environments that no policy names just now.
+    pub(super) fn ledgers(&self) -> impl Iterator<Item = (&Scope, &Ledger)> {
+        self.ledgers.iter()
+    }
+
     /// The number of the newest entry.
     pub(super) fn last(&self) -> Option<Sequence> {
         self.last

@@ -144,7 +144,7 @@ impl Reader {
             Ok(tip) => {
                 let same = |known: &mut KnownTip| known.tip.as_ref() == Some(&tip) && known.orders == orders.version;
                 if self.tips.with(branch, same) {
-                    Ok(BranchReading { tip, generation, pins: Vec::new() })
+                    Ok(BranchReading { tip, generation, claims: Vec::new(), pins: Vec::new() })
                 } else {
                     self.read(orders, branch, tip, generation).await
                 }
@@ -186,10 +186,12 @@ impl Reader {
         let places = environments.iter().flat_map(|(policy, index, _)| &policy.environments[*index].write);
         let wanted: Vec<String> = places.flat_map(|place| edit::wanted(std::slice::from_ref(place))).collect();
         let files = self.mirror.read(&tip, &wanted).await?;
-        let mut pins = Vec::with_capacity(environments.len());
+        let (mut claims, mut pins) = (Vec::new(), Vec::with_capacity(environments.len()));
         for (policy, index, met) in environments {
             let environment = &policy.environments[*index];
             let scope = Scope::of(&policy.name, &environment.name);
+            let claimed = edit::claims(&environment.write, &environment.images, &files);
+            claims.extend(claimed.ok().map(|claimed| (scope.clone(), claimed)));
             let reading = self.pin(policy, *index, met.as_ref(), &tip, &files).await?;
             pins.push((scope, reading));
         }
@@ -199,7 +201,7 @@ impl Reader {
                 (known.tip, known.orders) = (Some(tip.clone()), orders.version);
             }
         });
-        Ok(BranchReading { tip, generation, pins })
+        Ok(BranchReading { tip, generation, claims, pins })
     }
 
     /// Reads an environment's pin, and who set it.

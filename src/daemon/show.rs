@@ -36,6 +36,7 @@ impl Daemon {
                 .unreadable
                 .values()
                 .chain(self.memory.broken.iter().map(|broken| &broken.text))
+                .chain(&self.memory.contested)
                 .chain(&self.memory.queue)
                 .cloned()
                 .chain(self.journal_watch.trouble().map(|trouble| trouble.why().to_string()))
@@ -269,6 +270,10 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         Event::Voted { release, approve: true, who, .. } => ("voted", format!("{who} approves {release}")),
         Event::Voted { release, approve: false, who, .. } => ("voted", format!("{who} rejects {release}")),
         Event::Held { who, why, .. } => ("held", format!("held by {who}: {why}")),
+        Event::Claimed { places } => {
+            let places: Vec<String> = places.iter().map(|place| crate::relay::places::shown(place)).collect();
+            ("claimed", format!("writes {}", places.join(", ")))
+        }
         Event::Resumed { who, .. } => ("resumed", format!("resumed by {who}")),
         Event::Refused { release, who, why } => ("refused", format!("{who} refuses {release}: {why}")),
         Event::Ordered { order, who } => ("ordered", ordered(order, who)),

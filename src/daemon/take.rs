@@ -6,7 +6,7 @@ use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan};
 use crate::config::{self, Loaded};
-use crate::model::{Policy, PolicyName, Scope, Why};
+use crate::model::{Environment, Policy, PolicyName, Scope, Why};
 use jiff::SignedDuration;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -38,7 +38,13 @@ impl Daemon {
             }
             Message::Learned { repository, tag, result } => self.learned(repository, tag, result).await,
             Message::Placed { project, revision, branch, result } => self.placed((project, revision, branch), result),
-            Message::Read { repository, branch, at, result } => self.read(&repository, &branch, at, result),
+            Message::Read { repository, branch, at, result } => {
+                let tells = result.as_ref().is_ok_and(|reading| !reading.pins.is_empty());
+                self.read(&repository, &branch, at, result);
+                if tells {
+                    self.settle_places().await;
+                }
+            }
             Message::Policies { repository, result } => match result {
                 Ok(files) => self.policies(repository, files).await,
                 Err(error) => {
@@ -142,6 +148,14 @@ impl Daemon {
         }
         let moved = known.tip.as_ref() != Some(&reading.tip);
         (known.tip, known.read_at, known.error) = (Some(reading.tip), Some(at), None);
+        for (scope, claims) in reading.claims {
+            let found = scope.policy.as_ref().zip(scope.environment.as_ref()).and_then(|(p, e)| self.memory.find(p, e));
+            let environment = found.and_then(|(known, index)| known.policy.environments.get(index));
+            let places = environment.map(|environment| self.places_in_files(environment, &claims));
+            if let Some(standing) = self.memory.standing_mut(&scope) {
+                standing.places = places;
+            }
+        }
         for (scope, pin) in reading.pins {
             if let Some(standing) = self.memory.standing_mut(&scope) {
                 let tip = pin.as_ref().ok().map(|reading| &reading.tip);
@@ -177,7 +191,7 @@ impl Daemon {
     /// Judges all policy files that were read by the configuration in use.
     pub(super) async fn judge_policies(&mut self) {
         let all: Vec<_> = self.sources.values().flatten().cloned().collect();
-        let Loaded { policies, broken, cases: _ } = config::policies(&self.config, &all);
+        let Loaded { policies, broken, cases: _ } = config::policies_among(&self.config, &all, &self.owners());
         self.memory.broken.clear();
         let mut wanted: BTreeMap<PolicyName, (Policy, Option<Why>)> = BTreeMap::new();
         for policy in policies {
@@ -185,8 +199,11 @@ impl Daemon {
                 let origin = policy.origin.to_string();
                 let kept =
                     self.journal.set_last_good_policy(&origin, policy.name.as_str(), text, self.clock.now()).await;
-                if let Err(error) = kept {
-                    tracing::error!(error = %error, "the text of policy {} was not kept", policy.name);
+                match kept {
+                    Ok(()) => drop(self.origins.insert(policy.name.clone(), origin)),
+                    Err(error) => {
+                        tracing::error!(error = %error, "the text of policy {} was not kept", policy.name);
+                    }
                 }
             }
             wanted.insert(policy.name.clone(), (policy, None));
@@ -208,6 +225,7 @@ impl Daemon {
             }
         }
         self.adopt(wanted);
+        self.settle_places().await;
     }
 
     /// The last good texts of a broken file.
@@ -237,7 +255,8 @@ impl Daemon {
                     let fresh = Standing::new(crate::model::Ledger::default());
                     standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
                 });
-                let kept = kept.map(|standing| Standing {
+                let moved = old.as_ref().is_some_and(|(policy, _)| !writes_there(policy, environment));
+                let kept = kept.map(|standing| forgetting_places(standing, moved)).map(|standing| Standing {
                     blocks: Vec::new(),
                     copied: None,
                     copying: None,
@@ -289,6 +308,24 @@ impl Daemon {
             Request::Idle(reply) => self.idle_waiters.push(reply),
         }
     }
+}
+
+/// Whether an environment wrote the same places before.
+fn writes_there(before: &Policy, environment: &Environment) -> bool {
+    let same = |old: &Environment| {
+        let branch = |of: &Environment| (of.deliver.repository.clone(), of.deliver.branch.clone());
+        old.write == environment.write && branch(old) == branch(environment)
+    };
+    before.environment(&environment.name).is_some_and(same)
+}
+
+/// What is known of an environment; not of its places where it writes others now: they are read first.
+fn forgetting_places(standing: Standing, moved: bool) -> Standing {
+    if !moved {
+        return standing;
+    }
+    let why = Why::Unread { what: "the GitOps repository".to_owned(), error: None };
+    Standing { places: None, pin: Err(why), ..standing }
 }
 
 /// Answers somebody who may have gone away meanwhile.

@@ -188,6 +188,11 @@ pub enum Event {
         /// Until when; none = until resumed.
         until: Option<Timestamp>,
     },
+    /// The environment writes these places, and nobody else does.
+    Claimed {
+        /// Each as `relay::places` names it, sorted.
+        places: Vec<String>,
+    },
     /// The holds of what the scope names are lifted.
     Resumed {
         /// Who lifted them.

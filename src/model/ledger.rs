@@ -34,6 +34,8 @@ pub struct Ledger {
     pub lifted: BTreeSet<String>,
     /// The newest entry after which a hold belongs to it, and what it makes of that hold.
     pub holds_next: Option<(Sequence, HoldKind)>,
+    /// The places that it has; none where the journal says nothing of them.
+    pub places: Option<Box<[String]>>,
 }
 
 /// A release's time in an environment, and its rollout.
@@ -268,6 +270,7 @@ impl Ledger {
                 at,
                 until: *until,
             }),
+            Event::Claimed { places } => self.places = Some(places.clone().into_boxed_slice()),
             Event::Resumed { who: _, met, holds } => self.resume(&entry.scope, at, met.as_ref(), holds.as_deref()),
             Event::Refused { release, who, why } => {
                 // The last word counts: a release that was ordered here and then refused does not come.

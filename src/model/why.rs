@@ -54,6 +54,8 @@ pub enum Why {
     ClockDoubtful { by: Span },
     /// The policy file is broken.
     PolicyBroken { at: String },
+    /// Another environment has the place, the tag or the report.
+    PlaceTaken { place: String, by: String },
     /// `suspend: true`.
     Suspended,
     /// `auto: false`: only a person begins.
@@ -120,6 +122,7 @@ impl Why {
             Self::JournalUnwell { .. } => "JournalUnwell",
             Self::ClockDoubtful { .. } => "ClockDoubtful",
             Self::PolicyBroken { .. } => "PolicyBroken",
+            Self::PlaceTaken { .. } => "PlaceTaken",
             Self::Suspended => "Suspended",
             Self::NotAutomatic => "NotAutomatic",
             Self::TooManyChanges { .. } => "TooManyChanges",
@@ -150,6 +153,7 @@ impl Why {
             | Self::WindowShut { opens: None }
             | Self::JournalIsNew { .. }
             | Self::PolicyBroken { .. }
+            | Self::PlaceTaken { .. }
             | Self::TooManyChanges { .. }
             | Self::NeverRanHere { .. }
             | Self::Unbound
@@ -250,6 +254,9 @@ impl fmt::Display for Why {
             }
             Self::ClockDoubtful { by } => write!(f, "this machine's clock is off by {by}: no gate opens until it is right"),
             Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
+            Self::PlaceTaken { place, by } => {
+                write!(f, "{by} has {place}, so that nothing is written here: name another place in one of them")
+            }
             Self::Suspended => f.write_str("the policy says `suspend: true`"),
             Self::NotAutomatic => f.write_str("`auto: false`: it begins when a person says `tagrelay promote`"),
             Self::TooManyChanges { wanted, limit } => {

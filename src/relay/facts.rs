@@ -39,6 +39,8 @@ pub struct Facts<'a> {
     pub may_approve: Vec<&'a str>,
     /// Why nothing new may begin: holds by file, a broken policy, a doubtful clock, a limit.
     pub stops: Vec<Why>,
+    /// Why the places of the environment are not its own, where another was there first.
+    pub taken: Option<Why>,
     /// Builds that are no candidates for a reason that only a client could find: a moved tag, a commit of our own.
     pub unfit: &'a BTreeMap<ReleaseId, Why>,
     /// The tag that alone pins the rollout in flight, where it came to name another digest: nobody can tell what runs.

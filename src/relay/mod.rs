@@ -14,6 +14,7 @@ pub mod health;
 pub mod keep;
 pub mod meet;
 pub mod order;
+pub mod places;
 pub mod report;
 pub mod resume;
 pub mod select;
@@ -66,8 +67,13 @@ pub(crate) enum Turn {
 /// and only then something new begins.
 #[must_use]
 pub fn next_step(facts: &Facts<'_>) -> Step {
-    let mut why = Vec::new();
-    for stage in [meet::turn, order::turn, follow::turn, change::turn] {
+    // Where another environment was first, what is in flight is followed, and nothing else is done: no order passes that.
+    let stages: &[fn(&Facts<'_>) -> Turn] = match facts.taken {
+        Some(_) => &[follow::turn],
+        None => &[meet::turn, order::turn, follow::turn, change::turn],
+    };
+    let mut why: Vec<Why> = facts.taken.iter().cloned().collect();
+    for stage in stages {
         match stage(facts) {
             Turn::Act(step) => match facts.blocked(&step) {
                 None => return step,

@@ -127,6 +127,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
     }));
     let (unfit, checking) = (BTreeMap::new(), BTreeSet::new());
     let facts = Facts {
+        taken: None,
         now: case.now,
         journal: "case",
         policy,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::policy::Together;
-use crate::model::{EnvironmentName, PinForm};
+use crate::model::{EnvironmentName, PinForm, PolicyName};
 
 const DEV_WRITE: &str = "write: [{ kustomize: '{{ environment }}' }]";
 
@@ -156,7 +156,7 @@ fn two_policies_claim_one_thing() {
             "default:policies/b.yaml:2:7: this takes the name `a`, and so does default:policies/a.yaml",
         ]
     );
-    let place = "of `x` on branch `main` of https://gitlab.example.com/group/deploys";
+    let place = "of `x` on branch `main` of gitlab.example.com/group/deploys";
     let file = "select: { newest: seen }, write: [{ kustomize: x/kustomization.yaml }]";
     assert_eq!(
         pair(&policy("a", "shop", select), &policy("b", "shop", file)),
@@ -169,6 +169,46 @@ fn two_policies_claim_one_thing() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_name_stays_with_the_file_that_it_was_loaded_from() {
+    let written = |file: &str, name: &str| {
+        let select = format!("select: {{ newest: seen }}, write: [{{ kustomize: {file} }}]");
+        (origin(&format!("{file}.yaml")), policy(name, file, &select))
+    };
+    let files = [written("a", "shop"), written("z", "shop")];
+    let nameless = [written("a", "shop"), (origin("z.yaml"), "{".to_owned())];
+    let gone = [written("a", "shop")];
+    let owned = |path: &str, is_unread: bool| {
+        let owner = Owner { origin: origin(path).to_string(), is_unread };
+        Owners::from([(PolicyName::parse("shop").expect("name"), owner)])
+    };
+    for (files, owners, goes_on, told) in [
+        (&files[..], Owners::new(), Some("policies/a.yaml"), "the name `shop` belongs to default:policies/a.yaml"),
+        (&files, owned("z.yaml", false), Some("policies/z.yaml"), "the name `shop` belongs to default:policies/z.yaml"),
+        (&nameless, owned("z.yaml", false), None, "the name `shop` belongs to default:policies/z.yaml"),
+        (&gone, owned("z.yaml", true), None, "the name `shop` belongs to default:policies/z.yaml"),
+        (&gone, owned("z.yaml", false), Some("policies/a.yaml"), ""),
+    ] {
+        let loaded = policies_among(&config(CONFIG), files, &owners);
+        let paths: Vec<&str> = loaded.policies.iter().map(|policy| policy.origin.path.as_str()).collect();
+        assert_eq!(paths, goes_on.as_slice(), "{owners:?}");
+        let said: Vec<String> = loaded.broken.iter().flat_map(|broken| lines(&broken.diagnostics)).collect();
+        assert!(said.iter().any(|line| line.contains(told)) || told.is_empty(), "{owners:?}: {said:?}");
+    }
+}
+
+#[test]
+fn one_file_does_not_stop_another_by_what_it_wants() {
+    let select = "select: { newest: seen }, write: [{ kustomize: x }]";
+    let files = [("a", policy("a", "shop", select)), ("b", policy("b", "shop", select))];
+    let files = files.map(|(file, text)| (origin(&format!("{file}.yaml")), text));
+    let loaded = policies_among(&config(CONFIG), &files, &Owners::new());
+    assert_eq!(loaded.policies.len(), 2, "who has the place is known once it is read");
+    let twice = of(&["name: dev, select: { newest: seen }, write: [{ kustomize: x }, { kustomize: x }]"]);
+    let loaded = policies_among(&config(CONFIG), &[(origin("a.yaml"), twice)], &Owners::new());
+    assert_eq!(loaded.broken.len(), 1, "within a file it is an error");
 }
 
 #[test]

@@ -138,6 +138,9 @@ enum EventForm {
         why: String,
         until: Option<Timestamp>,
     },
+    Claimed {
+        places: Vec<String>,
+    },
     Resumed {
         who: String,
         #[serde(with = "option::text")]

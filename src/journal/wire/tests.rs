@@ -159,6 +159,7 @@ fn verdicts() -> Vec<Case> {
             r#"{"until":"2026-01-01T00:00:00Z","who":"alice","why":"w"}"#,
         ),
         (Event::Held { who: who(), why: why(), until: None }, "held", r#"{"until":null,"who":"alice","why":"w"}"#),
+        (Event::Claimed { places: vec!["a\nb".to_owned()] }, "claimed", r#"{"places":["a\nb"]}"#),
         (Event::Resumed { who: who(), met: None, holds: None }, "resumed", r#"{"met":null,"who":"alice"}"#),
         (
             Event::Resumed { who: who(), met: None, holds: Some(vec![Sequence(3), Sequence(5)]) },

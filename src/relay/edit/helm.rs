@@ -41,6 +41,13 @@ pub(super) fn read(
     Ok(tag_and_digest(&tag.unwrap_or_default(), &digest.unwrap_or_default()))
 }
 
+/// Where the keys stand.
+pub(super) fn paths(tree: &Tree<'_>, keys: &HelmKeys, document: Option<&Document>) -> Result<Vec<YamlPath>, EditError> {
+    let values = Values::of(tree, document, Missing::Error);
+    let keys = [&keys.image, &keys.registry, &keys.repository, &keys.tag, &keys.digest];
+    keys.into_iter().flatten().map(|key| values.path(key)).collect()
+}
+
 /// The changes after which the keys pin this.
 pub(super) fn write(
     tree: &Tree<'_>,

@@ -120,6 +120,16 @@ pub(super) fn write(
     Ok(Some(changes))
 }
 
+/// Where the entries of this image stand; with `Missing::Add` where one would be added.
+pub(super) fn entries_of(tree: &Tree<'_>, image: &Image, missing: Missing) -> Result<Vec<YamlPath>, EditError> {
+    let (entries, _) = of_image(entries(tree)?, image);
+    let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+    if names.is_empty() && missing == Missing::Add {
+        names.push(familiar(&image.repository));
+    }
+    Ok(names.iter().map(|name| YamlPath::of(entry_steps(name))).collect())
+}
+
 /// The error that says that no entry names this repository, and what the entries name.
 pub(super) fn not_named(tree: &Tree<'_>, repository: &Repository) -> EditError {
     let there: Vec<String> = entries(tree).unwrap_or_default().iter().map(|entry| shown(&entry.image)).collect();

@@ -5,6 +5,7 @@
 //! nothing is reformatted: an edit replaces a scalar or adds or removes one named entry.
 
 mod change;
+mod claim;
 pub mod diff;
 mod error;
 mod graft;
@@ -28,6 +29,7 @@ mod whole;
 pub mod words;
 
 pub use change::{Change, ChangePlan};
+pub use claim::{Claim, claims};
 pub use error::EditError;
 pub use manual::{plan_image, plan_keys, plan_values, read_value};
 pub use path::{PathError, YamlPath};

@@ -222,6 +222,7 @@ impl World {
             chosen: Ok(&chosen),
             may_approve: self.may_approve.clone(),
             stops: self.stops.clone(),
+            taken: None,
             unfit: &BTreeMap::new(),
             moved: self.moved.clone(),
             checking: &BTreeSet::new(),

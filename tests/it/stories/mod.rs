@@ -3,6 +3,7 @@
 //! A story is told in the words of the domain and waits for what a person would see: files, commits, tags, deployments.
 
 mod people;
+mod places;
 mod world;
 
 mod approval;
