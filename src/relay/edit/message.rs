@@ -10,6 +10,8 @@ use crate::model::text::shown;
 
 /// The subject where the policy gives none.
 const DEFAULT_TEMPLATE: &str = r#"{{ environment }}: {{ policy }} {{ old.tag | default("nothing") }} -> {{ new.tag }}"#;
+/// The beginning of the subject where the tags do not tell what moves.
+const MOVED_TEMPLATE: &str = "{{ environment }}: {{ policy }}";
 /// How many images a message lists; the trailers name them all.
 const IMAGES_LISTED_MAX: usize = 20;
 /// The longest subject, in characters: longer ones are cut by every tool that shows them.
@@ -48,17 +50,38 @@ pub fn message(
 }
 
 fn default_subject(words: &Words) -> Result<String, TemplateError> {
-    Template::parse(DEFAULT_TEMPLATE, Vocabulary::Release)?.render(words)
+    let moved = words.images().first().and_then(by_digest);
+    let template = moved.as_ref().map_or(DEFAULT_TEMPLATE, |_| MOVED_TEMPLATE);
+    let subject = Template::parse(template, Vocabulary::Release)?.render(words)?;
+    Ok(moved.map_or_else(|| subject.clone(), |moved| format!("{subject} {moved}")))
+}
+
+/// What moves where the tags do not tell: the same tag names another build, or only digests are pinned.
+fn by_digest(image: &ImageWords) -> Option<String> {
+    let same_tag = image.old.tag == image.new.tag;
+    let no_tag = image.old.tag.is_empty() && !image.old.digest.is_empty();
+    if !same_tag && !no_tag {
+        return None;
+    }
+    let old = if image.old.digest.is_empty() { image.old.tag.as_str() } else { short(&image.old.digest) };
+    let revision = image.new.revision.get(..8).map_or_else(String::new, |revision| format!(", built from {revision}"));
+    Some(format!("{old} -> {} ({}{revision})", short(&image.new.digest), image.new.tag))
+}
+
+/// The first digits of a digest, for people.
+fn short(digest: &str) -> &str {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.get(..12).unwrap_or(hex)
 }
 
 /// Each image, what ran and what comes.
 fn listed(images: &[ImageWords]) -> String {
     let build = |tag: &str, digest: &str| {
-        let hex = digest.strip_prefix("sha256:").unwrap_or(digest).chars().take(12).collect::<String>();
+        let hex = short(digest);
         match (tag.is_empty(), hex.is_empty()) {
             (true, true) => "nothing".to_owned(),
             (false, true) => tag.to_owned(),
-            (true, false) => hex,
+            (true, false) => hex.to_owned(),
             (false, false) => format!("{tag} ({hex})"),
         }
     };
@@ -120,6 +143,32 @@ mod tests {
         assert_eq!(message, format!("{expected}\n\n{trailers}"));
         let read = Trailers::read(&CommitId::parse(&"0".repeat(40)).expect("id"), &message).expect("trailers");
         assert_eq!((read.journal.as_str(), read.sequence), ("j1", Sequence(7)));
+    }
+
+    #[test]
+    fn where_tags_do_not_tell_digests_do() {
+        let word = |tag: &str, digest: &str, revision: &str| super::super::words::BuildWords {
+            tag: tag.to_owned(),
+            digest: digest.to_owned(),
+            revision: revision.to_owned(),
+            created: String::new(),
+        };
+        let (old, new) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        for (before, revision, expected) in [
+            (
+                word("dev", &old, ""),
+                "0123456789abcdef",
+                Some("aaaaaaaaaaaa -> bbbbbbbbbbbb (dev, built from 01234567)"),
+            ),
+            (word("dev", &old, ""), "", Some("aaaaaaaaaaaa -> bbbbbbbbbbbb (dev)")),
+            (word("", &old, ""), "", Some("aaaaaaaaaaaa -> bbbbbbbbbbbb (dev)")),
+            (word("dev", "", ""), "", Some("dev -> bbbbbbbbbbbb (dev)")),
+            (word("1.0", &old, ""), "", None),
+            (word("", "", ""), "", None),
+        ] {
+            let image = ImageWords { name: "shop".to_owned(), old: before, new: word("dev", &new, revision) };
+            assert_eq!(by_digest(&image).as_deref(), expected, "{image:?}");
+        }
     }
 
     #[test]
