@@ -2,7 +2,6 @@
 //!
 //! Clients translate; they never decide, and never open the journal. Wire types stay in the folder that speaks them.
 
-pub mod address;
 pub mod http;
 pub mod kind;
 

@@ -4,7 +4,7 @@ use super::diagnostic::Problems;
 use super::read::{Field, Form as _};
 use super::wire::environment::EnvironmentForm;
 use super::wire::policy::PolicyForm;
-use crate::model::policy::{Environment, Image, ReportSha, Together};
+use crate::model::policy::{Environment, HoldNewUntil, Image, OnFailure, ReportSha, Together};
 use crate::model::{EnvironmentName, PinForm, Target};
 
 /// An environment as it was written, and as it is understood; none where something is wrong with it.
@@ -38,6 +38,24 @@ pub(crate) fn check(policy: &PolicyForm, drafted: &[Drafted], images: &[Image], 
         check_sources(draft, images, problems);
     }
     check_together(policy, drafted, images, problems);
+}
+
+/// Fills in the defaults that hang on which environments are promoted from which.
+///
+/// Where releases go on from, each gets the time to be verified: where builds come faster than verdicts, the environments
+/// after it would starve otherwise. Where the way ends, a failure is a person's to look at.
+pub(crate) fn fill(drafted: &mut [Drafted]) {
+    let sources: Vec<EnvironmentName> = drafted.iter().filter_map(Drafted::from).cloned().collect();
+    for draft in drafted {
+        let Some(environment) = &mut draft.environment else { continue };
+        let is_source = sources.contains(&environment.name);
+        if draft.form.hold_new_until.is_absent() && is_source && !environment.is_unwatched() {
+            environment.hold_new_until = HoldNewUntil::Verified;
+        }
+        if draft.form.on_failure.is_absent() && environment.promote.is_some() && !is_source {
+            environment.on_failure = OnFailure::Hold;
+        }
+    }
 }
 
 fn check_name(draft: &Drafted, earlier: &[Drafted], problems: &mut Problems) {

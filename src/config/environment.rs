@@ -14,7 +14,7 @@ use super::require::{self, Required, Subject};
 use super::select::{reserved, select};
 use super::settings::{Config, May};
 use super::wire::environment::{EnvironmentForm, Prefer, PromoteForm};
-use crate::model::policy::{Deliver, Environment, Image, OnFailure, PolicyOrigin, Promote};
+use crate::model::policy::{Deliver, Environment, HoldNewUntil, Image, OnFailure, PolicyOrigin, Promote};
 use crate::model::{EnvironmentName, PinForm, PolicyName};
 use crate::relay::edit::words::Words;
 use crate::relay::keep::PREFIX;
@@ -78,8 +78,6 @@ pub(crate) fn environment(
         reports.filter_map(|form| report(form, name, words, ground, problems)).collect()
     });
     let keep = keep(form, here, ground, problems);
-    let on_failure = form.on_failure.value().copied();
-    let default_on_failure = if form.promote.is_absent() { OnFailure::Next } else { OnFailure::Hold };
     Some(Environment {
         name: name?.clone(),
         select: whole(selected)?,
@@ -93,9 +91,9 @@ pub(crate) fn environment(
         stable_for: *form.stable_for.value()?,
         verify: verify?,
         pushed_is_verified: form.evidence.get().is_some(),
-        on_failure: on_failure.unwrap_or(default_on_failure),
+        on_failure: form.on_failure.value().copied().unwrap_or(OnFailure::Next),
         on_edit: *form.on_edit.value()?,
-        hold_new_until: *form.hold_new_until.value()?,
+        hold_new_until: form.hold_new_until.value().copied().unwrap_or(HoldNewUntil::None),
         auto: *form.auto.value()?,
         gates: gates?,
         keep: keep?,

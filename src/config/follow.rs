@@ -13,6 +13,10 @@ use crate::relay::edit::words::Words;
 
 /// The most times that a check asks in a row.
 const TIMES_MAX: u32 = 1_000;
+/// How often a check over HTTP is made again where nothing is said: one red answer says little of a release.
+const RETRIES_DEFAULT: u32 = 1;
+/// How often a check is made again at the most.
+const RETRIES_MAX: u32 = 10;
 
 /// The signal that a form says.
 pub(crate) fn signal(form: &SignalForm, problems: &mut Problems) -> Option<Signal> {
@@ -53,7 +57,23 @@ fn check(form: &CheckForm, words: &Words, ground: &Ground<'_>, problems: &mut Pr
         }
     };
     let name = form.name.value().cloned().unwrap_or_else(|| kind.to_owned());
-    Some(Check { name: crate::model::text::shown(&name), method: method?, timeout: timeout.value })
+    let name = crate::model::text::shown(&name);
+    Some(Check { name, method: method?, timeout: timeout.value, retries: retries(form, kind, problems)? })
+}
+
+/// How often a check that failed is made again; what somebody posts is posted once.
+fn retries(form: &CheckForm, kind: &str, problems: &mut Problems) -> Option<u32> {
+    let is_posted = kind == "webhook";
+    let Some(retries) = form.retries.get() else {
+        let default = if is_posted { 0 } else { RETRIES_DEFAULT };
+        return form.retries.is_absent().then_some(default);
+    };
+    if is_posted {
+        problems.add(&retries.at, "whoever posts a verdict makes the check again: leave `retries` out");
+    } else if retries.value > RETRIES_MAX {
+        problems.add(&retries.at, format!("a check is made again at most {RETRIES_MAX} times"));
+    }
+    Some(retries.value)
 }
 
 fn http(

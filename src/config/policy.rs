@@ -6,7 +6,7 @@ use super::chain::{self, Drafted};
 use super::dates;
 use super::diagnostic::{Diagnostics, Hides, Problems};
 use super::environment::{Ground, bounded, environment};
-use super::read::{At, Read as _};
+use super::read::{At, Field, Read as _};
 use super::settings::Config;
 use super::tree;
 use super::wire::environment::EnvironmentForm;
@@ -18,6 +18,9 @@ use jiff::tz::TimeZone;
 
 /// The shortest interval between two readings: webhooks are the way to be quicker.
 const POLL_MIN: Span = Span::seconds(1);
+/// How long a followed set of several images must have stood still: they are never pushed at one moment. One image alone
+/// is whole at once.
+const SETTLE_OF_SEVERAL: Span = Span::minutes(1);
 /// The keys of an environment that replace those of the defaults even where both are mappings.
 const REPLACING: &[&str] = &["select", "rollout", "promote"];
 
@@ -93,6 +96,7 @@ impl Draft {
             drafted.push(Drafted { form, environment });
         }
         chain::check(form, &drafted, &images, problems);
+        chain::fill(&mut drafted);
         self.rest = rest(form, &known_zone, problems);
         self.name = form.name.get().cloned();
         self.images = images;
@@ -208,9 +212,14 @@ fn reported_project(image: &ImageName, is_first: bool, environments: &[Environme
 fn rest(form: &PolicyForm, zone: &TimeZone, problems: &mut Problems) -> Option<Rest> {
     let poll = form.poll.get().and_then(|at| problems.check(&at.at, poll(&at.value, zone)));
     form.api_version.value()?;
+    let settle = match &form.settle {
+        Field::Absent if form.images.value().is_some_and(|images| images.len() > 1) => SETTLE_OF_SEVERAL,
+        Field::Absent => Span::ZERO,
+        Field::Broken | Field::Given(_) => *form.settle.value()?,
+    };
     Some(Rest {
         together: form.together.value().copied().unwrap_or(Together::SameTag),
-        settle: *form.settle.value()?,
+        settle,
         poll: poll?,
         zone: zone.clone(),
         suspend: *form.suspend.value()?,

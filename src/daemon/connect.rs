@@ -54,9 +54,25 @@ pub struct Clients {
 pub(super) struct Checks(Arc<Egress>);
 
 impl Checks {
-    /// Does an HTTP check.
-    pub(super) async fn http(&self, check: &HttpCheck, url: &str, timeout: Duration) -> CheckResult {
-        crate::clients::checks::http(check, url, &self.0, timeout).await
+    /// Does an HTTP check, and again as often as it may be when it failed; an error says why nothing may be asked there.
+    pub(super) async fn http(
+        &self,
+        check: &HttpCheck,
+        url: &str,
+        timeout: Duration,
+        retries: u32,
+    ) -> Result<CheckResult, String> {
+        let mut tries = 0;
+        loop {
+            let result = crate::clients::checks::http(check, url, &self.0, timeout).await;
+            match result.map_err(|error| error.to_string())? {
+                CheckResult::Failed(why) if tries < retries => {
+                    tries += 1;
+                    tracing::warn!(error = %why, "a check failed and is made again: {why}");
+                }
+                result => return Ok(result),
+            }
+        }
     }
 }
 

@@ -114,8 +114,8 @@ pub(super) enum Done {
     Retag { intent: Sequence, tag: Tag, result: Result<(), String> },
     /// A write.
     Write { intent: Sequence, written: Written },
-    /// A smoke test.
-    Check { rollout: Sequence, check: String, result: CheckResult },
+    /// A smoke test; an error where it may not be made at all.
+    Check { rollout: Sequence, check: String, result: Result<CheckResult, String> },
     /// A tag that a release was chosen by names another digest now.
     TagMoved { intent: Sequence, why: Why },
 }

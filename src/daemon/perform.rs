@@ -4,7 +4,7 @@ use super::Daemon;
 use super::look::Look;
 use super::message::{Done, Message, Written};
 use super::writer::{WriteOrder, Writer};
-use crate::model::event::Effect;
+use crate::model::event::{CheckResult, Effect};
 use crate::model::pin::Trailers;
 use crate::model::policy::CheckMethod;
 use crate::model::{
@@ -189,12 +189,12 @@ impl Daemon {
         let pin = standing.ledger.in_flight().map(|arrival| arrival.pin.clone()).unwrap_or_default();
         let commit = standing.ledger.in_flight().and_then(|arrival| arrival.commit.clone());
         let url = check_url(&http.url, policy, environment, (&pin, release.as_ref(), commit.as_ref()));
-        let (timeout, check, scope) = (spec.timeout.get(), check.to_owned(), scope.clone());
+        let (timeout, retries, check, scope) = (spec.timeout.get(), spec.retries, check.to_owned(), scope.clone());
         let (checks, out) = (self.clients.checks.clone(), self.out.clone());
         self.tasks.spawn(async move {
             let result = match url {
-                Ok(url) => checks.http(&http, &url, timeout).await,
-                Err(error) => crate::model::event::CheckResult::Failed(error.to_string()),
+                Ok(url) => checks.http(&http, &url, timeout, retries).await,
+                Err(error) => Ok(CheckResult::Failed(error.to_string())),
             };
             let _sent = out.send(Message::Done { scope, done: Done::Check { rollout, check, result } }).await;
         });
@@ -203,15 +203,7 @@ impl Daemon {
     /// Takes in what became of an effect.
     pub(super) async fn done(&mut self, scope: &Scope, done: Done) {
         match done {
-            Done::Check { rollout, check, result } => {
-                if let Some(standing) = self.memory.standing_mut(scope) {
-                    standing.checking.remove(&check);
-                    let in_flight = standing.ledger.in_flight().is_some_and(|arrival| arrival.rollout == rollout);
-                    if in_flight {
-                        self.record(scope, vec![Event::Checked { rollout, check, result, url: None }]).await;
-                    }
-                }
-            }
+            Done::Check { rollout, check, result } => self.checked(scope, rollout, check, result).await,
             Done::Copy { release, stop, result } => self.copied(scope, release, &stop, result),
             Done::Keep { stop, swept } => self.kept(scope, &stop, swept),
             Done::Retag { intent, tag, result } => {
@@ -238,6 +230,21 @@ impl Daemon {
         }
         if let Some(policy) = &scope.policy {
             self.mark(&policy.clone());
+        }
+    }
+
+    async fn checked(&mut self, scope: &Scope, rollout: Sequence, check: String, result: Result<CheckResult, String>) {
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
+        standing.checking.remove(&check);
+        standing.blocks.retain(|block| block.effect != Blocked::Check);
+        let in_flight = standing.ledger.in_flight().is_some_and(|arrival| arrival.rollout == rollout);
+        match result {
+            // What the configuration forbids is no word about the release: it is told, and the release waits.
+            Err(why) => self.block(scope, Blocked::Check, why),
+            Ok(result) if in_flight => {
+                self.record(scope, vec![Event::Checked { rollout, check, result, url: None }]).await;
+            }
+            Ok(_) => {}
         }
     }
 

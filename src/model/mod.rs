@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket, and nothing is serialised: whoever crosses a boundary owns the wire
 //! form. A value that parsed once is valid ever after.
 
+pub mod address;
 pub mod by_image;
 pub mod dated;
 pub mod duration;

@@ -368,8 +368,10 @@ pub struct Check {
     pub name: String,
     /// How it is done.
     pub method: CheckMethod,
-    /// How long it may take.
+    /// How long it may take, each time.
     pub timeout: Span,
+    /// How often it is made again when it failed.
+    pub retries: u32,
 }
 
 /// How a smoke test is done.

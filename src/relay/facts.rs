@@ -1,9 +1,10 @@
 //! Everything that a decision about one environment looks at, as of one reading. Gathered anew for each pass.
 
-use super::Step;
+use super::{Step, select};
 use crate::model::policy::{Check, RolloutRules};
 use crate::model::{
     Arrival, Builds, Entry, Environment, Event, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Tag, Why,
+    text,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +78,8 @@ pub enum Blocked {
     Retag,
     /// Writing the pin.
     Write,
+    /// Making a smoke test.
+    Check,
 }
 
 /// The environment before.
@@ -96,10 +99,22 @@ impl Facts<'_> {
             Step::Copy(cleared) => (Blocked::Copy, format!("copying {}", cleared.release())),
             Step::Retag(_, tag) => (Blocked::Retag, format!("pushing tag {tag}")),
             Step::Write(_) => (Blocked::Write, "writing the pin".to_owned()),
-            Step::Rest(_) | Step::Record(_) | Step::Check { .. } => return None,
+            Step::Check { check, .. } => (Blocked::Check, format!("check {check}")),
+            Step::Rest(_) | Step::Record(_) => return None,
         };
         let block = self.blocks.iter().find(|block| block.effect == effect && self.now < block.until)?;
         Some(Why::Blocked { effect: words, why: block.why.clone(), until: block.until })
+    }
+
+    /// A release for people: by its tags, and where one of them is meant to move, by what it names too.
+    #[must_use]
+    pub fn name(&self, release: &Release) -> String {
+        let moves = |tag: &Tag| self.policy.environments.iter().any(|e| e.followed_tag() == Some(tag));
+        let Some(build) = release.builds().values().find(|build| moves(&build.tag)) else { return release.to_string() };
+        let revision =
+            select::revision(build).map(|revision| text::shown(&revision).chars().take(8).collect::<String>());
+        let revision = revision.map_or_else(String::new, |revision| format!(", built from {revision}"));
+        format!("{release} ({}{revision})", build.digest.short())
     }
 
     /// The environment as the scope of an entry.
@@ -173,7 +188,7 @@ impl Facts<'_> {
     pub fn refused(&self, release: &ReleaseId) -> Option<Why> {
         let ledgers = [self.ledger].into_iter().chain(self.before.iter().copied());
         let refusal = ledgers.filter_map(|ledger| ledger.refusals.get(release)).next()?;
-        Some(Why::Refused { release: refusal.release.to_string(), why: refusal.why.clone() })
+        Some(Why::Refused { release: self.name(&refusal.release), why: refusal.why.clone() })
     }
 
     /// The fact that the rollout that begins now keeps the rules of today.

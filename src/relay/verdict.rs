@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn a_verdict_counts_where_it_is_waited_for_and_says_what_came() {
         let mut dev = environment("dev");
-        let smoke = Check { name: "smoke".to_owned(), method: CheckMethod::Webhook, timeout: Span::minutes(5) };
+        let smoke =
+            Check { name: "smoke".to_owned(), method: CheckMethod::Webhook, timeout: Span::minutes(5), retries: 0 };
         dev.verify.push(smoke);
         let mut unwatched = dev.clone();
         unwatched.rollout.clear();

@@ -122,6 +122,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
                 "verify: [{ name: health, http: { url: 'https://dev.example.com/', status: 200, times: 3, every: 5s }, timeout: 2m }]",
             ),
             (Built, "verify: [{ webhook: {} }]"),
+            (Built, "verify: [{ http: { url: 'https://dev.example.com/' }, retries: 2 }]"),
             (NotBuiltYet, "verify: [{ name: smoke, gitlab_pipeline: { project: group/shop, ref: main } }]"),
             (NotBuiltYet, "verify: [{ kubernetes_job: { namespace: shop, from_cronjob: smoke } }]"),
             (NotBuiltYet, "verify: [{ command: smoke }]"),

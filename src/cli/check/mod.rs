@@ -4,12 +4,14 @@
 //! files that policies write, those that lie in the current directory are looked at.
 
 mod cases;
+mod outlook;
 mod targets;
 
 use super::{Exit, Wrong, file, print};
 use crate::config::{self, Case, CaseFile, Config, Diagnostic, Loaded};
 use crate::model::policy::{Policy, PolicyOrigin};
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,6 +69,11 @@ impl Check {
                     return Ok(Exit::Nothing);
                 }
                 let loaded = config::policies(&config, &files);
+                let text_of = |policy: &Policy| {
+                    let written = files.iter().find(|(origin, _)| *origin == policy.origin);
+                    written.map(|(_, text)| text.clone()).unwrap_or_default()
+                };
+                found.outlook = outlook::outlook(&config, &loaded.policies, Timestamp::now(), text_of);
                 found.unfit = targets::unfit(&config, &loaded.policies, owner.as_deref());
                 found.take(&loaded);
             }
@@ -160,6 +167,7 @@ struct Found {
     errors: Vec<Diagnostic>,
     failed: Vec<FailedCase>,
     unfit: Vec<targets::Unfit>,
+    outlook: Vec<outlook::Outlook>,
     n_policies: usize,
     n_cases: usize,
     /// Whether the policies were left unread, for the configuration is broken.
@@ -186,6 +194,7 @@ impl Found {
 
     fn tell(&self, json: bool) -> anyhow::Result<Exit> {
         let is_fine = self.errors.is_empty() && self.failed.is_empty() && self.unfit.is_empty();
+        let is_fine = is_fine && !self.outlook.iter().any(|outlook| outlook.is_wrong);
         if json {
             print::json(&self.as_json())?;
         } else {
@@ -197,6 +206,10 @@ impl Found {
             }
             for targets::Unfit { file, environment, why } in &self.unfit {
                 print::complain(&format!("{file}: {environment}: {why}"));
+            }
+            for outlook::Outlook { file, environment, message, is_wrong } in &self.outlook {
+                let advice = if *is_wrong { "" } else { "advice: " };
+                print::complain(&format!("{advice}{file}: {environment}: {message}"));
             }
             if self.unread {
                 print::complain("the policies are read once the configuration can be");
@@ -220,12 +233,21 @@ impl Found {
         let unfit = self.unfit.iter().map(|targets::Unfit { file, environment, why }| {
             json!({ "file": file, "environment": environment, "message": why.to_string() })
         });
+        let outlook = |is_wrong: bool| {
+            let of_kind = self.outlook.iter().filter(move |outlook| outlook.is_wrong == is_wrong);
+            let each = of_kind.map(|outlook| {
+                json!({ "file": outlook.file, "environment": outlook.environment, "message": outlook.message })
+            });
+            each.collect::<Vec<_>>()
+        };
         json!({
             "policies": self.n_policies,
             "cases": self.n_cases,
             "errors": errors.collect::<Vec<_>>(),
             "failed_cases": failed.collect::<Vec<_>>(),
             "unfit_targets": unfit.collect::<Vec<_>>(),
+            "never": outlook(true),
+            "advice": outlook(false),
         })
     }
 }

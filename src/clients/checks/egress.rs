@@ -3,7 +3,7 @@
 //! It resolves and connects to nothing. A name says nothing of an address, so both are judged: the host before it is
 //! resolved, and each address before it is connected to.
 
-use crate::clients::address::{Reach, reach};
+use crate::model::address::{Reach, reach};
 use crate::model::text;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;

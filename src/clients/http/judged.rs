@@ -3,7 +3,7 @@
 //! It is asked by whoever connects, so that nothing can change between the judgement and the connection. An address in a
 //! URL is not resolved, and what a proxy is asked for is resolved by the proxy: neither comes this way.
 
-use crate::clients::address::{Reach, reach};
+use crate::model::address::{Reach, reach};
 use crate::model::text;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};

@@ -2,7 +2,7 @@
 //!
 //! It judges URLs by their text and resolves no name: where a name leads is judged by the client, when it connects.
 
-use crate::clients::address::{Reach, reach};
+use crate::model::address::{Reach, reach};
 use reqwest::Url;
 use std::net::IpAddr;
 

@@ -10,9 +10,11 @@ use super::glob::{Glob, most_specific};
 use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::Provider;
+use crate::model::address::{self, Reach};
 use crate::model::sqs::Queue;
 use reqwest::Url;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -217,6 +219,25 @@ impl Egress {
     pub fn allows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|glob| glob.matches(&host)))
+    }
+
+    /// Why no check can ever reach this host (without its port), as far as its name tells: an address that nobody may be
+    /// sent to, or one of a private network where `private` does not allow these and no pattern of `allow` names the host.
+    #[must_use]
+    pub fn forbids(&self, host: &str) -> Option<&'static str> {
+        let host = host.to_ascii_lowercase();
+        let bare = host.trim_matches(['[', ']']).trim_end_matches('.');
+        let is_in = |zone: &str| bare == zone || bare.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.'));
+        let is_here = is_in("localhost");
+        let is_of_cluster = is_in("svc") || is_in("svc.cluster.local");
+        let is_private = match bare.parse::<IpAddr>().ok().map(address::reach) {
+            Some(Reach::Never(what)) => return Some(what),
+            Some(Reach::Public) => false,
+            Some(Reach::Loopback | Reach::Private) => true,
+            None => is_here || is_of_cluster,
+        };
+        let is_named = self.allow.is_some() && self.allows(&host);
+        (is_private && !self.private && !is_named).then_some("a private address")
     }
 }
 

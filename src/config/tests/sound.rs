@@ -13,10 +13,7 @@ const SHOP: &str = include_str!("shop.yaml");
 #[test]
 fn the_defaults() {
     let policy = sound(&format!("{HEAD}{DEV}"));
-    assert_eq!(
-        (policy.settle, &policy.poll, policy.suspend),
-        (Span::minutes(1), &Poll::Every(Span::minutes(1)), false)
-    );
+    assert_eq!((policy.settle, &policy.poll, policy.suspend), (Span::ZERO, &Poll::Every(Span::minutes(1)), false));
     assert_eq!((policy.together, policy.zone.iana_name()), (Together::SameTag, Some("UTC")));
     let dev = &policy.environments[0];
     assert_eq!((dev.deadline, dev.stable_for, dev.auto), (Span::minutes(15), Span::seconds(30), true));
@@ -39,7 +36,12 @@ fn the_example() {
     assert_eq!(places, ["deployment/dev", "deployment/staging", "deployment/prod"]);
     assert_eq!(policy.images.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["shop", "worker"]);
     assert_eq!((dev.pin, staging.pin, prod.pin), (PinForm::Tag, PinForm::TagAtDigest, PinForm::TagAtDigest));
-    assert_eq!((staging.on_failure, staging.pushed_is_verified), (OnFailure::Hold, true));
+    assert_eq!((staging.on_failure, staging.pushed_is_verified), (OnFailure::Next, true), "a step on the way");
+    let holds = [dev, staging, prod].map(|environment| environment.hold_new_until);
+    assert_eq!(holds, [HoldNewUntil::Verified, HoldNewUntil::None, HoldNewUntil::None]);
+    assert_eq!((policy.settle, dev.verify[0].retries), (Span::minutes(1), 1), "two images");
+    let last = sound(&SHOP.replace("    on_failure: rollback\n", ""));
+    assert_eq!(last.environments[2].on_failure, OnFailure::Hold, "where the way ends");
     assert_eq!((prod.on_failure, &prod.rollout), (OnFailure::Rollback, &vec![Signal::Webhook]));
     assert_eq!(staging.followed_tag().map(|tag| tag.as_str()), Some("staging"));
     let http = HttpCheck {

@@ -131,7 +131,8 @@ form! {
 form! {
     /// Limits on how much changes at once.
     LimitsForm("limits") {
-        /// How many environments one pass may change before it asks.
+        /// How many environments may change within an hour for a cause that is no new build (they were just met, a policy was
+        /// edited, what stopped them was lifted) before a person says `resume`; the others wait.
         "changes" changes: u32, Default("20");
     }
 }

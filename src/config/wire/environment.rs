@@ -38,14 +38,16 @@ form! {
         /// nor `verify`, an error elsewhere.
         "evidence" evidence: EvidenceNone, Optional;
         /// What a failure does: `next` refuses this release here, `hold` holds, `rollback` brings the last verified release
-        /// back. Default `hold` wherever `promote` stands, else `next`.
+        /// back. Default `hold` in the last environment of a chain (it has `promote`, and none is promoted from it), else
+        /// `next`.
         "on_failure" on_failure: OnFailure, Optional;
         /// What a person's edit of the pin does, where it says something that did not run here before: `hold` holds this
         /// environment, `continue` lets the next release go on. A pin moved back to what ran here before always holds it,
         /// and refuses the release that it left.
         "on_edit" on_edit: OnEdit, Default("hold");
-        /// Until when a newer release waits for the rollout in flight.
-        "hold_new_until" hold_new_until: HoldNewUntil, Default("none");
+        /// Until when a newer release waits for the rollout in flight. Default `verified` where another environment is
+        /// promoted from here and `rollout` or `verify` stand, else `none`.
+        "hold_new_until" hold_new_until: HoldNewUntil, Optional;
         /// Whether changes begin by themselves; `false`: only when a person says `promote`.
         "auto" auto: bool, Default("true");
         /// What guards every change of this environment.
@@ -201,8 +203,10 @@ form! {
         "http" http: HttpForm, Optional;
         /// Somebody posts the verdict.
         "webhook" webhook: Nothing, Optional;
-        /// How long it may take, counted like `deadline`.
+        /// How long it may take, counted like `deadline`; each time it is made again as long.
         "timeout" timeout: Span, Default("5m");
+        /// How often it is made again when it failed. Default 1 for `http`; a verdict that is posted has none.
+        "retries" retries: u32, Optional;
     }
 }
 

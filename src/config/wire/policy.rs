@@ -21,8 +21,8 @@ form! {
         /// What makes builds of several images one release. Default `same-tag`, and `same-revision` in environments that
         /// follow a tag.
         "together" together: Together, Optional;
-        /// How long a followed set that is no known release must have stood still.
-        "settle" settle: Span, Default("1m");
+        /// How long a followed set that is no known release must have stood still. Default 0 with one image, 1m with several.
+        "settle" settle: Span, Optional;
         /// How old a reading of the registry may be: an interval, or a cron expression.
         "poll" poll: String, Default("1m");
         /// The zone of every cron expression and date of the policy.

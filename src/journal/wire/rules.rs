@@ -37,6 +37,13 @@ struct CheckForm {
     method: CheckMethod,
     #[serde(with = "span")]
     timeout: Span,
+    #[serde(default, skip_serializing_if = "is_none")]
+    retries: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(retries: &u32) -> bool {
+    *retries == 0
 }
 
 #[derive(Serialize, Deserialize)]

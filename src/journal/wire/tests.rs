@@ -97,12 +97,12 @@ fn effects() -> Vec<Case> {
 fn rules_of_a_rollout() -> RolloutRules {
     let url = "https://a".to_owned();
     let http = HttpCheck { url, status: 200, times: 3, every: Span::seconds(5) };
-    let check = |name: &str, method, timeout| Check { name: name.to_owned(), method, timeout };
+    let check = |name: &str, method, timeout, retries| Check { name: name.to_owned(), method, timeout, retries };
     RolloutRules {
         rollout: vec![Signal::Webhook],
         verify: vec![
-            check("health", CheckMethod::Http(http), Span::minutes(2)),
-            check("smoke", CheckMethod::Webhook, Span::minutes(20)),
+            check("health", CheckMethod::Http(http), Span::minutes(2), 1),
+            check("smoke", CheckMethod::Webhook, Span::minutes(20), 0),
         ],
         on_failure: OnFailure::Rollback,
     }
@@ -113,7 +113,7 @@ fn kept_rules() -> Vec<Case> {
     vec![(
         Event::RulesKept { rules: rules_of_a_rollout() },
         "rules_kept",
-        r#"{"rules":{"on_failure":"rollback","rollout":["webhook"],"verify":[{"method":{"http":{"every":"5s","status":200,"times":3,"url":"https://a"}},"name":"health","timeout":"2m"},{"method":"webhook","name":"smoke","timeout":"20m"}]}}"#,
+        r#"{"rules":{"on_failure":"rollback","rollout":["webhook"],"verify":[{"method":{"http":{"every":"5s","status":200,"times":3,"url":"https://a"}},"name":"health","retries":1,"timeout":"2m"},{"method":"webhook","name":"smoke","timeout":"20m"}]}}"#,
     )]
 }
 

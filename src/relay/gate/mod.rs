@@ -5,6 +5,7 @@
 
 mod approvals;
 mod calendar;
+pub mod opening;
 mod soak;
 mod terms;
 mod verified;

@@ -31,12 +31,16 @@ const POD: &str =
     "spec:\n  containers:\n    - name: log\n      image: fluent:1\n    - name: web\n      image: REGISTRY/shop:0.9.0\n";
 
 async fn begun() -> Story {
+    begun_with(POLICY).await
+}
+
+async fn begun_with(policy: &str) -> Story {
     let files = [
         ("deployment/dev/kustomization.yaml", KUSTOMIZATION),
         ("values-staging.yaml", VALUES),
         ("apps/prod.yaml", POD),
     ];
-    let mut story = Story::new(POLICY, &files).await;
+    let mut story = Story::new(policy, &files).await;
     story.start().await;
     story
 }
@@ -98,7 +102,8 @@ async fn a_strangers_retag_waits_for_the_same_gates() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_release_overtakes_and_what_is_passed_over_stays_behind() {
-    let mut story = begun().await;
+    let at_once = POLICY.replacen("rollout: { webhook: {} }", "rollout: { webhook: {} }\n    hold_new_until: none", 1);
+    let mut story = begun_with(&at_once).await;
     story.push("1.0.0", 1);
     story.until_state("dev", "progressing").await;
     let newer = story.push("1.1.0", 2);
@@ -107,5 +112,18 @@ async fn a_newer_release_overtakes_and_what_is_passed_over_stays_behind() {
     story.well("staging", "1.1.0").await;
     let puts = story.world.effects.seen().into_iter().filter(|e| e.path.ends_with("/manifests/staging")).count();
     assert_eq!(puts, 1, "the release that was overtaken never came to staging");
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_others_wait_for_is_verified_before_a_newer_one_comes() {
+    let mut story = begun().await;
+    story.push("1.0.0", 1);
+    story.until_state("dev", "progressing").await;
+    let newer = story.push("1.1.0", 2);
+    story.until_why("dev", "RolloutInFlight").await;
+    story.well("dev", "1.0.0").await;
+    story.well("staging", "1.0.0").await;
+    story.until_at("dev", &newer, "progressing").await;
     story.stop().await;
 }
