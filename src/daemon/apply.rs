@@ -77,6 +77,9 @@ impl Daemon {
             None => policies.values_mut().for_each(|known| known.apply(entry)),
         }
         self.past.apply(entry);
+        if matches!(entry.event, Event::Resumed { .. }) {
+            self.causeless.clear();
+        }
     }
 
     /// Says what happened, once, where it is kept.

@@ -145,6 +145,9 @@ pub(super) struct Standing {
     pub(super) why: Vec<Why>,
     /// The last verdict that fitted no rollout, since the last that did.
     pub(super) unfit_verdict: Option<Why>,
+    /// Whether it came to rest with nothing left to change since it was met, its policy was edited, or what stopped it was
+    /// lifted: what changes after that is changed by a new build or by a gate.
+    pub(super) settled: bool,
     /// The limit on changes that stopped it until it is resumed, and the release that was to come.
     pub(super) too_many: Option<(Why, ReleaseId)>,
     /// The release that a person let come past that limit.
@@ -181,6 +184,7 @@ impl Standing {
             checking: BTreeSet::new(),
             why: Vec::new(),
             unfit_verdict: None,
+            settled: false,
             too_many: None,
             let_through: None,
         }

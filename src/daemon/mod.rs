@@ -125,6 +125,8 @@ pub struct Daemon {
     acts: bool,
     /// The policies that this process serves; none = all.
     only: Option<BTreeSet<PolicyName>>,
+    /// The environments that changed lately for a cause that is no new build, and when: see `limits.changes`.
+    causeless: BTreeMap<Scope, Timestamp>,
     /// Leave to look for verdicts in branches.
     verdicts: Arc<Semaphore>,
     /// When something was kept or begun last.
@@ -206,6 +208,7 @@ impl Daemon {
             origins: BTreeMap::new(),
             acts,
             only: None,
+            causeless: BTreeMap::new(),
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),

@@ -7,12 +7,14 @@ use super::journal_watch::JournalTrouble;
 use super::learn::RETRY;
 use super::memory::{Place, Shelf, Standing};
 use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
-use crate::relay::{self, Cleared, Facts, Step, change};
+use crate::relay::{self, Cleared, Facts, Step, authority, candidate, change};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many facts may follow from one another in one round before the environment is left for the next.
 const RECORDS_MAX: usize = 32;
+/// How long a change counts for `limits.changes`, where no person says `resume` before.
+const CHANGES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// How long an environment waits whose facts the journal did not take.
 const JOURNAL_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -38,19 +40,17 @@ impl Daemon {
         if effects.is_empty() {
             return;
         }
-        let n_changes = effects.iter().filter_map(|(_, _, step)| changed(step)).count() + self.n_changing();
+        let now = self.clock.now();
+        self.causeless.retain(|_, at| now.duration_since(*at) < CHANGES_WITHIN);
         let limit = self.config.changes_max;
         for (policy, index, step) in effects {
             if let Some(trouble) = self.journal_watch.trouble().map(JournalTrouble::why) {
                 self.wait_for_the_journal(&policy, index, trouble);
                 continue;
             }
-            let release = changed(&step).filter(|_| n_changes > limit).map(|cleared| cleared.release().id().clone());
-            match release.filter(|release| !self.is_let_through(&policy, index, release)) {
-                Some(release) => {
-                    let why = Why::TooManyChanges { wanted: n_changes, limit };
-                    self.stop_by_limit(&policy, index, why, release);
-                }
+            let release = self.causeless(&policy, index, &step);
+            match release {
+                Some(release) => self.stop_by_limit(&policy, index, Why::TooManyChanges { limit }, release),
                 None => self.perform(&policy, index, step).await,
             }
         }
@@ -102,6 +102,7 @@ impl Daemon {
                     self.look_deeper(policy, index);
                 }
                 Step::Rest(mut why) => {
+                    let settled = settles(standing.settled, &facts);
                     let unheard = self.memory.unheard(known, index, self.clock.now());
                     why.retain(|why| !unheard.iter().any(|unheard| is_same_error(why, unheard)));
                     why.extend(unheard);
@@ -110,6 +111,9 @@ impl Daemon {
                         standing.unfit_verdict.iter().filter(|_| standing.ledger.in_flight().is_some()).cloned(),
                     );
                     self.rest(&scope, why);
+                    if let Some(standing) = self.memory.standing_mut(&scope) {
+                        standing.settled = settled;
+                    }
                     return None;
                 }
                 Step::Record(events) => {
@@ -211,11 +215,24 @@ impl Daemon {
         }
     }
 
-    /// How many environments are being changed at this moment.
-    fn n_changing(&self) -> usize {
-        let standings = self.memory.policies.values().flat_map(|known| &known.standings);
-        let changes = |s: &&Standing| s.copying.is_some() || matches!(s.busy, Some("retag" | "write"));
-        standings.filter(changes).count()
+    /// The release that a step would bring for a cause that is no new build: the environment was just met, its policy was
+    /// edited, or what stopped it was lifted. As long as fewer than the limit do so it is counted, and goes on.
+    fn causeless(&mut self, policy: &PolicyName, index: usize, step: &Step) -> Option<ReleaseId> {
+        let cleared = changed(step)?;
+        let release = cleared.release().id().clone();
+        let known = self.memory.policies.get(policy)?;
+        // Where people vote, each change has its cause in them.
+        let voted = known.policy.environments.get(index)?.gates.approvals.is_some();
+        let settled = known.standings.get(index)?.settled || voted;
+        let is_counted = self.causeless.contains_key(cleared.scope());
+        if settled || is_counted || self.is_let_through(policy, index, &release) {
+            return None;
+        }
+        if self.causeless.len() < self.config.changes_max {
+            self.causeless.insert(cleared.scope().clone(), self.clock.now());
+            return None;
+        }
+        Some(release)
     }
 
     /// Whether a person let this release come past the limit, or ordered the change.
@@ -232,6 +249,17 @@ impl Daemon {
         standing.why = vec![why.clone()];
         standing.too_many = Some((why, release));
     }
+}
+
+/// Whether an environment that rests has nothing left to change; what stops it is a cause of its own once it is lifted.
+fn settles(settled: bool, facts: &Facts<'_>) -> bool {
+    let is_stopped = authority::stops(facts)
+        .iter()
+        .any(|why| matches!(why.code(), "Held" | "Suspended" | "PolicyBroken" | "TooManyChanges"));
+    let is_unread = |why: &Why| matches!(why, Why::Unread { .. });
+    let is_read = facts.pin.is_ok() && facts.tag.is_ok() && !facts.chosen.as_ref().is_err_and(is_unread);
+    let is_done = is_read && candidate::candidates(facts).releases.is_empty();
+    !is_stopped && (settled || is_done)
 }
 
 /// Whether a person's move of a pin would hold the environment, though it may be what would have been written by itself.

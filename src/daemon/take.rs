@@ -253,7 +253,10 @@ impl Daemon {
                 let kept = old.as_mut().and_then(|(policy, standings)| {
                     let at = policy.environments.iter().position(|e| e.name == environment.name)?;
                     let fresh = Standing::new(crate::model::Ledger::default());
-                    standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))
+                    // What was edited changes for that, and not for a new build.
+                    let same = format!("{:?}", policy.environments[at]) == format!("{environment:?}");
+                    let kept = standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))?;
+                    Some(Standing { settled: kept.settled && same, ..kept })
                 });
                 let moved = old.as_ref().is_some_and(|(policy, _)| !writes_there(policy, environment));
                 let kept = kept.map(|standing| forgetting_places(standing, moved)).map(|standing| Standing {

@@ -294,6 +294,19 @@ impl Ledger {
         self.current().filter(|arrival| arrival.end.is_none() && arrival.origin != Origin::Adopted)
     }
 
+    /// How many of the last rollouts, one after another, were overtaken by ours before they were verified.
+    #[must_use]
+    pub fn overtaken_in_a_row(&self) -> usize {
+        let pairs = self.arrivals.windows(2).rev();
+        let overtaken = pairs.take_while(|pair| {
+            let [older, newer] = pair else { return false };
+            let is_canceled = older.end.as_ref().is_some_and(|end| end.outcome == Outcome::Canceled);
+            let by_itself = matches!(newer.origin, Origin::Ours(Because::NoGates | Because::GatesOpen(_)));
+            is_canceled && by_itself && older.release != newer.release
+        });
+        overtaken.count()
+    }
+
     /// The newest intent whose fate is not known.
     #[must_use]
     pub fn open_intent(&self) -> Option<&Intent> {

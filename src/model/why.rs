@@ -60,8 +60,10 @@ pub enum Why {
     Suspended,
     /// `auto: false`: only a person begins.
     NotAutomatic,
-    /// More environments would change at once than the limit allows.
-    TooManyChanges { wanted: usize, limit: usize },
+    /// More environments would change for a cause that is no new build than the limit allows.
+    TooManyChanges { limit: usize },
+    /// Rollouts were overtaken one after another, so that none was ever verified.
+    AlwaysOvertaken { environment: String, n: usize },
     /// A rollout in flight lets no newer release in yet.
     RolloutInFlight { release: String },
     /// A rollout is followed until its signals say more.
@@ -126,6 +128,7 @@ impl Why {
             Self::Suspended => "Suspended",
             Self::NotAutomatic => "NotAutomatic",
             Self::TooManyChanges { .. } => "TooManyChanges",
+            Self::AlwaysOvertaken { .. } => "AlwaysOvertaken",
             Self::RolloutInFlight { .. } => "RolloutInFlight",
             Self::Following { .. } => "Following",
             Self::TagMoved { .. } => "TagMoved",
@@ -159,6 +162,7 @@ impl Why {
             | Self::Unbound
             | Self::Unread { .. }
             | Self::Blocked { .. }
+            | Self::AlwaysOvertaken { .. }
             | Self::VerdictUnfit { .. }
             | Self::SignalLost { .. } => true,
             Self::UpToDate
@@ -259,9 +263,14 @@ impl fmt::Display for Why {
             }
             Self::Suspended => f.write_str("the policy says `suspend: true`"),
             Self::NotAutomatic => f.write_str("`auto: false`: it begins when a person says `tagrelay promote`"),
-            Self::TooManyChanges { wanted, limit } => {
-                write!(f, "{wanted} environments would change at once, above limits.changes of {limit}: a person decides")
-            }
+            Self::TooManyChanges { limit } => write!(
+                f,
+                "{limit} environments changed already for no new build, as many as limits.changes allows: `tagrelay resume` lets this one go"
+            ),
+            Self::AlwaysOvertaken { environment, n } => write!(
+                f,
+                "{n} rollouts in a row were overtaken in {environment} before they were verified: `hold_new_until: verified` there lets one through"
+            ),
             Self::RolloutInFlight { release } => write!(f, "waits for the rollout of {release} (hold_new_until)"),
             Self::Following { what } => write!(f, "{what}"),
             Self::TagMoved { image, tag, was, now } => {

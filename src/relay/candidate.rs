@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
 use crate::model::policy::{OnEdit, Select, Strategy};
-use crate::model::{Arrival, Builds, Ledger, Release, Why};
+use crate::model::{Arrival, Builds, EnvironmentName, Ledger, Release, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
 
@@ -127,7 +127,7 @@ fn not_newer(facts: &Facts<'_>, select: &Select, release: &Release) -> Why {
     match (&select.strategy, facts.ledger.current()) {
         (_, Some(_)) if runs(facts, release) => Why::UpToDate,
         (Strategy::Follow(tag), Some(_)) => Why::MovedBack { tag: tag.clone() },
-        (_, Some(current)) => Why::NotNewer { found: release.to_string(), current: current.pin.to_string() },
+        (_, Some(current)) => Why::NotNewer { found: facts.name(release), current: current.pin.to_string() },
         (_, None) => Why::UpToDate,
     }
 }
@@ -192,8 +192,18 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
     if found.releases.is_empty() && found.passed_over.is_empty() {
         found.passed_over.push(Why::NothingVerified { from: promote.from.to_string() });
         found.passed_over.extend(superseded(facts, from.ledger));
+        found.passed_over.extend(always_overtaken(&from.environment.name, from.ledger));
     }
     found
+}
+
+/// How many rollouts in a row are overtaken before that is said.
+const OVERTAKEN_MIN: usize = 5;
+
+/// Whether releases come faster to an environment than they are verified there.
+pub(super) fn always_overtaken(environment: &EnvironmentName, ledger: &Ledger) -> Option<Why> {
+    let n = ledger.overtaken_in_a_row();
+    (n >= OVERTAKEN_MIN).then(|| Why::AlwaysOvertaken { environment: environment.to_string(), n })
 }
 
 /// The newest release that was verified before, and overtaken before it could come here.
@@ -206,7 +216,7 @@ fn superseded(facts: &Facts<'_>, from: &Ledger) -> Option<Why> {
         let came = facts.ledger.first_arrival(release.id()).is_some();
         rank(facts, release).filter(|rank| *rank < newest && !came).map(|_| release)
     })?;
-    Some(Why::Superseded { release: passed_over.to_string(), by: current.to_string() })
+    Some(Why::Superseded { release: facts.name(passed_over), by: facts.name(current) })
 }
 
 /// When a release came to the environment before; one that never was there counts from when it came here.

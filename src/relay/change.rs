@@ -84,7 +84,7 @@ fn in_flight(facts: &Facts<'_>) -> Option<Why> {
         HoldNewUntil::Verified => ended,
         HoldNewUntil::Soaked => (ended && !verified) || soaked_for_all(facts, release),
     };
-    (!free).then(|| Why::RolloutInFlight { release: release.to_string() })
+    (!free).then(|| Why::RolloutInFlight { release: facts.name(release) })
 }
 
 /// Whether what runs here has soaked as long as each environment promoted from here asks.

@@ -56,7 +56,7 @@ fn withdraw(open: Option<&Intent>) -> Turn {
 /// The facts of a commit of ours that stands on its branch.
 #[must_use]
 pub fn committed(facts: &Facts<'_>, intent: &Intent, commit: &CommitId) -> Vec<Event> {
-    let mut events = overtaken(facts, &format!("overtaken by {}", intent.release));
+    let mut events = overtaken(facts, &format!("overtaken by {}", facts.name(&intent.release)));
     events.push(Event::Committed { intent: intent.sequence, commit: commit.clone() });
     events.push(facts.keep_rules());
     events.extend(hold_of_order(facts, &intent.release));

@@ -44,7 +44,7 @@ fn retagged(facts: &Facts<'_>, intent: &Intent) -> Vec<Event> {
     let ended = in_flight.map(|arrival| Event::Ended {
         rollout: arrival.rollout,
         outcome: crate::model::Outcome::Canceled,
-        why: format!("overtaken by {}", intent.release),
+        why: format!("overtaken by {}", facts.name(&intent.release)),
     });
     let held = meet::hold_of_order(facts, &intent.release).filter(|_| arrives);
     let rules = arrives.then(|| facts.keep_rules());

@@ -284,6 +284,23 @@ fn a_tag_that_moved_under_its_rollout_is_not_verified() {
 }
 
 #[test]
+fn that_no_rollout_is_ever_verified_is_said() {
+    let mut world = World::new();
+    world.settle();
+    for n in 1..=6 {
+        world.push("dev", n);
+        world.settle();
+        let said = world.why(1).contains(&"AlwaysOvertaken");
+        assert_eq!(said, n == 6, "{n}: five were overtaken when the sixth came");
+    }
+    world.signal(0, Verdict::Healthy);
+    world.settle();
+    world.push("dev", 7);
+    world.settle();
+    assert!(!world.why(1).contains(&"AlwaysOvertaken"), "one got through");
+}
+
+#[test]
 fn what_is_passed_over_is_superseded() {
     let mut world = World::new();
     world.settle();

@@ -80,7 +80,7 @@ const PASSES: &[Row] = &[
         |world| world.stops.push(Why::ClockDoubtful { by: Span::minutes(5) }),
         "failure rollback force",
     ),
-    ("a limit", |world| world.stops.push(Why::TooManyChanges { wanted: 9, limit: 1 }), "failure rollback force"),
+    ("a limit", |world| world.stops.push(Why::TooManyChanges { limit: 1 }), "failure rollback force"),
     ("auto: false", |world| world.policy.environments[2].auto = false, "promote failure rollback force"),
     ("a fact", |world| world.stops.push(Why::Unread { what: "a place".into(), error: None }), ""),
 ];
