@@ -211,3 +211,31 @@ fn projects_that_gitlab_cannot_have_are_told() {
         assert!(sound || said.err.contains("policies/web.yaml:8:"), "{}", said.err);
     }
 }
+
+#[test]
+fn what_can_never_come_about_is_told() {
+    let config = "repositories: { default: { url: 'https://git.example.com/deploys.git', policies: policies/ } }\n\
+                  registries: { '*': {} }\n\
+                  server: { access: [{ who: { name: bob, token: { env: BOB } }, may: [approve], on: ['*'] }] }\n";
+    let checked = SHOP.replacen("evidence: none", "verify: [{ http: { url: 'http://10.0.0.5/healthz' } }]", 1);
+    let shut = checked
+        .replace("approvers: [alice] }", "approvers: [alice], expire: 24h }")
+        .replace("for: 8h }", "for: 8h }, freeze: [{ from: 2020-01-01, until: 2999-01-01 }]");
+    let files = [("tagrelay.yaml", config), ("policies/shop.yaml", shut.as_str())];
+    let said = check(&files, &[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{}", said.err);
+    for told in [
+        "dev: check http would never be made: 10.0.0.5 is a private address",
+        "prod: its windows and freezes leave no moment open within the next 400 days",
+        "prod: 1 must approve, and nobody may by `server.access`",
+        "advice: policies/shop.yaml: prod: a vote is over after",
+    ] {
+        assert!(said.err.contains(told), "{told} is not told:\n{}", said.err);
+    }
+    // What is only unwise is advice, and the policies are right.
+    let lines = SHOP.lines().filter(|line| !line.contains("gates:"));
+    let unguarded: String = lines.map(|line| format!("{line}\n")).collect();
+    let said = check(&[("policies/shop.yaml", &unguarded)], &[]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("prod: every verified release comes here by itself"), "{}", said.err);
+}
