@@ -212,19 +212,31 @@ impl Digest {
 }
 
 /// A digest in the making, for bytes that never are in memory together.
-#[derive(Debug, Clone, Default)]
-pub struct Digesting(sha2::Sha256);
+#[derive(Clone)]
+pub struct Digesting(ring::digest::Context);
+
+impl Default for Digesting {
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+}
+
+impl fmt::Debug for Digesting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digesting")
+    }
+}
 
 impl Digesting {
     /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        sha2::Digest::update(&mut self.0, bytes);
+        self.0.update(bytes);
     }
 
     /// The digest of all bytes taken in.
     #[must_use]
     pub fn finish(self) -> Digest {
-        Digest(format!("sha256:{}", super::text::hex(&sha2::Digest::finalize(self.0))).into())
+        Digest(format!("sha256:{}", super::text::hex(self.0.finish().as_ref())).into())
     }
 }
 

@@ -3,14 +3,14 @@
 //! Nothing here knows HTTP or who asks. A manifest enters only when all that it names is there.
 
 use axum::body::Bytes;
+use ring::digest::SHA256;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 /// `sha256:` and the hexadecimal digest of these bytes.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
+    ring::digest::digest(&SHA256, bytes).as_ref().iter().fold(String::from("sha256:"), |mut text, byte| {
         // Writing to a string cannot fail.
         write!(text, "{byte:02x}").ok();
         text
