@@ -1,5 +1,6 @@
-//! The crash matrix: one whole journey, the real binary killed by SIGKILL before and after every mutating request and
-//! every journal commit; git, tags, GitLab's rows and the journal must end the same as when nothing happened.
+//! The crash matrix: one whole journey, the real binary killed by SIGKILL before and after every mutating request, before
+//! every journal commit and after the last; git, tags, GitLab's rows and the journal must end the same as when nothing
+//! happened.
 
 mod journey;
 mod random;
@@ -26,8 +27,10 @@ async fn a_kill_at_any_moment_ends_in_the_same_world() {
     assert_eq!(calm.deployments.len(), 3, "one deployment for each environment: {calm:#?}");
     let moments = [Moment::Before, Moment::After];
     let effects = (1..=n_effects).flat_map(|n| moments.map(|moment| Point::Effect(n, moment)));
-    let commits = (1..=n_commits).flat_map(|n| moments.map(|moment| Point::Commit(n, moment)));
-    let points: Vec<Point> = effects.chain(commits).collect();
+    let commits = (1..=n_commits).map(|n| Point::Commit(n, Moment::Before));
+    // What a commit leaves behind is what stands before whatever comes next.
+    let last = Point::Commit(n_commits, Moment::After);
+    let points: Vec<Point> = effects.chain(commits).chain([last]).collect();
     println!("{n_effects} mutating requests, {n_commits} journal commits: {} kills", points.len());
     let slots = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let mut runs = tokio::task::JoinSet::new();

@@ -1,11 +1,11 @@
 //! A disk that takes nothing more, and then has room again: the real binary under a limit on the size of its files.
 
-use std::net::TcpListener;
+use crate::port::free_address;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// How large a file of the process may become: some dozens of commits fit in, in blocks of 512 bytes.
 const BLOCKS: u32 = 512;
 
@@ -27,7 +27,7 @@ async fn holds_are_kept_again_as_soon_as_the_disk_has_room() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(home.path().join("policies")).expect("made");
     std::fs::write(home.path().join("token"), "alice-alice-alice-alice").expect("written");
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let address = free_address();
     let home_path = home.path().display();
     let config = format!(
         "repositories: {{ default: {{ url: 'file://{home_path}/none.git' }} }}\npolicies: '{home_path}/policies'\n\

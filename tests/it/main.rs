@@ -10,6 +10,7 @@ mod crash;
 mod deploy;
 mod edit;
 mod full_disk;
+mod port;
 mod reload;
 mod server;
 #[cfg(feature = "sandbox")]

@@ -103,9 +103,7 @@ fn wrong_use_exits_2() {
 
 #[test]
 fn a_daemon_that_does_not_answer_is_a_failure() {
-    // Nobody listens on the port that was just given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let server = format!("http://127.0.0.1:{port}");
+    let server = format!("http://{}", crate::port::free_address());
     let said =
         said(tagrelay(&root(), ["status"]).env("TAGRELAY_SERVER", &server).env("http_proxy", "http://127.0.0.1:1"), "");
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));

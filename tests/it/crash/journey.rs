@@ -1,6 +1,7 @@
 //! The journey that the kills cut: dev by commit, staging by retag and commit, prod by commit after an approval, made by
 //! the real binary in a sandbox world.
 
+use crate::port::free_address;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ use tagrelay::sandbox::gitlab::{Commits, Role};
 use tagrelay::sandbox::registry::ImageSpec;
 use tempfile::TempDir;
 
-/// How long one journey may take, its restart included.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one journey may take, its restart included: long enough for a machine that has much else to do.
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
 /// The environments' names at GitLab.
 const ENVIRONMENTS: [&str; 3] = ["development", "staging", "production"];
 
@@ -216,14 +217,16 @@ impl Journey {
     /// everything.
     pub(super) async fn end(&self, n: usize, begun: Instant) -> End {
         let wanted = n * ENVIRONMENTS.len();
+        let mut life = Duration::from_millis(300);
         loop {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(life).await;
             self.kill();
             let end = self.look().await;
             let verified = end.journal.iter().filter(|line| line.ends_with(" verified")).count();
             if verified >= wanted || begun.elapsed() > PATIENCE {
                 return end;
             }
+            life *= 2;
             self.keep_running();
         }
     }
@@ -330,10 +333,6 @@ fn kill(process: &Mutex<Option<Child>>) {
         child.kill().expect("killed");
         child.wait().expect("gone");
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
 }
 
 /// Hears of every journal commit; at its point it kills the process instead of answering.

@@ -27,9 +27,7 @@ impl Told {
         // A repository that is not there is asked for again soon.
         story.push("old", 9);
         let queue = Queue::start(story.world.effects.clone()).await.expect("a queue");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
+        let address = crate::port::free_address();
         let config = format!(
             "{}server:\n  listen: '{address}'\n  webhooks:\n    ecr:\n      \
              queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay\n      \
