@@ -165,7 +165,7 @@ impl Daemon {
         let author = self.clients.author(&deliver.repository);
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
-        let (config, metrics) = (self.config.clone(), self.metrics.clone());
+        let (config, metrics) = (self.configuration(), self.metrics.clone());
         self.tasks.spawn(Writer { mirror, config, branch, base, author, metrics, out }.run(inbox));
         self.writers.insert(key, orders.clone());
         Some(orders)

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How long a plan waits for others to share its push.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -54,8 +54,8 @@ impl WriteOrder {
 /// Writes to one branch of one repository.
 pub(super) struct Writer {
     pub(super) mirror: Arc<Mirror>,
-    /// What bounds policies.
-    pub(super) config: Arc<Config>,
+    /// What bounds policies: the configuration that is in use at the moment of a write.
+    pub(super) config: watch::Receiver<Arc<Config>>,
     pub(super) branch: String,
     pub(super) base: String,
     pub(super) author: Author,
@@ -123,11 +123,12 @@ impl Writer {
         }
         let mut stacked = Stacked { base: tip.clone(), commits: Vec::new(), orders: Vec::new(), at: None };
         let wanted: Vec<String> = batch.iter().flat_map(|order| edit::wanted(&order.environment().write)).collect();
+        let config = self.config.borrow().clone();
         let mut files: Files = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
         for order in batch {
             let known = order.judged.0 == tip || chain.contains(&order.judged.0);
             stacked.orders.push(if known {
-                plan(order, &self.config, &mut files, &mut stacked.commits)
+                plan(order, &config, &mut files, &mut stacked.commits)
             } else {
                 Planned::Raced
             });

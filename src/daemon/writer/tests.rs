@@ -63,7 +63,7 @@ async fn a_server_that_is_away_is_asked_once_for_a_whole_batch() {
     let (out, mut inbox) = mpsc::channel(16);
     let writer = Writer {
         mirror: Arc::new(Mirror::open(&scratch.path().join("m"), remote, counter).expect("a mirror")),
-        config: Arc::new(config()),
+        config: watch::channel(Arc::new(config())).1,
         branch: "main".to_owned(),
         base: "main".to_owned(),
         author: Author { name: "tagrelay".to_owned(), email: "tagrelay@example.com".to_owned() },
