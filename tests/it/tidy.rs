@@ -99,6 +99,26 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
+fn each_test_that_the_model_of_trust_names_is_there() {
+    let text = fs::read_to_string(root().join("docs/security.md")).expect("the page");
+    let code: Vec<(String, String)> = ["src", "tests"].into_iter().flat_map(sources).collect();
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    let named: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 30, "the tables name their tests in the last column");
+    let is_test = |name: &str| {
+        let head = format!("fn {name}() {{");
+        let before = |text: &str| text.split(&head).next().unwrap_or_default().trim_end().len();
+        code.iter().filter(|(_, text)| text.contains(&head)).any(|(_, text)| {
+            let above = text[..before(text)].trim_end().trim_end_matches("async").trim_end();
+            above.ends_with(']') && above.lines().next_back().is_some_and(|line| line.contains("test"))
+        })
+    };
+    let missing: Vec<&str> = named.into_iter().filter(|name| !is_test(name)).collect();
+    assert!(missing.is_empty(), "docs/security.md names tests that are not there:\n{}", missing.join("\n"));
+}
+
+#[test]
 fn no_file_is_a_drawer() {
     let drawers = ["utils", "util", "helpers", "common", "misc", "manager", "handler"];
     let stem = |file: &str| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
