@@ -2,7 +2,7 @@
 //!
 //! It resolves no name, and decides nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whom an address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -253,14 +253,10 @@ impl Ledger {
                     arrival.rules = Some(Arc::new(rules.clone()));
                 }
             }
-            Event::Voted { release, rules, approve, who, by } => self.votes.push(Vote {
-                release: release.clone(),
-                rules: rules.clone(),
-                approve: *approve,
-                who: who.clone(),
-                by: *by,
-                at,
-            }),
+            Event::Voted { release, rules, approve, who, by } => {
+                let (release, rules, who) = (release.clone(), rules.clone(), who.clone());
+                self.votes.push(Vote { release, rules, approve: *approve, who, by: *by, at });
+            }
             Event::Held { who, why, until } => self.holds.push(Hold {
                 sequence,
                 kind: self.kind_of_hold(sequence),

@@ -244,33 +244,26 @@ impl fmt::Display for Why {
             Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
             Self::NeverRanHere { release } => {
-                write!(f, "{release} was never verified and never adopted here: promote it, so that its gates are asked")
+                write!(
+                    f,
+                    "{release} was never verified and never adopted here: promote it, so that its gates are asked"
+                )
             }
-            Self::JournalIsNew { commit: Some(commit) } => write!(
-                f,
-                "commit {commit} was written under a journal that is not this one: look at what runs, then `tagrelay resume`"
-            ),
-            Self::JournalIsNew { commit: None } => f.write_str(
-                "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`",
-            ),
+            Self::JournalIsNew { commit } => journal_is_new(f, commit.as_deref()),
             Self::JournalUnwell { since, why } => {
                 write!(f, "the journal takes no write since {since:.0}, and nothing is begun until it does: {why}")
             }
-            Self::ClockDoubtful { by } => write!(f, "this machine's clock is off by {by}: no gate opens until it is right"),
+            Self::ClockDoubtful { by } => {
+                write!(f, "this machine's clock is off by {by}: no gate opens until it is right")
+            }
             Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
             Self::PlaceTaken { place, by } => {
                 write!(f, "{by} has {place}, so that nothing is written here: name another place in one of them")
             }
             Self::Suspended => f.write_str("the policy says `suspend: true`"),
             Self::NotAutomatic => f.write_str("`auto: false`: it begins when a person says `tagrelay promote`"),
-            Self::TooManyChanges { limit } => write!(
-                f,
-                "{limit} environments changed already for no new build, as many as limits.changes allows: `tagrelay resume` lets this one go"
-            ),
-            Self::AlwaysOvertaken { environment, n } => write!(
-                f,
-                "{n} rollouts in a row were overtaken in {environment} before they were verified: `hold_new_until: verified` there lets one through"
-            ),
+            Self::TooManyChanges { limit } => too_many_changes(f, *limit),
+            Self::AlwaysOvertaken { environment, n } => always_overtaken(f, environment, *n),
             Self::RolloutInFlight { release } => write!(f, "waits for the rollout of {release} (hold_new_until)"),
             Self::Following { what } => write!(f, "{what}"),
             Self::TagMoved { image, tag, was, now } => {
@@ -283,7 +276,9 @@ impl fmt::Display for Why {
             Self::Unbound => f.write_str("the pin names nothing that is known, so it is never verified"),
             Self::Unread { what, error: Some(error) } => write!(f, "{what} could not be read: {error}"),
             Self::Unread { what, error: None } => write!(f, "{what} is not read yet"),
-            Self::Blocked { effect, why, until } => write!(f, "{effect} failed and is tried again at {until:.0}: {why}"),
+            Self::Blocked { effect, why, until } => {
+                write!(f, "{effect} failed and is tried again at {until:.0}: {why}")
+            }
             Self::Superseded { release, by } => {
                 write!(f, "{release} was passed over by {by}: it comes only when a person promotes it")
             }
@@ -291,8 +286,36 @@ impl fmt::Display for Why {
                 write!(f, "a verdict for {of} came at {at:.0} and did not fit: {why}")
             }
             Self::SignalLost { detail } => write!(f, "no verdict came in time ({detail}): a person decides"),
-            Self::Copying { release } => write!(f, "{release} is being copied into the repositories of this environment"),
+            Self::Copying { release } => {
+                write!(f, "{release} is being copied into the repositories of this environment")
+            }
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }
     }
+}
+
+fn journal_is_new(f: &mut fmt::Formatter<'_>, commit: Option<&str>) -> fmt::Result {
+    match commit {
+        Some(commit) => write!(
+            f,
+            "commit {commit} was written under a journal that is not this one: look at what runs, then `tagrelay resume`"
+        ),
+        None => f.write_str(
+            "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`",
+        ),
+    }
+}
+
+fn too_many_changes(f: &mut fmt::Formatter<'_>, limit: usize) -> fmt::Result {
+    write!(
+        f,
+        "{limit} environments changed already for no new build, as many as limits.changes allows: `tagrelay resume` lets this one go"
+    )
+}
+
+fn always_overtaken(f: &mut fmt::Formatter<'_>, environment: &str, n: usize) -> fmt::Result {
+    write!(
+        f,
+        "{n} rollouts in a row were overtaken in {environment} before they were verified: `hold_new_until: verified` there lets one through"
+    )
 }

@@ -73,7 +73,8 @@ fn begins(facts: &Facts<'_>) -> Vec<Why> {
 
 /// The rollout that a newer release must wait for.
 fn in_flight(facts: &Facts<'_>) -> Option<Why> {
-    let current = facts.ledger.current()?;
+    // A rollout whose tag names another build by now is never verified, so nothing waits for it.
+    let current = facts.ledger.current().filter(|_| facts.moved.is_none())?;
     let release = current.release.as_ref()?;
     let verified = current.verified_at().is_some();
     let ended = facts.ledger.in_flight().is_none();

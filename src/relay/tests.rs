@@ -278,6 +278,10 @@ fn a_tag_that_moved_under_its_rollout_is_not_verified() {
     world.settle();
     assert_eq!(world.why(0), ["TagMoved", "UpToDate"]);
     assert_eq!(world.ledger(0).verified_at(release(1).id()), None);
+    world.policy.environments[0].hold_new_until = policy::HoldNewUntil::Verified;
+    world.push("dev", 2);
+    assert!(matches!(world.step(0), Step::Write(_)), "the next release waits for none that can never be verified");
+    world.push("dev", 1);
     world.moved = None;
     world.settle();
     assert_eq!(world.ledger(0).verified_at(release(1).id()), Some(world.now));
