@@ -318,19 +318,19 @@ async fn a_password_that_was_changed_is_told_until_the_new_one_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_thousand_tags_are_one_list() {
+async fn twenty_thousand_tags_are_one_list() {
     let mut story = world(&[]).await;
     set_registry(&mut story, "requests_per_second: 1000");
     let old = story.push("1.0.0", 1);
-    for n in 1..100_000 {
+    for n in 1..20_000 {
         story.world.registry.retag("shop", &format!("1.0.{n}"), &old).expect("tagged");
     }
     story.start().await;
-    story.until_written(&file("shop"), "newTag: 1.0.99999").await;
+    story.until_written(&file("shop"), "newTag: 1.0.19999").await;
     let digest = story.push("1.1.0", 2);
     story.until_written(&file("shop"), &digest).await;
     let repositories = story.handle().status().await.expect("a status").repositories;
-    assert_eq!(repositories[0].n_tags, Some(100_001));
+    assert_eq!(repositories[0].n_tags, Some(20_001));
     story.stop().await;
 }
 
