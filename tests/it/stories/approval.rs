@@ -55,7 +55,7 @@ async fn a_vote_expires_and_is_for_these_digests_alone() {
         let (release, by) = (Some(second.clone()), Ballot::Page);
         story.command(who, Command::Approve { target: target("prod"), release, by }).await.expect("kept");
     }
-    story.until_written(PROD, &second).await;
+    story.until_at("prod", &second, "verified").await;
     assert!(
         story
             .deploys

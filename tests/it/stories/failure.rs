@@ -70,6 +70,35 @@ async fn rollback_brings_back_the_last_verified_release() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_automatic_rollback_waits_for_a_hold_file() {
+    let (mut story, first, second) = second_in_flight("on_failure: rollback").await;
+    story.commit("policies/HOLD", Some("the fair\n")).await;
+    story.until_why("prod", "Held").await;
+    story.signal("prod", Verdict::Failed).await;
+    story.until_at("prod", &second, "failed").await;
+    story.until_why("prod", "OrderWaits").await;
+    story.looked_again().await;
+    assert!(story.file(PROD).await.contains(&second), "nothing is written past the HOLD file");
+    story.commit("policies/HOLD", None).await;
+    story.until_at("prod", &first, "progressing").await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_in_flight_keeps_its_rules_when_the_policy_asks_less() {
+    let (mut story, first, second) = second_in_flight("on_failure: rollback").await;
+    story.commit("policies/shop.yaml", Some(&chain(""))).await;
+    story.looked_again().await;
+    story.until_at("prod", &second, "progressing").await;
+    story.stop().await;
+    story.start().await;
+    story.until_at("prod", &second, "progressing").await;
+    story.signal("prod", Verdict::Failed).await;
+    story.until_at("prod", &first, "verified").await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_to_what_is_gone_from_the_registry_moves_nothing() {
     let (mut story, first, second) = second_in_flight("on_failure: rollback").await;
     assert!(story.world.registry.remove("shop", &first));
