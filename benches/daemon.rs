@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tagrelay::config::{self, Config};
 use tagrelay::daemon::{Clients, Clock, Daemon, Handle, journal_path};
@@ -21,6 +22,8 @@ const QUIET: Duration = Duration::from_secs(20);
 const PUSHES: u32 = 20;
 /// How many pushes are timed that a webhook tells of.
 const DELIVERIES: u32 = 200;
+/// How many connections ask without end in a flood.
+const ASKERS: usize = 20;
 /// How long nothing happens between two of them: longer than a flood of webhooks is gathered.
 const BETWEEN: Duration = Duration::from_millis(300);
 
@@ -127,6 +130,9 @@ async fn main() {
     }
     webhook().await;
     polled("1s").await;
+    for path in ["/healthz", "/", "/api/v1/status", "/api/v1/plan", "/api/v1/policies/p0/environments/dev/explain"] {
+        flooded(path).await;
+    }
     for n in [1, 100, 1000] {
         process(n).await;
     }
@@ -175,6 +181,53 @@ async fn polled(poll: &str) {
     println!("image pushed to commit pushed, poll {poll}: {}", spread(&mut committed));
     stop.cancel();
     task.await.expect("stopped");
+}
+
+/// The same of the real process, while many connections ask for this without end.
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+async fn flooded(path: &'static str) {
+    let setup = setup(1, true, "1s", false).await;
+    let mut child = setup.run(&setup.text());
+    let client = tagrelay::clients::http::client(&tagrelay::clients::http::Transport::default()).expect("a client");
+    answers(&client, &format!("http://127.0.0.1:{}/readyz", setup.port), Instant::now()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (stop, answered) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let asking: Vec<_> = (0..ASKERS)
+        .map(|_| {
+            let (stop, answered, port) = (stop.clone(), answered.clone(), setup.port);
+            std::thread::spawn(move || ask_without_end(port, path, &stop, &answered))
+        })
+        .collect();
+    let begun = Instant::now();
+    let mut committed = Vec::new();
+    for n in 1..=PUSHES {
+        let begun = Instant::now();
+        setup.push(n);
+        setup.committed(n).await;
+        committed.push(begun.elapsed());
+        tokio::time::sleep(BETWEEN).await;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = answered.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    println!(
+        "image pushed to commit pushed, while {ASKERS} ask {path} ({rate:.0} answers/s): {}",
+        spread(&mut committed)
+    );
+    stop.cancel();
+    asking.into_iter().for_each(|thread| thread.join().expect("joined"));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+}
+
+/// Asks one thing on one connection, again and again.
+fn ask_without_end(port: u16, path: &str, stop: &CancellationToken, answered: &AtomicU64) {
+    let client = reqwest::blocking::Client::builder().no_proxy().build().expect("a client");
+    while !stop.is_cancelled() {
+        let answer = client.get(format!("http://127.0.0.1:{port}{path}")).send().and_then(|answer| answer.bytes());
+        if answer.is_ok() {
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The real process, told of each push by a webhook: until it asks the registry, and until the commit is pushed.

@@ -90,7 +90,8 @@ struct ConfigFile {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon. SIGTERM finishes the effect in hand; SIGHUP reads the configuration and the policies again.
+    /// Run the daemon. SIGTERM finishes the effect in hand (30 s at most), a second one leaves at once; SIGHUP reads the
+    /// configuration and the policies again.
     Run {
         #[command(flatten)]
         file: ConfigFile,
@@ -236,7 +237,13 @@ fn with_config<F: Future<Output = anyhow::Result<Exit>>>(
     then: impl FnOnce(std::sync::Arc<crate::config::Config>) -> F,
 ) -> anyhow::Result<Exit> {
     match run::configuration(&file.config) {
-        Ok(config) => runtime()?.block_on(then(config)),
+        Ok(config) => {
+            let runtime = runtime()?;
+            let exit = runtime.block_on(then(config));
+            // What hangs in a call of the system's, a git server that says nothing, does not hold up the exit.
+            runtime.shutdown_background();
+            exit
+        }
         Err(errors) => {
             print::complain(&errors.render(print::complains_in_colour()));
             Ok(Exit::Wrong)

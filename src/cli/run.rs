@@ -1,7 +1,7 @@
 //! `tagrelay run`: the daemon, until it is told to stop.
 //!
-//! SIGTERM and Ctrl-C finish the effect in hand and exit 0; a second one leaves at once. SIGHUP reads the
-//! configuration and the policies again.
+//! SIGTERM and Ctrl-C finish the effect in hand, for 30 seconds at the most, and exit 0; a second one leaves at once and
+//! exits 1. SIGHUP reads the configuration and the policies again.
 
 use super::reload;
 use crate::clients::aws::Caller;
@@ -10,7 +10,7 @@ use crate::clients::http::{Counter, Transport};
 use crate::clients::kind::kind;
 use crate::config::{self, Config, QueueSettings};
 use crate::daemon::{Clients, Clock, Daemon, Handle, journal_path};
-use crate::journal::Journal;
+use crate::journal::{Journal, make_folder};
 use crate::server::{self, Google, Queue, Server, Tally};
 use crate::telemetry::logs::{self, Format};
 use crate::telemetry::metrics::Metrics;
@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How long the server may take to answer what it was asked before the daemon stops.
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// A daemon that is ready to run, and the ways into it.
 pub(super) struct Opened {
@@ -45,7 +45,7 @@ pub(super) async fn open(config: Arc<Config>, clock: Clock) -> anyhow::Result<Op
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let file = journal_path(&config.journal);
     if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        make_folder(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let journal = Arc::new(open_journal(&config.journal, &clock).await?);
     let clients = Clients::new(&config, &metrics, &file)?;
@@ -70,8 +70,9 @@ pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()
     let listener = TcpListener::bind(config.server.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
-    let (counted, requested) = (metrics.clone(), metrics.clone());
+    let (stop, leave, hurry) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let (counted, requested, refusing) = (metrics.clone(), metrics.clone(), metrics.clone());
+    let refused = Arc::new(move || refusing.refused_token());
     let counter: Counter =
         Arc::new(move |url, status| requested.requested(url.host_str().unwrap_or_default(), kind(url), status));
     let delivered: Tally = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
@@ -82,12 +83,16 @@ pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
     let server = server.following(daemon.configuration());
     let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
-    let serving = tokio::spawn(server::serve(listener, server, leave.clone()));
+    let server = server.with_reading(config.server.read, refused);
+    server::weak_secrets(&config.server).iter().for_each(|warning| tracing::warn!("{warning}"));
+    let serving = serve_apart(listener, server, leave.clone())?;
     let listening = queue.map(|queue| tokio::spawn(queue.run(stop.clone())));
     let asked = Arc::new(Notify::new());
     let reloading = tokio::spawn(reload::watch(path, handle.clone(), asked.clone()));
-    let signals = tokio::spawn(signals(stop.clone(), handle, asked));
-    daemon.run(stop).await;
+    let signals = tokio::spawn(signals((stop.clone(), hurry.clone()), handle, asked));
+    if hurry.run_until_cancelled(daemon.run(stop)).await.is_none() {
+        bail!("told to stop twice: what was in hand is looked for at the next start");
+    }
     if let Some(listening) = listening {
         listening.abort();
     }
@@ -107,8 +112,33 @@ fn queue_of(settings: QueueSettings, handle: Handle, delivered: Tally, counter: 
     Ok(Queue::new(sqs.context("server.webhooks.ecr")?, settings.registry, handle, delivered))
 }
 
+/// Serves on a thread of its own, so that strangers take no time from the loop and its effects; what comes when it ends.
+fn serve_apart(
+    listener: TcpListener,
+    server: Server,
+    leave: CancellationToken,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, when_ended) = oneshot::channel();
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve = move || {
+        let served = runtime.block_on(async { server::serve(TcpListener::from_std(listener)?, server, leave).await });
+        if let Err(error) = served {
+            tracing::error!(error = %error, "the server failed: {error}");
+        }
+        runtime.shutdown_background();
+        let _heard = ended.send(());
+    };
+    std::thread::Builder::new().name("server".to_owned()).spawn(serve)?;
+    Ok(when_ended)
+}
+
 /// Turns signals into words: stop, stop at once, read the configuration and the policies again.
-async fn signals(stop: CancellationToken, handle: Handle, reload: Arc<Notify>) -> anyhow::Result<()> {
+async fn signals(
+    (stop, hurry): (CancellationToken, CancellationToken),
+    handle: Handle,
+    reload: Arc<Notify>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -124,9 +154,11 @@ async fn signals(stop: CancellationToken, handle: Handle, reload: Arc<Notify>) -
             }
         }
         if stop.is_cancelled() {
-            bail!("told to stop twice");
+            tracing::warn!("told to stop twice: leaving at once");
+            hurry.cancel();
+            return Ok(());
         }
-        tracing::info!("stopping: the effect in hand is finished first");
+        tracing::info!("stopping: the effect in hand is finished first; told again, leaving at once");
         stop.cancel();
     }
 }

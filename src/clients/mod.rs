@@ -2,6 +2,7 @@
 //!
 //! Clients translate; they never decide, and never open the journal. Wire types stay in the folder that speaks them.
 
+pub mod egress;
 pub mod http;
 pub mod kind;
 

@@ -2,6 +2,7 @@
 //!
 //! What environments mean to each other is looked at in `chain`.
 
+use super::allowance::Allowance;
 use super::bounds::allowed_are;
 use super::carry;
 use super::deliver::deliver;
@@ -32,6 +33,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) images: &'a [Image],
     /// Its time zone.
     pub(crate) zone: &'a TimeZone,
+    /// What it may cost.
+    pub(crate) allowance: &'a Allowance,
 }
 
 impl Ground<'_> {
@@ -53,7 +56,7 @@ pub(crate) fn environment(
     let name = form.name.value();
     let words = ground.policy.zip(name).map(|(policy, name)| Words::of_place(policy, name, ground.images));
     let words = &words.unwrap_or_default();
-    let selected = form.select.value().map(|form| select(form, problems));
+    let selected = form.select.value().map(|form| select(form, ground.allowance, problems));
     let images = match form.promote.value() {
         Some(form) => carry::images(form, earlier, ground, problems),
         None => Some(ground.images.to_vec()),

@@ -3,6 +3,7 @@
 //! The flow is `tree` (YAML, nothing known of its meaning), `wire` (the keys of the contract), then the modules named
 //! after what they make. Nothing here is watched or fetched: whoever calls brings the text.
 
+mod allowance;
 mod bounds;
 mod carry;
 mod cases;
@@ -48,7 +49,7 @@ pub use reload::{Reloaded, reload};
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
     Access, Act, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, ProxySettings,
-    QueueSettings, Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
+    QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
 };
 
 use diagnostic::{Hides, Problems};

@@ -4,17 +4,37 @@ use crate::model::policy::Pattern;
 use crate::model::text::shown;
 use globset::GlobBuilder;
 use regex::RegexBuilder;
+use regex_automata::meta;
 
 /// The longest pattern: a list of some hundred alternatives.
 const PATTERN_BYTES_MAX: usize = 4_096;
-/// The most memory that one compiled pattern takes: enough for Unicode classes, too little for nested repetitions.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// The most memory that one compiled pattern takes: enough for some Unicode classes, too little for nested repetitions.
+const COMPILED_BYTES_MAX: usize = 256 << 10;
+/// What may be remembered of texts that were searched, in each direction; past that it is forgotten and built anew. Tags
+/// are short, and their patterns know a dozen states.
+const CACHE_BYTES_MAX: usize = 8 << 10;
+/// What a compiled pattern takes besides.
+const OVERHEAD_BYTES: usize = 2 << 10;
+
+/// A pattern, and how much memory it may take.
+pub(crate) struct Compiled {
+    pub(crate) pattern: Pattern,
+    pub(crate) bytes: usize,
+}
 
 /// Compiles a pattern.
 ///
 /// # Errors
 /// When it is no regular expression or glob, or takes too much memory; the text says why.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
+    compiled(text).map(|compiled| compiled.pattern)
+}
+
+/// Compiles a pattern, and says what it may take.
+///
+/// # Errors
+/// When it is no regular expression or glob, or takes too much memory; the text says why.
+pub(crate) fn compiled(text: &str) -> Result<Compiled, String> {
     if text.len() > PATTERN_BYTES_MAX {
         return Err(format!("a pattern has at most {PATTERN_BYTES_MAX} bytes"));
     }
@@ -22,9 +42,17 @@ pub fn pattern(text: &str) -> Result<Pattern, String> {
         Some(glob) => translated(glob)?,
         None => text.to_owned(),
     };
-    let regex = RegexBuilder::new(&expression).size_limit(COMPILED_BYTES_MAX).build();
-    let regex = regex.map_err(|error| format!("`{}` is no regular expression: {}", shown(text), reason(&error)))?;
-    Ok(Pattern { text: text.to_owned(), regex })
+    let builder = RegexBuilder::new(&expression).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX).build();
+    let regex = builder.map_err(|error| format!("`{}` is no regular expression: {}", shown(text), reason(&error)))?;
+    let bytes = bytes_of(&expression) + 2 * CACHE_BYTES_MAX + OVERHEAD_BYTES;
+    Ok(Compiled { pattern: Pattern { text: text.to_owned(), regex }, bytes })
+}
+
+/// What an expression takes once it is compiled. `regex` does not say; the crate that it is made of does.
+fn bytes_of(expression: &str) -> usize {
+    let limits = meta::Config::new().nfa_size_limit(Some(COMPILED_BYTES_MAX)).hybrid_cache_capacity(CACHE_BYTES_MAX);
+    let compiled = meta::Builder::new().configure(limits).build(expression);
+    compiled.map_or(2 * COMPILED_BYTES_MAX, |compiled| compiled.memory_usage())
 }
 
 /// The regular expression that means the same as a glob. The translation speaks of bytes, which tags and labels are not.

@@ -1,5 +1,6 @@
 //! A set of policy files: each by itself, then what they mean to each other. A broken file stops itself alone.
 
+use super::allowance::Allowance;
 use super::cases::{self, CaseFile};
 use super::owners::{self, Owners};
 use super::policy::{Broken, Draft};
@@ -40,7 +41,8 @@ pub fn policies_among(config: &Config, files: &[(PolicyOrigin, String)], owners:
 
 fn read_all(config: &Config, files: &[(PolicyOrigin, String)], owners: Option<&Owners>) -> Loaded {
     let is_cases = |origin: &PolicyOrigin| cases::policy_path(&origin.path).is_some();
-    let read = |(origin, text): &(PolicyOrigin, String)| Draft::read(config, origin, text);
+    let mut allowance = Allowance::default();
+    let read = |(origin, text): &(PolicyOrigin, String)| Draft::read(config, origin, text, &mut allowance);
     let mut drafts: Vec<Draft> = files.iter().filter(|(origin, _)| !is_cases(origin)).map(read).collect();
     for conflict in conflicts(config, &drafts, owners.is_some()) {
         if let Some(draft) = drafts.get_mut(conflict.draft) {

@@ -2,6 +2,7 @@
 //!
 //! What policies mean to each other is looked at in `policies`.
 
+use super::allowance::Allowance;
 use super::chain::{self, Drafted};
 use super::dates;
 use super::diagnostic::{Diagnostics, Hides, Problems};
@@ -11,6 +12,7 @@ use super::settings::Config;
 use super::tree;
 use super::wire::environment::EnvironmentForm;
 use super::wire::policy::{ImageOrRepository, PolicyForm};
+use crate::model::budget;
 use crate::model::policy::{Environment, Image, Policy, PolicyOrigin, ReportSha, Together};
 use crate::model::schedule::{Cron, Poll};
 use crate::model::{ImageName, PolicyName, Span};
@@ -60,8 +62,8 @@ struct Rest {
 }
 
 impl Draft {
-    /// Reads a policy file.
-    pub(crate) fn read(config: &Config, origin: &PolicyOrigin, text: &str) -> Self {
+    /// Reads a policy file, as far as it can be afforded.
+    pub(crate) fn read(config: &Config, origin: &PolicyOrigin, text: &str, allowance: &mut Allowance) -> Self {
         let mut draft = Self {
             origin: origin.clone(),
             name: None,
@@ -70,23 +72,43 @@ impl Draft {
             problems: Problems::of(&origin.to_string(), text, Hides::Nothing),
             rest: None,
         };
-        match tree::parse(text) {
-            Ok(node) => {
-                if let Some(form) = PolicyForm::read(&node, &mut draft.problems) {
-                    draft.fill(config, &form);
-                }
+        if let Err(message) = allowance.take_file(origin, text) {
+            draft.problems.add(&(0..0), message);
+            return draft;
+        }
+        let node = match tree::parse(text) {
+            Ok(node) => node,
+            Err(error) => {
+                draft.problems.add(&error.at, error.message);
+                return draft;
             }
-            Err(error) => draft.problems.add(&error.at, error.message),
+        };
+        if let Err(message) = allowance.take_nodes(&node) {
+            draft.problems.add(&(0..0), message);
+        } else if let Some(form) = PolicyForm::read(&node, &mut draft.problems) {
+            draft.fill(config, &form, allowance);
+            if allowance.is_over() {
+                // Nothing of it is kept, so that what it compiled is free for others.
+                allowance.give_back();
+                draft.environments.clear();
+            }
         }
         draft
     }
 
-    fn fill(&mut self, config: &Config, form: &PolicyForm) {
+    fn fill(&mut self, config: &Config, form: &PolicyForm, allowance: &Allowance) {
         let problems = &mut self.problems;
         let zone = form.timezone.get().and_then(|at| problems.check(&at.at, dates::zone(&at.value)));
         let known_zone = zone.clone().unwrap_or(TimeZone::UTC);
         let forms = environments(form, problems);
-        let ground = Ground { config, origin: &self.origin, policy: form.name.value(), images: &[], zone: &known_zone };
+        let ground = Ground {
+            config,
+            origin: &self.origin,
+            policy: form.name.value(),
+            images: &[],
+            zone: &known_zone,
+            allowance,
+        };
         let images = images(form, &forms, &ground, problems);
         let ground = Ground { images: &images, ..ground };
         let mut drafted: Vec<Drafted> = Vec::with_capacity(forms.len());
@@ -136,6 +158,11 @@ fn environments(form: &PolicyForm, problems: &mut Problems) -> Vec<EnvironmentFo
     let Some(written) = form.environments.get() else { return Vec::new() };
     if written.value.is_empty() {
         problems.add(&written.at, "a policy needs an environment");
+    }
+    if written.value.len() > budget::POLICY_ENVIRONMENTS {
+        let (n, most) = (written.value.len(), budget::POLICY_ENVIRONMENTS);
+        problems.add(&written.at, format!("a policy has at most {most} environments, and this one has {n}: split it"));
+        return Vec::new();
     }
     let merged = written.value.iter().map(|node| match form.defaults.value() {
         Some(defaults) => defaults.0.merged(&node.0, REPLACING),

@@ -20,7 +20,7 @@ pub fn reload(running: &Config, read: Config) -> Reloaded {
     // Each key is named here, so that a new one is put on one side or the other.
     let Config { mode, repositories, policies, floors, changes_max, registries, gitlab, egress, journal, server } =
         read;
-    let ServerSettings { listen, access, webhooks, queue } = server;
+    let ServerSettings { listen, read: reading, access, webhooks, queue } = server;
     let mut config = running.clone();
     (config.floors, config.changes_max, config.registries) = (floors, changes_max, registries);
     config.server.access = access;
@@ -42,6 +42,7 @@ pub fn reload(running: &Config, read: Config) -> Reloaded {
         ("egress", egress != running.egress),
         ("journal", journal != running.journal),
         ("server.listen", listen != running.server.listen),
+        ("server.read", reading != running.server.read),
         ("server.webhooks", webhooks != running.server.webhooks || queue != running.server.queue),
     ];
     Reloaded { config, waiting: waiting.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect() }

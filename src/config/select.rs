@@ -1,7 +1,7 @@
 //! From the form of a selection to the selection: one strategy, and filters that work.
 
+use super::allowance::Allowance;
 use super::diagnostic::Problems;
-use super::pattern::pattern;
 use super::read::{At, Field, Form as _};
 use super::tree::Place;
 use super::wire::environment::SelectForm;
@@ -10,12 +10,14 @@ use crate::relay;
 use crate::relay::select::SelectError;
 
 /// The selection that a form says; none where something is wrong.
-pub(crate) fn select(form: &SelectForm, problems: &mut Problems) -> Option<Select> {
+pub(crate) fn select(form: &SelectForm, allowance: &Allowance, problems: &mut Problems) -> Option<Select> {
     let strategy = strategy(form, problems);
-    let matches = form.matches.get().map(|at| compiled(at, problems));
-    let ignore = form.ignore.value().map(|list| list.iter().map(|at| compiled(at, problems)).collect::<Vec<_>>());
+    let matches = form.matches.get().map(|at| compiled(at, allowance, problems));
+    let ignore =
+        form.ignore.value().map(|list| list.iter().map(|at| compiled(at, allowance, problems)).collect::<Vec<_>>());
     let labels = form.labels.value().map(|entries| {
-        let label = |(key, at): &(At<String>, At<String>)| compiled(at, problems).map(|p| (key.value.clone(), p));
+        let label =
+            |(key, at): &(At<String>, At<String>)| compiled(at, allowance, problems).map(|p| (key.value.clone(), p));
         entries.0.iter().map(label).collect::<Vec<_>>()
     });
     let (strategy, at) = strategy?;
@@ -45,8 +47,8 @@ pub(crate) fn select(form: &SelectForm, problems: &mut Problems) -> Option<Selec
     Some(select)
 }
 
-fn compiled(at: &At<String>, problems: &mut Problems) -> Option<Pattern> {
-    problems.check(&at.at, pattern(&at.value))
+fn compiled(at: &At<String>, allowance: &Allowance, problems: &mut Problems) -> Option<Pattern> {
+    problems.check(&at.at, allowance.pattern(&at.value))
 }
 
 /// The one strategy of the form, and where it stands.

@@ -3,16 +3,13 @@
 //! Duplicate keys, several documents, foreign tags and texts built to grow are refused here. What a node means is not
 //! looked at: a scalar keeps its source text, so the tag `1.10` stays `1.10`.
 
+use crate::model::budget::{POLICY_BYTES, POLICY_NODES};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 use std::fmt;
 use std::ops::Range;
 
-/// The longest file that is read: a policy with a hundred environments has some tens of KiB.
-pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
-/// The most nodes of one file, aliases expanded: ten times what the largest sensible policy holds.
-const NODES_MAX: usize = 50_000;
 /// The deepest nesting: the contract's own depth is nine.
 const DEPTH_MAX: usize = 32;
 
@@ -64,6 +61,16 @@ impl Node {
         }
     }
 
+    /// What stands directly below it.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Self> {
+        let (items, entries): (&[Self], &[(Key, Self)]) = match &self.kind {
+            Kind::List(items) => (items, &[]),
+            Kind::Map(entries) => (&[], entries),
+            Kind::Null | Kind::Scalar { .. } => (&[], &[]),
+        };
+        items.iter().chain(entries.iter().map(|(_, node)| node))
+    }
+
     /// What kind of node this is, for people.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {
@@ -105,15 +112,15 @@ pub(crate) struct NotYaml {
 
 /// Parses one document.
 pub(crate) fn parse(text: &str) -> Result<Node, NotYaml> {
-    if text.len() > FILE_BYTES_MAX {
-        return Err(NotYaml { message: format!("the file is larger than {FILE_BYTES_MAX} bytes"), at: 0..0 });
+    if text.len() > POLICY_BYTES {
+        return Err(NotYaml { message: format!("the file is larger than {POLICY_BYTES} bytes"), at: 0..0 });
     }
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
         reject_unsupported_tags: true,
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        budget: serde_saphyr::budget! { max_nodes: NODES_MAX, max_depth: DEPTH_MAX, max_documents: 1 },
+        budget: serde_saphyr::budget! { max_nodes: POLICY_NODES, max_depth: DEPTH_MAX, max_documents: 1 },
     };
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let at = error.location().map_or(0..0, |location| bytes_of(&location, text));

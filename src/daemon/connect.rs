@@ -4,10 +4,10 @@ use super::need::{self, Need};
 use super::outbox::Outbox;
 use super::poll::{Poller, spread};
 use super::read::{Orders, Reader, Tips};
-use super::registries::{self, registry_settings};
+use super::registries::{self, registry_bounds, registry_settings};
 use super::slots::Slots;
 use super::{Daemon, ReaderTask, StartError};
-use crate::clients::checks::Egress;
+use crate::clients::egress::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
 use crate::clients::http::{Counter, Transport};
@@ -86,6 +86,10 @@ impl Clients {
         let counter: Counter =
             Arc::new(move |url, status| counted.requested(url.host_str().unwrap_or_default(), kind(url), status));
         let directory = journal.parent().unwrap_or(Path::new(".")).join(MIRRORS);
+        let folder = crate::journal::take_folder(&directory);
+        folder.map_err(|error| {
+            StartError::Client(format!("the directory of mirrors {}: {error}", directory.display()))
+        })?;
         let (mut mirrors, mut authors) = (BTreeMap::new(), BTreeMap::new());
         for (name, settings) in &config.repositories {
             let failed = |error: String| StartError::Client(format!("repository `{name}`: {error}"));
@@ -105,14 +109,15 @@ impl Clients {
         let allow: Option<Vec<String>> =
             config.egress.allow.as_ref().map(|allow| allow.iter().map(|glob| glob.as_str().to_owned()).collect());
         let egress = Egress::new(allow.as_deref(), config.egress.private, Some(config.server.listen));
-        let egress = egress.map_err(|error| StartError::Client(error.to_string()))?;
+        let egress = Arc::new(egress.map_err(|error| StartError::Client(error.to_string()))?);
         let configuration = watch::Sender::new(config.clone());
         let settings = registry_settings(configuration.subscribe());
+        let bounds = registry_bounds(configuration.subscribe(), egress.clone());
         Ok(Self {
-            registry: Registry::new(settings, counter.clone()),
+            registry: Registry::bounded(settings, bounds, counter.clone()),
             configuration,
             gitlab: gitlab(config, counter)?,
-            checks: Checks(Arc::new(egress)),
+            checks: Checks(egress),
             readings: Slots::new(),
             placings: Arc::new(Semaphore::new(PLACINGS_MAX)),
             mirrors,

@@ -11,32 +11,63 @@ use crate::model::policy::Ballot;
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How many requests may wait for the loop: more are answered `busy`.
-const REQUESTS_MAX: usize = 1024;
+/// How many orders may wait for the loop: who gives more waits.
+const ORDERS_MAX: usize = 1024;
+/// How many questions may wait for the loop: who asks more is told to ask again.
+const QUESTIONS_MAX: usize = 256;
+/// How long somebody waits for a new status before the last one that was published is shown.
+const FRESH_WITHIN: Duration = Duration::from_secs(2);
 
 /// The way into a running daemon.
+///
+/// Orders (what changes something, and wake-ups) and questions have a queue each, so that questions hold up no order, and
+/// neither holds up a reading or the end of an effect. How the daemon is, and the status that was shown last, are read without
+/// any queue.
 #[derive(Clone)]
 pub struct Handle {
-    requests: mpsc::Sender<Request>,
+    orders: mpsc::Sender<Request>,
+    questions: mpsc::Sender<Request>,
+    /// Everything at one glance, as it was when somebody last asked for it.
+    status: watch::Receiver<Option<Arc<Status>>>,
     health: watch::Receiver<Health>,
 }
 
-/// The loop's end of it: what was asked, in order.
-pub struct Requests(mpsc::Receiver<Request>);
+/// The loop's end of it.
+pub struct Requests {
+    /// What changes something, and wake-ups.
+    pub(super) orders: mpsc::Receiver<Request>,
+    /// What only reads.
+    pub(super) questions: mpsc::Receiver<Request>,
+    status: watch::Sender<Option<Arc<Status>>>,
+}
 
 /// A way in to the loop that says how it is here, and the end where what is asked comes out.
 #[must_use]
 pub fn channel(health: watch::Receiver<Health>) -> (Handle, Requests) {
-    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-    (Handle { requests, health }, Requests(asked))
+    let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+    let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+    let (published, status) = watch::channel(None);
+    (Handle { orders, questions, status, health }, Requests { orders: ordered, questions: asked, status: published })
 }
 
 impl Requests {
-    /// The next request; none once the last [`Handle`] is gone.
+    /// The next request of either kind; none once the last [`Handle`] is gone.
     pub async fn next(&mut self) -> Option<Request> {
-        self.0.recv().await
+        tokio::select! {
+            Some(order) = self.orders.recv() => Some(order),
+            Some(question) = self.questions.recv() => Some(question),
+            else => None,
+        }
+    }
+
+    /// Shows this to whoever asks while the loop has too much to do.
+    pub fn publish(&self, status: Arc<Status>) {
+        self.status.send_replace(Some(status));
     }
 }
 
@@ -177,7 +208,7 @@ pub enum Request {
     /// Keep a verdict.
     Signal(Signal, Reply),
     /// Show everything.
-    Status(oneshot::Sender<Status>),
+    Status(oneshot::Sender<Arc<Status>>),
     /// Show why.
     Explain(Target, oneshot::Sender<Result<Explanation, Refusal>>),
     /// Show what a pass would do.
@@ -203,7 +234,7 @@ impl Handle {
     /// When it is not carried out: nothing was changed.
     pub async fn command(&self, command: Command, who: &str) -> Result<String, Refusal> {
         let who = who.to_owned();
-        self.ask(|reply| Request::Command(command, who, reply)).await?
+        self.order(|reply| Request::Command(command, who, reply)).await?
     }
 
     /// Keeps a posted verdict; it is in the journal before this returns.
@@ -211,7 +242,7 @@ impl Handle {
     /// # Errors
     /// [`Refusal::Conflict`] when nothing of it is in flight.
     pub async fn signal(&self, signal: Signal) -> Result<String, Refusal> {
-        self.ask(|reply| Request::Signal(signal, reply)).await?
+        self.order(|reply| Request::Signal(signal, reply)).await?
     }
 
     /// How the daemon is, as its loop last said: it is not asked, so this is answered also where it does not turn.
@@ -223,12 +254,27 @@ impl Handle {
         is_there.then(|| self.health.borrow().clone()).ok_or_else(stopping)
     }
 
-    /// Everything at one glance.
+    /// Everything at one glance: as it is now, or, where the loop has too much to do to say so soon, as it was published
+    /// last.
     ///
     /// # Errors
-    /// When the daemon is stopping.
+    /// When the daemon is stopping, or has published nothing yet.
     pub async fn status(&self) -> Result<Status, Refusal> {
-        self.ask(Request::Status).await
+        self.shared_status().await.map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, shared with whoever asked at the same time.
+    ///
+    /// # Errors
+    /// When the daemon is stopping, or has published nothing yet.
+    pub async fn shared_status(&self) -> Result<Arc<Status>, Refusal> {
+        let asked = tokio::time::timeout(FRESH_WITHIN, self.ask(Request::Status)).await;
+        match asked.unwrap_or_else(|_| Err(busy())) {
+            Ok(status) => Ok(status),
+            // It is gone with the loop.
+            Err(_) if self.status.has_changed().is_err() => Err(stopping()),
+            Err(refusal) => self.status.borrow().clone().ok_or(refusal),
+        }
     }
 
     /// Why an environment runs what it runs.
@@ -261,8 +307,7 @@ impl Handle {
     /// # Errors
     /// When the daemon is stopping.
     pub async fn wake(&self, repository: Repository, tag: Option<Tag>) -> Result<(), Refusal> {
-        let sent = self.requests.send(Request::Wake(repository, tag)).await;
-        sent.map_err(|_| stopping())
+        self.orders.send(Request::Wake(repository, tag)).await.map_err(|_| stopping())
     }
 
     /// Tells that the queue that tells of pushes could not be read, or that it was read again.
@@ -270,8 +315,7 @@ impl Handle {
     /// # Errors
     /// When the daemon is stopping.
     pub async fn queue(&self, read: Result<(), String>) -> Result<(), Refusal> {
-        let sent = self.requests.send(Request::Queue(read)).await;
-        sent.map_err(|_| stopping())
+        self.orders.send(Request::Queue(read)).await.map_err(|_| stopping())
     }
 
     /// Takes a configuration that was read again, or the reason why it cannot be used, with file and line.
@@ -279,12 +323,12 @@ impl Handle {
     /// # Errors
     /// When the daemon is stopping.
     pub async fn reconfigure(&self, read: Result<Config, String>) -> Result<(), Refusal> {
-        self.requests.send(Request::Reconfigure(Box::new(read))).await.map_err(|_| stopping())
+        self.orders.send(Request::Reconfigure(Box::new(read))).await.map_err(|_| stopping())
     }
 
     /// Reads the policies and all branches again.
     pub fn reload(&self) {
-        if let Err(error) = self.requests.try_send(Request::Reload) {
+        if let Err(error) = self.orders.try_send(Request::Reload) {
             tracing::warn!(error = %error, "there is too much to do to reload just now: try again");
         }
     }
@@ -295,16 +339,96 @@ impl Handle {
     /// # Errors
     /// When the daemon is stopping.
     pub async fn idle(&self) -> Result<(), Refusal> {
-        self.ask(Request::Idle).await
+        self.order(Request::Idle).await
     }
 
+    /// Waits for its turn, however much there is to do: an order is not lost.
+    async fn order<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(request(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// Asks, unless too many others do.
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| stopping())?;
+        self.questions.try_send(request(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => busy(),
+            TrySendError::Closed(_) => stopping(),
+        })?;
         answer.await.map_err(|_| stopping())
     }
 }
 
 fn stopping() -> Refusal {
     Refusal::Unavailable("the daemon is stopping".to_owned())
+}
+
+fn busy() -> Refusal {
+    Refusal::Unavailable("too many questions wait for an answer: ask again in a few seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            now: Timestamp::UNIX_EPOCH,
+            journal: "j".to_owned(),
+            mode: "act",
+            health: Health::default(),
+            policies: Vec::new(),
+            broken: Vec::new(),
+            repositories: Vec::new(),
+            hosts: Vec::new(),
+            branches: Vec::new(),
+            projects: Vec::new(),
+        }
+    }
+
+    fn open() -> (Handle, Requests) {
+        channel(watch::Sender::new(Health::default()).subscribe())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_hold_up_no_order_and_more_of_them_than_can_wait_are_told_so() {
+        let (handle, mut requests) = open();
+        let asking: Vec<_> = (0..QUESTIONS_MAX)
+            .map(|_| {
+                let handle = handle.clone();
+                tokio::spawn(async move { handle.plan(None).await })
+            })
+            .collect();
+        while requests.questions.len() < QUESTIONS_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            matches!(handle.plan(None).await, Err(Refusal::Unavailable(why)) if why.contains("too many questions"))
+        );
+        let ordering = handle.clone();
+        let target = Target {
+            policy: PolicyName::parse("shop").expect("a name"),
+            environment: EnvironmentName::parse("prod").expect("a name"),
+        };
+        let order = tokio::spawn(async move { ordering.command(Command::Verify { target }, "ada").await });
+        let Some(Request::Command(_, who, reply)) = requests.orders.recv().await else { panic!("an order") };
+        assert_eq!(who, "ada");
+        reply.send(Ok("kept".to_owned())).expect("somebody waits");
+        assert_eq!(order.await.expect("ended"), Ok("kept".to_owned()));
+        drop(requests);
+        for asked in asking {
+            assert!(asked.await.expect("ended").is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_does_not_answer_shows_what_it_published_last() {
+        let (handle, requests) = open();
+        assert!(matches!(handle.status().await, Err(Refusal::Unavailable(_))), "nothing was published yet");
+        requests.publish(Arc::new(status()));
+        assert_eq!(handle.status().await.expect("published").journal, "j");
+        drop(requests);
+        assert!(matches!(handle.status().await, Err(Refusal::Unavailable(why)) if why.contains("stopping")));
+    }
 }

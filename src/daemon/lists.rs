@@ -3,6 +3,7 @@
 //!
 //! They are copies of what registries said and live as long as the process: the next start asks anew.
 
+use crate::journal::take_folder;
 use crate::model::{Dated, TagList, text};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -83,7 +84,7 @@ impl Lists {
         let directory = PathBuf::from(directory);
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => fs::create_dir_all(&directory)?,
+            Ok(()) | Err(_) => take_folder(&directory)?,
         }
         Ok(Self(Arc::new(Room { directory, n_kept: AtomicU64::new(0) })))
     }
@@ -100,7 +101,7 @@ impl Lists {
             of: PhantomData,
         };
         let written = async {
-            tokio::fs::create_dir_all(&self.0.directory).await?;
+            take_folder(&self.0.directory)?;
             // A piece at a time: to write all at once would copy all.
             let mut file = tokio::fs::File::create(kept.path()).await?;
             file.write_all(list.text().as_bytes()).await?;

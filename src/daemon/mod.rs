@@ -3,9 +3,13 @@
 //! ```text
 //!   poll (one a repository) ──┐                          ┌── writer (one a branch)
 //!   read (one a git remote) ──┼──> loop: pass, record ───┼── retag, check (one an environment)
-//!   server (people, signals) ─┘        │                 └── outbox (one a GitLab project)
+//!   server: orders ───────────────────>│                 └── outbox (one a GitLab project)
+//!   server: questions <────────────────>│
 //!                                      └── journal
 //! ```
+//!
+//! What people ask has queues of its own, and questions have a tenth of the loop's time (`questions`), so that nobody's
+//! curiosity holds up a decision.
 //!
 //! The loop owns the memory, so nothing is locked: readings, answers and the ends of effects reach it as messages, and
 //! it alone writes the journal's entries. Effects run beside it, one for an environment at a time.
@@ -37,6 +41,7 @@ mod place;
 mod places;
 mod plan;
 mod poll;
+mod questions;
 mod read;
 mod reconfigure;
 mod registries;
@@ -60,6 +65,7 @@ use crate::model::policy::Deliver;
 use crate::model::{PolicyName, Repository, Scope};
 use crate::telemetry::Metrics;
 use clock::Watch;
+use handle::Request;
 use jiff::Timestamp;
 use lists::Lists;
 use memory::{Memory, Moment};
@@ -75,12 +81,19 @@ use tokio_util::task::TaskTracker;
 
 /// How many messages may wait for the loop: senders wait beyond that, so nothing is lost.
 const MESSAGES_MAX: usize = 4096;
+/// How many messages are taken in before what is due is judged: each marks what it changes, so more are judged together.
+const MESSAGES_A_ROUND: usize = 256;
+/// How long that may take.
+const TAKING_MAX: Duration = Duration::from_millis(100);
+/// How many orders are carried out before what is due is judged.
+const ORDERS_A_ROUND: usize = 64;
 /// How often time alone makes a pass look again, at the least: windows, soaks and deadlines are that exact.
 const TICK: Duration = Duration::from_secs(1);
-/// How long the effects in hand may take to end when the daemon stops: a push of many commits with its retries.
-const EFFECTS_END_WITHIN: Duration = Duration::from_secs(120);
-/// How long readings and senders may take to end when the daemon stops.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the effects in hand may take to end when the daemon stops: a push to a slow server with a retry. What takes
+/// longer is found out at the next start; `terminationGracePeriodSeconds` of the manifests is longer than all of these.
+const EFFECTS_END_WITHIN: Duration = Duration::from_secs(30);
+/// How long readings may take to end when the daemon stops, and so long reports.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Why a daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +128,12 @@ pub struct Daemon {
     outboxes: BTreeMap<String, Arc<Notify>>,
     out: mpsc::Sender<Message>,
     inbox: mpsc::Receiver<Message>,
+    handle: Handle,
+    requests: handle::Requests,
+    /// When the loop may answer questions again.
+    questions_at: tokio::time::Instant,
+    /// Leave to read for a question beside the loop.
+    reading: Arc<Semaphore>,
     tasks: TaskTracker,
     readings: TaskTracker,
     senders: TaskTracker,
@@ -146,6 +165,16 @@ pub struct Rest {
     pub policies: Vec<PolicyName>,
 }
 
+/// What the loop turns for.
+enum Turn {
+    /// A reading, or the end of an effect.
+    Message(Message),
+    /// Somebody tells it to do something.
+    Order(Request),
+    /// Somebody asks something.
+    Question(Request),
+}
+
 /// The loop's end of a reader.
 struct ReaderTask {
     orders: watch::Sender<read::Orders>,
@@ -169,6 +198,8 @@ impl Daemon {
         let lists = Lists::open(&journal_path(&config.journal))
             .map_err(|error| StartError::Client(format!("the directory of lists beside the journal: {error}")))?;
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
+        let pulse = health::Pulse::new();
+        let (handle, requests) = handle::channel(pulse.subscribe());
         let now = clock.now();
         let acts = config.mode == Mode::Act;
         let stop = CancellationToken::new();
@@ -200,6 +231,10 @@ impl Daemon {
             outboxes: BTreeMap::new(),
             out,
             inbox,
+            handle,
+            requests,
+            questions_at: tokio::time::Instant::now(),
+            reading: Arc::new(Semaphore::new(questions::READINGS_MAX)),
             tasks: TaskTracker::new(),
             readings: TaskTracker::new(),
             senders: TaskTracker::new(),
@@ -212,7 +247,7 @@ impl Daemon {
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
-            pulse: health::Pulse::new(),
+            pulse,
         };
         daemon.remember().await?;
         daemon.remember_origins().await?;
@@ -232,17 +267,7 @@ impl Daemon {
     /// The way in for people, webhooks and pages.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        let (handle, mut asked) = handle::channel(self.pulse.subscribe());
-        let out = self.out.clone();
-        // It ends with the last handle, which may outlive the loop.
-        tokio::spawn(async move {
-            while let Some(request) = asked.next().await {
-                if out.send(Message::Asked(request)).await.is_err() {
-                    return;
-                }
-            }
-        });
-        handle
+        self.handle.clone()
     }
 
     /// Makes passes until it is told to stop; then finishes the effects in hand.
@@ -250,21 +275,44 @@ impl Daemon {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
-            let message = tokio::select! {
-                message = self.inbox.recv() => message,
-                _ = tick.tick() => Some(Message::Tick),
+            let event = tokio::select! {
+                event = self.next(&mut tick) => event,
                 () = stop.cancelled() => break,
             };
-            let Some(message) = message else { break };
-            self.take_all(message).await;
-            self.round().await;
-            if !self.idle_waiters.is_empty() && self.is_idle() {
-                self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));
-            }
-            self.look_at_health().await;
-            self.pulse.beat();
+            self.turn(event).await;
         }
         self.finish().await;
+    }
+
+    /// What the loop turns for next.
+    async fn next(&mut self, tick: &mut tokio::time::Interval) -> Turn {
+        let (requests, questions_at) = (&mut self.requests, self.questions_at);
+        let question = async {
+            tokio::time::sleep_until(questions_at).await;
+            requests.questions.recv().await
+        };
+        // The loop holds an end of each of these itself, so that none of them ever ends.
+        tokio::select! {
+            Some(message) = self.inbox.recv() => Turn::Message(message),
+            Some(order) = requests.orders.recv() => Turn::Order(order),
+            Some(question) = question => Turn::Question(question),
+            _ = tick.tick() => Turn::Message(Message::Tick),
+        }
+    }
+
+    /// Takes in what came, judges what is due, and publishes that it did.
+    async fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Message(message) => self.take_some(message).await,
+            Turn::Order(order) => self.carry_out_some(order).await,
+            Turn::Question(question) => self.answer_some(question).await,
+        }
+        self.round().await;
+        if !self.idle_waiters.is_empty() && self.is_idle() {
+            self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));
+        }
+        self.look_at_health().await;
+        self.pulse.beat();
     }
 
     /// Makes passes until nothing was kept or begun for so long, then stops: what `tagrelay once` does. Returns what could
@@ -298,13 +346,8 @@ impl Daemon {
     async fn pass_until_rest(&mut self, quiet: Duration) {
         let mut tick = tokio::time::interval(TICK);
         while self.active.elapsed() < quiet || self.is_busy() || self.is_copying() || self.is_reading() {
-            let message = tokio::select! {
-                message = self.inbox.recv() => message,
-                _ = tick.tick() => Some(Message::Tick),
-            };
-            let Some(message) = message else { break };
-            self.take_all(message).await;
-            self.round().await;
+            let turn = self.next(&mut tick).await;
+            self.turn(turn).await;
         }
     }
 
@@ -313,7 +356,7 @@ impl Daemon {
         let is_checking = |standing: &memory::Standing| !standing.checking.is_empty();
         let mut standings = self.memory.policies.values().flat_map(|known| &known.standings);
         let is_making = self.is_busy() || self.is_copying() || standings.any(is_checking);
-        let is_judging = !self.due.is_empty() || !self.inbox.is_empty();
+        let is_judging = !self.due.is_empty() || !self.inbox.is_empty() || !self.requests.orders.is_empty();
         !is_making && !is_judging && !self.is_reading() && self.memory.placing.is_empty()
     }
 
@@ -354,11 +397,25 @@ impl Daemon {
         self.only.as_ref().is_none_or(|only| only.contains(policy))
     }
 
-    /// Takes in a message and all that wait behind it, so that one round answers them together.
-    async fn take_all(&mut self, first: Message) {
+    /// Takes in a message and some that wait behind it, so that one round answers them together.
+    async fn take_some(&mut self, first: Message) {
+        let begun = tokio::time::Instant::now();
         self.take(first).await;
-        while let Ok(next) = self.inbox.try_recv() {
+        for _ in 1..MESSAGES_A_ROUND {
+            if begun.elapsed() >= TAKING_MAX {
+                return;
+            }
+            let Ok(next) = self.inbox.try_recv() else { return };
             self.take(next).await;
+        }
+    }
+
+    /// Carries out an order and some that wait behind it.
+    async fn carry_out_some(&mut self, first: Request) {
+        self.asked(first).await;
+        for _ in 1..ORDERS_A_ROUND {
+            let Ok(next) = self.requests.orders.try_recv() else { return };
+            self.asked(next).await;
         }
     }
 
@@ -366,6 +423,9 @@ impl Daemon {
     async fn finish(mut self) {
         self.due.clear();
         self.stop.cancel();
+        // Whoever asks now is told that the daemon stops.
+        let (_, none) = handle::channel(self.pulse.subscribe());
+        drop(std::mem::replace(&mut self.requests, none));
         let end = tokio::time::Instant::now() + EFFECTS_END_WITHIN;
         while self.is_busy() {
             let Ok(Some(message)) = tokio::time::timeout_at(end, self.inbox.recv()).await else {
@@ -380,13 +440,14 @@ impl Daemon {
         self.readers.clear();
         self.writers.clear();
         self.inbox.close();
-        for tasks in [&self.tasks, &self.readings] {
+        let tasks = [&self.tasks, &self.readings, &self.senders];
+        let ended = futures_util::future::join_all(tasks.map(|tasks| {
             tasks.close();
-            // A reading that hangs changes nothing; what it would have said is read again at the next start.
-            let _ended = tokio::time::timeout(FAREWELL, tasks.wait()).await;
-        }
-        self.senders.close();
-        self.senders.wait().await;
+            tasks.wait()
+        }));
+        // A reading that hangs changes nothing, and is read again at the next start; a report that hangs was kept as begun,
+        // and the next start looks whether it arrived.
+        let _ended = tokio::time::timeout(FAREWELL, ended).await;
         // The lists lie where the next process may begin as soon as the journal's lock is given back.
         drop((self.memory, self.polling, self.inbox));
         self.journal.close().await;

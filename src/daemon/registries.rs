@@ -3,10 +3,12 @@
 //! Secrets are read anew for each operation, so that a renewed file counts at once. Nothing is sent here.
 
 use crate::clients::aws::Caller;
+use crate::clients::egress::Egress;
 use crate::clients::http::{ClientCertificate, Proxy, Transport};
-use crate::clients::registry::{Credentials, HostSettings, docker_config};
+use crate::clients::registry::{Bounds, Credentials, HostSettings, docker_config};
 use crate::config::{ClientCert, Config, Login, ProxySettings, RegistrySettings, Secret, SecretError, SecretSource};
 use crate::model::Provider;
+use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +40,31 @@ pub fn registry_settings(
         let (endpoint, transport) = (settings.endpoint_url.clone(), transport(&settings));
         HostSettings { provider, amazon, endpoint, transport, pull, push }
     }
+}
+
+/// What bounds the requests to the registry at a host: what the configuration names may be anywhere, what only policies
+/// name may be where `egress` says.
+pub(super) fn registry_bounds(
+    config: watch::Receiver<Arc<Config>>,
+    egress: Arc<Egress>,
+) -> impl Fn(&str) -> Bounds + Send + Sync + 'static {
+    move |host| {
+        // Nobody but the cloud itself says where its registries are, and inside of it they are often at private addresses.
+        let is_of_cloud = matches!(Provider::of_host(host), Provider::Ecr | Provider::Gar | Provider::Acr);
+        let is_named = is_of_cloud || config.borrow().registries.names(host);
+        let config = config.clone();
+        Bounds {
+            egress: (!is_named).then(|| egress.clone()),
+            names: Arc::new(move |realm| names(&config.borrow(), realm)),
+        }
+    }
+}
+
+/// Whether the configuration names a host (with its port): as a registry, or as its GitLab.
+fn names(config: &Config, host: &str) -> bool {
+    let gitlab = config.gitlab.as_ref().and_then(|gitlab| Url::parse(&gitlab.url).ok());
+    let name = host.split(':').next().unwrap_or(host);
+    config.registries.names(host) || gitlab.is_some_and(|url| url.host_str() == Some(name))
 }
 
 fn credentials(login: &Login) -> Credentials {

@@ -9,6 +9,7 @@ use super::view::{
 };
 use crate::clients::registry::HostState;
 use crate::config::Mode;
+use crate::journal::Journal;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::policy::{RolloutRules, Signal};
 use crate::model::{Arrival, Origin, Outcome, Release, ReleaseId, Scope, Why, text};
@@ -169,24 +170,24 @@ impl Daemon {
         let environment = self.environment(known, index, &moment).ok_or_else(missing)?;
         Ok(Explanation { environment, tags, n_tags, notes: self.notes(known, index) })
     }
+}
 
-    /// What happened, newest first.
-    pub(super) async fn history(
-        &self,
-        of: Option<Scope>,
-        before: Option<u64>,
-        n: u32,
-    ) -> Result<Vec<HistoryView>, Refusal> {
-        let before = before.map(crate::model::Sequence);
-        let entries = self.journal.history(&of.unwrap_or_default(), before, n).await;
-        let entries = entries.map_err(|error| Refusal::Unavailable(error.to_string()))?;
-        let view = |entry: &crate::model::Entry| {
-            let (kind, text) = sentence(&entry.event);
-            let (sequence, at, scope) = (entry.sequence.0, entry.at, entry.scope.to_string());
-            HistoryView { sequence, at, scope, kind, text, release: release_of(&entry.event) }
-        };
-        Ok(entries.iter().map(view).collect())
-    }
+/// What happened, newest first.
+pub(super) async fn history(
+    journal: &Journal,
+    of: Option<Scope>,
+    before: Option<u64>,
+    n: u32,
+) -> Result<Vec<HistoryView>, Refusal> {
+    let before = before.map(crate::model::Sequence);
+    let entries = journal.history(&of.unwrap_or_default(), before, n).await;
+    let entries = entries.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+    let view = |entry: &crate::model::Entry| {
+        let (kind, text) = sentence(&entry.event);
+        let (sequence, at, scope) = (entry.sequence.0, entry.at, entry.scope.to_string());
+        HistoryView { sequence, at, scope, kind, text, release: release_of(&entry.event) }
+    };
+    Ok(entries.iter().map(view).collect())
 }
 
 fn release_view(release: &Release) -> ReleaseView {

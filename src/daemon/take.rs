@@ -4,7 +4,7 @@ use super::handle::Request;
 use super::keep::Keeping;
 use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
-use super::{Clock, Daemon, plan};
+use super::{Clock, Daemon, plan, show};
 use crate::config::{self, Loaded};
 use crate::model::{Environment, Policy, PolicyName, Scope, Why};
 use jiff::SignedDuration;
@@ -287,7 +287,8 @@ impl Daemon {
         self.mark_all();
     }
 
-    async fn asked(&mut self, request: Request) {
+    /// Carries out an order, or answers a question.
+    pub(super) async fn asked(&mut self, request: Request) {
         match request {
             Request::Command(command, who, reply) => self.command(command, who, reply).await,
             Request::Signal(signal, reply) => {
@@ -295,15 +296,25 @@ impl Daemon {
                 self.signal(signal, reply).await;
                 self.mark(&policy);
             }
-            Request::Status(reply) => answer(reply, self.status().await),
+            Request::Status(reply) => answer(reply, Arc::new(self.status().await)),
             Request::Explain(target, reply) => answer(reply, self.explain(&target)),
             Request::Plan(policy, reply) => match self.plan(policy.as_ref()) {
                 Ok(drafts) => {
-                    self.tasks.spawn(async move { answer(reply, Ok(plan::finished(drafts).await)) });
+                    let reading = self.reading.clone();
+                    self.tasks.spawn(async move {
+                        let _slot = reading.acquire().await;
+                        answer(reply, Ok(plan::finished(drafts).await));
+                    });
                 }
                 Err(refusal) => answer(reply, Err(refusal)),
             },
-            Request::History(of, before, n, reply) => answer(reply, self.history(of, before, n).await),
+            Request::History(of, before, n, reply) => {
+                let (journal, reading) = (self.journal.clone(), self.reading.clone());
+                self.tasks.spawn(async move {
+                    let _slot = reading.acquire().await;
+                    answer(reply, show::history(&journal, of, before, n).await);
+                });
+            }
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Queue(read) => self.queue_was_read(read),
             Request::Reload => self.tell_tasks(),

@@ -3,8 +3,9 @@
 //! To restore one: stop the daemon, remove `journal.db-wal` and `journal.db-shm` beside the old file (they belong to it
 //! alone), and put the copy in its place.
 
-use super::{Journal, JournalError, sqlite};
-use std::fs::File;
+use super::{Journal, JournalError, private, sqlite};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 impl Journal {
@@ -16,7 +17,7 @@ impl Journal {
         let failed = |error: std::io::Error| JournalError::Io(format!("{}: {error}", to.display()));
         let text = to.to_str().ok_or_else(|| JournalError::Io(format!("{} is not UTF-8", to.display())))?;
         // Claiming the name first leaves no moment in which somebody else's file could be replaced.
-        match File::create_new(to) {
+        match OpenOptions::new().write(true).create_new(true).mode(private::FILE_MODE).open(to) {
             Ok(_claimed) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(JournalError::BackupExists(to.to_owned()));

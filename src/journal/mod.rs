@@ -16,6 +16,7 @@ mod file;
 mod lock;
 mod outbox;
 mod policies;
+mod private;
 mod schema;
 mod searched;
 mod sightings;
@@ -30,6 +31,7 @@ pub use entries::ENTRIES_MAX;
 pub use error::JournalError;
 pub use outbox::{OUTBOX_PAGE, Outgoing, RowId, RowStatus};
 pub use policies::GoodPolicy;
+pub use private::{make_folder, take_folder};
 pub use searched::Searched;
 pub use sightings::Sighting;
 pub use write::{CommitWatch, Moment};
@@ -68,6 +70,8 @@ impl Journal {
     async fn open_for_writing(address: &str, now: Timestamp, watch: Option<CommitWatch>) -> Result<Self, JournalError> {
         let path = sqlite::path_of(address)?;
         let lock = lock::Lock::take(&path, now)?;
+        let failed = |error| JournalError::Io(format!("{}: {error}", path.display()));
+        private::take_file(&path).map_err(failed)?;
         let connection = sqlite::open_writer(&path, true).await?;
         let writer = Writer::new(file::JournalFile::opened(&path)?, connection, watch);
         let id = schema::bring_up_to_date(&writer, &path, now).await?;

@@ -4,6 +4,7 @@
 //! form. A value that parsed once is valid ever after.
 
 pub mod address;
+pub mod budget;
 pub mod by_image;
 pub mod dated;
 pub mod duration;
@@ -11,6 +12,7 @@ pub mod ecr;
 pub mod event;
 pub mod ledger;
 pub mod name;
+pub mod network;
 pub mod observation;
 pub mod pin;
 pub mod place;
@@ -30,6 +32,7 @@ pub use duration::Span;
 pub use event::{Because, Entry, Event, Origin, Outcome, Scope, Sequence};
 pub use ledger::{Arrival, Ledger};
 pub use name::{EnvironmentName, ImageName, PolicyName};
+pub use network::Network;
 pub use observation::{Build, BuildFacts, Platform, Times};
 pub use pin::{CommitId, OurCommit, Pin, PinReading, Pinned};
 pub use place::{HelmKeys, PinForm, Place, Target};

@@ -2,30 +2,45 @@
 //!
 //! It reads no body: whoever is not let in is told so before anything they sent is looked at.
 
-use super::Server;
+use super::alarm::Alarm;
+use super::connection::Peer;
 use super::reply::Refused;
-use crate::config::{Access, Act, Config};
+use super::seats::Seat;
+use super::{Server, page, sign_in};
+use crate::config::{Access, Act, Config, ReadAccess};
 use crate::model::{Scope, text};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
 /// The pattern of those who may do something everywhere.
 const EVERYWHERE: &str = "*";
 
-/// The people and programs that may change something.
-pub(super) enum Gatekeeper {
+/// How long whoever shows a wrong token waits for the answer: who mistyped does not mind, who guesses does.
+const WRONG_TOKEN_WAITS: Duration = Duration::from_millis(500);
+
+/// Whom the gatekeeper lets in.
+pub(super) enum LetIn {
     /// These, as long as the server runs.
     Fixed(Vec<Access>),
     /// Those of the configuration in use.
     Configured(watch::Receiver<Arc<Config>>),
+}
+
+/// Knows the people and programs that may change something, and those who only try.
+pub(super) struct Gatekeeper {
+    pub(super) lets_in: LetIn,
+    /// Told of each token that nobody has.
+    pub(super) refused: Arc<dyn Fn() + Send + Sync>,
+    wrong_tokens: Arc<Alarm>,
 }
 
 /// Somebody who showed a token.
@@ -35,16 +50,44 @@ pub(super) struct Somebody {
 }
 
 impl Gatekeeper {
-    /// Who shows this token. Hashes are compared, so that the time does not tell a length either.
-    pub(super) fn somebody(&self, headers: &HeaderMap) -> Option<Somebody> {
-        let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("Bearer") {
-            return None;
+    /// Lets these in.
+    pub(super) fn new(lets_in: LetIn) -> Self {
+        Self { lets_in, refused: Arc::new(|| ()), wrong_tokens: Arc::default() }
+    }
+
+    /// Whose token this is.
+    pub(super) fn by_token(&self, token: &str) -> Option<Somebody> {
+        self.by_hash(&text::sha256(token.as_bytes()))
+    }
+
+    /// Whose token has this hash. Hashes are compared, so that the time does not tell a length either.
+    pub(super) fn by_hash(&self, shown: &[u8; 32]) -> Option<Somebody> {
+        match &self.lets_in {
+            LetIn::Fixed(access) => find(access, shown),
+            LetIn::Configured(config) => find(&config.borrow().server.access, shown),
         }
-        let shown = text::sha256(token.trim().as_bytes());
-        match self {
-            Self::Fixed(access) => find(access, &shown),
-            Self::Configured(config) => find(&config.borrow().server.access, &shown),
+    }
+
+    /// Counts a token that nobody has, tells of it now and then, and lets whoever showed it wait, on a seat that a
+    /// newcomer may take.
+    pub(super) async fn slow_down(&self, seat: Option<&Arc<Seat>>) {
+        (self.refused)();
+        if let Some(n) = self.wrong_tokens.ring() {
+            tracing::warn!("somebody showed a token that nobody has ({n} such since this was told)");
+        }
+        let _seat = seat.map(|seat| seat.reading_unproven());
+        tokio::time::sleep(WRONG_TOKEN_WAITS).await;
+    }
+
+    /// Who shows a token; whoever shows a wrong one waits first.
+    async fn admit(&self, headers: &HeaderMap, seat: Option<&Arc<Seat>>) -> Result<Somebody, Refused> {
+        let Some(token) = shown_token(headers) else { return Err(Refused::unauthorized()) };
+        match self.by_token(token) {
+            Some(somebody) => Ok(somebody),
+            None => {
+                self.slow_down(seat).await;
+                Err(Refused::unauthorized())
+            }
         }
     }
 }
@@ -102,7 +145,8 @@ impl FromRequestParts<Server> for Somebody {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, Refused> {
-        server.gatekeeper.somebody(&parts.headers).ok_or_else(Refused::unauthorized)
+        let seat = parts.extensions.get::<Peer>().map(|peer| peer.seat.clone());
+        server.gatekeeper.admit(&parts.headers, seat.as_ref()).await
     }
 }
 
@@ -110,16 +154,18 @@ impl FromRequestParts<Server> for Somebody {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reads(pub(super) bool);
 
-/// Reading is open where only this machine can ask; elsewhere it takes any token.
+/// Reading is open where only this machine can ask; elsewhere it takes any token, or the session of one.
 pub(super) async fn may_read(
     State((server, address)): State<(Server, SocketAddr)>,
     request: Request,
     next: Next,
-) -> Result<Response, Refused> {
-    if reads(&server, address, &request) {
-        return Ok(next.run(request).await);
+) -> Response {
+    let (peer, headers) = (request.extensions().get::<Peer>().cloned(), request.headers().clone());
+    if let Err(refused) = reads(&server, address, peer, headers).await {
+        let is_page = sign_in::wants_page(request.headers());
+        return if is_page { page::sign_in(refused.status(), "") } else { refused.into_response() };
     }
-    Err(Refused::unauthorized())
+    next.run(request).await
 }
 
 /// Answers everybody, and lets the route know whether they may read.
@@ -128,11 +174,63 @@ pub(super) async fn note_readers(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let reads = Reads(reads(&server, address, &request));
-    request.extensions_mut().insert(reads);
+    let (peer, headers) = (request.extensions().get::<Peer>().cloned(), request.headers().clone());
+    let reads = reads(&server, address, peer, headers).await.is_ok();
+    request.extensions_mut().insert(Reads(reads));
     next.run(request).await
 }
 
-fn reads(server: &Server, address: SocketAddr, request: &Request) -> bool {
-    address.ip().is_loopback() || server.gatekeeper.somebody(request.headers()).is_some()
+/// Whether whoever asks may read.
+async fn reads(server: &Server, address: SocketAddr, peer: Option<Peer>, headers: HeaderMap) -> Result<(), Refused> {
+    let is_open = match server.read {
+        Some(ReadAccess::Open) => true,
+        Some(ReadAccess::Token) => false,
+        None => address.ip().is_loopback() && peer.as_ref().is_some_and(|peer| is_from_here(peer.address, &headers)),
+    };
+    let session = || server.sessions.token_of(&headers).and_then(|token| server.gatekeeper.by_hash(&token));
+    if is_open || session().is_some() {
+        return Ok(());
+    }
+    server.gatekeeper.admit(&headers, peer.as_ref().map(|peer| &peer.seat)).await.map(drop)
+}
+
+/// The token of these headers.
+fn shown_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
+}
+
+/// Whether somebody on this machine asks for himself: a proxy here asks for others, and says so in one of these headers.
+/// That the `Host` is local was looked at before (`origin`).
+fn is_from_here(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let forwards = |name: &HeaderName| {
+        matches!(name.as_str(), "forwarded" | "via" | "x-real-ip") || name.as_str().starts_with("x-forwarded-")
+    };
+    peer.ip().to_canonical().is_loopback() && !headers.keys().any(forwards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn who_asks_for_himself_on_this_machine() {
+        for (peer, header, is_open) in [
+            ("127.0.0.1:5000", None, true),
+            ("[::1]:5000", None, true),
+            ("[::ffff:127.0.0.1]:5000", Some("accept"), true),
+            ("10.0.0.7:5000", None, false),
+            ("127.0.0.1:5000", Some("forwarded"), false),
+            ("127.0.0.1:5000", Some("x-forwarded-for"), false),
+            ("127.0.0.1:5000", Some("x-forwarded-prefix"), false),
+            ("127.0.0.1:5000", Some("via"), false),
+            ("127.0.0.1:5000", Some("x-real-ip"), false),
+        ] {
+            let peer: SocketAddr = peer.parse().expect("an address");
+            let name = header.map(HeaderName::from_static);
+            let headers = name.into_iter().map(|name| (name, HeaderValue::from_static("x"))).collect();
+            assert_eq!(is_from_here(peer, &headers), is_open, "{peer} {header:?}");
+        }
+    }
 }

@@ -1,95 +1,133 @@
-//! Connections: at most so many at once, and none that stays silent or never comes to the end of its request.
+//! Connections: HTTP/1 alone, on seats that are counted, with small buffers.
 //!
-//! It bounds what a stranger can hold open without a question; what is said over a connection is not its business.
+//! It bounds what a stranger can make us hold before a question is understood; what is said is not its business.
 
-use std::future::Future as _;
+use super::seats::{Guest, Seat, Seats};
+use crate::model::budget::HEAD_BYTES;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// How many connections are open at once: people, a proxy's pool and senders of signals stay far below it, and it is half
-/// of the 1024 files that a process may open by default. More wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 512;
-/// How long a connection may pass without a byte of an answer, after the last one and after the first byte of a request:
-/// longer than a request may take from the end of its header, so that none that is answered is cut.
-const UNANSWERED_MAX: Duration = Duration::from_secs(60);
+/// How long no connection is accepted after the machine had no file for one.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// A listener that keeps to the limits.
-pub(super) struct Door {
-    listener: TcpListener,
-    seats: Arc<Semaphore>,
+/// Who asks: it goes with each request.
+#[derive(Clone)]
+pub(super) struct Peer {
+    /// From where.
+    pub(super) address: SocketAddr,
+    /// On which seat.
+    pub(super) seat: Arc<Seat>,
 }
 
-impl Door {
-    /// Keeps this listener to the limits.
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, seats: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+/// Answers on every connection until it is told to stop; answers that were begun are finished.
+pub(super) async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+    let (seats, connections) = (Seats::new(), TaskTracker::new());
+    while let Some((stream, address)) = stop.run_until_cancelled(accepted(&listener)).await {
+        let Some(guest) = stop.run_until_cancelled(seats.take()).await else { break };
+        connections.spawn(attend(stream, address, guest, app.clone(), stop.clone()));
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // Whoever hung up before we answered is no reason to wait.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::error!(error = %error, "no connection can be accepted just now: {error}");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
     }
 }
 
-impl axum::serve::Listener for Door {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed; without a seat there would only be one connection too many.
-        let seat = self.seats.clone().acquire_owned().await.ok();
-        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-        (Connection::new(stream, seat), address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+async fn attend(stream: TcpStream, address: SocketAddr, guest: Guest, app: Router, stop: CancellationToken) {
+    let seat = guest.seat();
+    let answers = TowerToHyperService::new(app);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let answering = seat.answering();
+        request.extensions_mut().insert(Peer { address, seat: seat.clone() });
+        let answer = answers.call(request.map(Body::new));
+        async move {
+            let answer = answer.await;
+            drop(answering);
+            answer
+        }
+    });
+    let mut builder = http1::Builder::new();
+    // The seat ends what takes too long.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
+    let stream = TokioIo::new(Seated { stream, seat: seat.clone() });
+    let mut connection = pin!(builder.serve_connection(stream, service));
+    let mut ended = pin!(seat.ended());
+    let mut stopping = pin!(stop.cancelled());
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            served = connection.as_mut() => {
+                if let Err(error) = served {
+                    tracing::trace!(error = %error, "a connection of {address} failed");
+                }
+                return;
+            }
+            () = ended.as_mut() => return,
+            () = stopping.as_mut(), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
     }
 }
 
-/// A connection that ends when nothing was answered for too long.
-///
-/// Bytes that come do not put the end off, but for the first after an answer: one a minute would keep a seat for ever.
-pub(super) struct Connection {
+/// A stream that tells its seat when bytes come and go.
+struct Seated {
     stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    /// Whether a request was begun since the last answer.
-    asked: bool,
-    _seat: Option<OwnedSemaphorePermit>,
+    seat: Arc<Seat>,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, seat: Option<OwnedSemaphorePermit>) -> Self {
-        Self { stream, end: Box::pin(tokio::time::sleep(UNANSWERED_MAX)), asked: false, _seat: seat }
-    }
-
-    /// Counts anew where a request begins or an answer goes out, and ends what waits for too long.
-    fn said<T>(&mut self, asked: bool, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_pending() {
-            return self.end.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+impl Seated {
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(_))) {
+            self.seat.said();
         }
-        if !(asked && self.asked) {
-            self.end.as_mut().reset(Instant::now() + UNANSWERED_MAX);
-        }
-        self.asked = asked;
         polled
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for Seated {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
-        self.said(true, context, polled)
+        if into.filled().len() > before {
+            self.seat.heard();
+        }
+        polled
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Seated {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.said(false, context, polled)
+        self.wrote(polled)
     }
 
     fn poll_write_vectored(
@@ -98,7 +136,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.said(false, context, polled)
+        self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -111,52 +149,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::serve::Listener as _;
-    use std::future::poll_fn;
-
-    async fn door() -> (Door, SocketAddr) {
-        let door = Door::new(TcpListener::bind("127.0.0.1:0").await.expect("a port"));
-        let address = door.local_addr().expect("an address");
-        (door, address)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_ends_that_is_silent_or_never_comes_to_its_end() {
-        let (mut door, address) = door().await;
-        let step = UNANSWERED_MAX / 2;
-        // What is read (`r`) and written (`w`), step after step, and after how many steps it ends.
-        for (said, end) in [("", 2), ("r", 3), ("rrrr", 3), ("-r", 4), ("wwww", 6), ("rrwrrr", 6), ("rrwrrw", 8)] {
-            let (client, (mut served, _)) = tokio::join!(TcpStream::connect(address), door.accept());
-            let (_client, begun) = (client.expect("connected"), Instant::now());
-            let mut said = said.chars();
-            let ended = loop {
-                let quiet = poll_fn(|context| served.said::<()>(true, context, Poll::Pending));
-                let Err(_) = tokio::time::timeout(step - Duration::from_millis(1), quiet).await else {
-                    break begun.elapsed();
-                };
-                let what = said.next().unwrap_or('-');
-                let polled = || if what == '-' { Poll::Pending } else { Poll::Ready(Ok(())) };
-                let _polled = poll_fn(|context| Poll::Ready(served.said(what == 'r', context, polled()))).await;
-            };
-            assert_eq!(ended.as_secs().div_ceil(step.as_secs()), end, "{ended:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_seat_is_free_again_when_a_connection_ends() {
-        let (mut door, address) = door().await;
-        door.seats = Arc::new(Semaphore::new(1));
-        let _first = TcpStream::connect(address).await.expect("connected");
-        let (served, _) = door.accept().await;
-        let _second = TcpStream::connect(address).await.expect("in the kernel's queue");
-        assert!(tokio::time::timeout(Duration::from_millis(50), door.accept()).await.is_err(), "one seat, two guests");
-        drop(served);
-        let (_served, _) = tokio::time::timeout(Duration::from_secs(5), door.accept()).await.expect("a free seat");
     }
 }

@@ -4,6 +4,8 @@
 //! open on loopback; every change needs a token with the right to make it there.
 
 mod access;
+mod alarm;
+mod bodies;
 mod change;
 mod connection;
 mod health;
@@ -11,27 +13,34 @@ mod hooks;
 mod origin;
 mod page;
 mod read;
+mod rendered;
 mod reply;
 mod request;
+mod seats;
+mod sign_in;
 mod signal;
 mod wire;
 
 pub use hooks::{Google, Queue};
 pub(crate) use wire::plans;
 
-use crate::config::{Access, Config, Webhook};
+use crate::config::{Access, Config, ReadAccess, Secret, ServerSettings, Webhook};
 use crate::daemon::Handle;
 use crate::telemetry::metrics::Delivered;
-use access::Gatekeeper;
+use access::{Gatekeeper, LetIn};
+use alarm::Alarm;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use connection::Door;
+use bodies::Bodies;
 use hooks::Hooks;
+use rendered::{LastRendered, Rendered};
 use reply::Refused;
+use secrecy::ExposeSecret as _;
+use sign_in::Sessions;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,9 +51,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long one request may take, its body and the daemon's answer included.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// What a browser may do with an answer: show it with our own style, and nothing else.
+/// What a browser may do with an answer: show it with our own style, and send our own form.
 const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Told of each delivery: by whom, and what became of it.
 pub type Tally = Arc<dyn Fn(&'static str, Delivered) + Send + Sync>;
@@ -57,20 +66,36 @@ pub struct Server {
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     hooks: Hooks,
     delivered: Tally,
+    last_rendered: Arc<LastRendered>,
+    bodies: Bodies,
+    sessions: Arc<Sessions>,
+    /// Deliveries that proved nothing.
+    unproven: Arc<Alarm>,
+    read: Option<ReadAccess>,
 }
 
 impl Server {
     /// A server for this daemon, these people and these numbers.
     #[must_use]
     pub fn new(handle: Handle, access: Vec<Access>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
-        let gatekeeper = Arc::new(Gatekeeper::Fixed(access));
-        Self { handle, gatekeeper, metrics, hooks: Hooks::default(), delivered: Arc::new(|_, _| ()) }
+        Self {
+            handle,
+            gatekeeper: Arc::new(Gatekeeper::new(LetIn::Fixed(access))),
+            metrics,
+            hooks: Hooks::default(),
+            delivered: Arc::new(|_, _| ()),
+            last_rendered: Arc::default(),
+            bodies: Bodies::default(),
+            sessions: Arc::default(),
+            unproven: Arc::default(),
+            read: None,
+        }
     }
 
     /// The same server, which lets in whom the configuration in use names: a token that is taken out of it counts no more.
     #[must_use]
     pub fn following(self, configuration: watch::Receiver<Arc<Config>>) -> Self {
-        Self { gatekeeper: Arc::new(Gatekeeper::Configured(configuration)), ..self }
+        Self { gatekeeper: Arc::new(Gatekeeper::new(LetIn::Configured(configuration))), ..self }
     }
 
     /// The same server, with webhooks of these senders; it is told what became of each delivery.
@@ -78,6 +103,44 @@ impl Server {
     pub fn with_webhooks(self, senders: BTreeMap<String, Webhook>, google: Google, delivered: Tally) -> Self {
         Self { hooks: Hooks::new(senders, google), delivered, ..self }
     }
+
+    /// The same server, which tells `refused` of each token that nobody has, and lets people read as `read` says; none
+    /// opens reading on loopback alone.
+    #[must_use]
+    pub fn with_reading(mut self, read: Option<ReadAccess>, refused: Arc<dyn Fn() + Send + Sync>) -> Self {
+        self.read = read;
+        if let Some(gatekeeper) = Arc::get_mut(&mut self.gatekeeper) {
+            gatekeeper.refused = refused;
+        }
+        self
+    }
+
+    /// Everything at one glance, in the forms that it was asked for in.
+    async fn rendered(&self) -> Result<Arc<Rendered>, Refused> {
+        Ok(self.last_rendered.of(self.handle.shared_status().await?))
+    }
+}
+
+/// How long a secret is at least that opens our door: a shorter one can be guessed.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// A warning for each secret that opens our own door and can be guessed. Unreadable ones open nothing.
+#[must_use]
+pub fn weak_secrets(settings: &ServerSettings) -> Vec<String> {
+    let tokens = settings
+        .access
+        .iter()
+        .map(|access| (format!("the token of `{}` in server.access", access.name), &access.token));
+    let webhooks = settings.webhooks.iter();
+    let secrets = webhooks.filter_map(|(name, webhook)| {
+        Some((format!("the secret of server.webhooks.{name}"), webhook.secret.as_ref()?))
+    });
+    let is_weak = |secret: &Secret| secret.read().is_ok_and(|secret| secret.expose_secret().len() < SECRET_BYTES_MIN);
+    let weak = tokens.chain(secrets).filter(|(_, secret)| is_weak(secret));
+    weak.map(|(whose, _)| {
+        format!("{whose} has fewer than {SECRET_BYTES_MIN} bytes and can be guessed: make a longer one (`openssl rand -hex 32`); the next minor version refuses it")
+    })
+    .collect()
 }
 
 /// Answers until it is told to stop; answers that were begun are finished.
@@ -87,7 +150,8 @@ impl Server {
 pub async fn serve(listener: TcpListener, server: Server, stop: CancellationToken) -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let app = router(server, address);
-    axum::serve(Door::new(listener), app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    connection::serve(listener, app, stop).await;
+    Ok(())
 }
 
 /// Who is answered.
@@ -110,6 +174,7 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
         ("/healthz", Everybody, get(health::healthz)),
         ("/readyz", Everybody, get(health::readyz)),
         ("/style.css", Everybody, get(page::style)),
+        ("/sign-in", Everybody, get(page::sign_in_form).post(sign_in::sign_in)),
         ("/", Readers, get(page::page)),
         ("/metrics", Readers, get(health::metrics)),
         ("/api/v1/openapi.json", Readers, get(read::openapi)),
@@ -140,9 +205,8 @@ fn router(server: Server, address: SocketAddr) -> Router {
     for (path, answers, route) in routes() {
         let route = match answers {
             Answers::Readers => route.route_layer(may_read.clone()),
-            Answers::Senders => route.layer(DefaultBodyLimit::max(hooks::DELIVERY_BYTES_MAX)),
             Answers::Everybody => route.route_layer(note_readers.clone()),
-            Answers::Changers => route,
+            Answers::Changers | Answers::Senders => route,
         };
         router = router.route(path, route);
     }
@@ -154,7 +218,7 @@ fn router(server: Server, address: SocketAddr) -> Router {
         })
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(address, origin::is_for_us))
-        .layer(DefaultBodyLimit::max(request::BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(crate::model::budget::BODY_BYTES))
         .layer(middleware::map_response(harmless))
         .with_state(server)
 }

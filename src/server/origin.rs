@@ -9,6 +9,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::net::{IpAddr, SocketAddr};
 
+/// Where people sign in, with a form of ours; it looks itself whose form it is.
+const SIGN_IN: &str = "/sign-in";
 /// Where deliveries of webhooks come in: whoever knows the secret may be anywhere and call us by any name.
 const WEBHOOKS: &str = "/webhooks/";
 
@@ -30,7 +32,7 @@ pub(super) async fn is_for_us(
             format!("this is not the host you asked for: ask http://{address}, as it is open to this machine alone");
         return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message));
     }
-    if request.method() == Method::POST && !is_json(request.headers()) {
+    if request.method() == Method::POST && request.uri().path() != SIGN_IN && !is_json(request.headers()) {
         let message = "send JSON with `Content-Type: application/json`";
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message));
     }

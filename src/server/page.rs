@@ -1,14 +1,13 @@
 //! The first page: what runs where, what waits and why, and what to type about it. No script, nothing from elsewhere.
 //!
-//! It changes nothing and has no login: what a person may do is shown as the command that does it.
+//! It changes nothing: what a person may do is shown as the command that does it. Who has no token is asked for one.
 
 use super::Server;
-use super::reply::Refused;
 use crate::daemon::view::{ArrivalView, EnvironmentView, HoldView, PolicyView, ReleaseView, Status};
 use crate::model::{Span, Why};
 use crate::relay::health::lines;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
@@ -29,24 +28,54 @@ pub(super) async fn style() -> Response {
 
 /// The page. Without the daemon's answer it says so, and goes on reading itself again.
 pub(super) async fn page(State(server): State<Server>) -> Response {
-    match server.handle.status().await {
-        Ok(status) => document(&board(&status)).into_response(),
-        Err(refusal) => {
-            let refused = Refused::from(refusal);
+    match server.rendered().await {
+        Ok(rendered) => {
+            let page = rendered.page(|status| document(&board(status)).into_string());
+            ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+        }
+        Err(refused) => {
             let words = html! { header { h1 { "tagrelay" } } p.alert { (refused.message()) } };
             (StatusCode::SERVICE_UNAVAILABLE, document(&words)).into_response()
         }
     }
 }
 
+/// The form that asks for a token.
+pub(super) async fn sign_in_form() -> Response {
+    sign_in(StatusCode::OK, "")
+}
+
+/// The form that asks for a token, and what was wrong with the last one.
+pub(super) fn sign_in(status: StatusCode, wrong: &str) -> Response {
+    let form = html! {
+        header { h1 { "tagrelay" } }
+        form.sign-in method="post" action="/sign-in" {
+            @if !wrong.is_empty() { p.alert { (wrong) } }
+            label { "Your token" input type="password" name="token" autocomplete="current-password" required autofocus; }
+            button { "Sign in" }
+            p { "It reads for 12 hours, and changes nothing. " code { "server.access" } " of the configuration says who has which token." }
+        }
+    };
+    let mut response = (status, page_of(&form, None)).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// A page that reads itself again.
 fn document(body: &Markup) -> Markup {
+    page_of(body, Some(REFRESH_SECONDS))
+}
+
+fn page_of(body: &Markup, refresh: Option<u32>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="refresh" content=(REFRESH_SECONDS);
+                @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
                 meta name="color-scheme" content="light dark";
                 title { "tagrelay" }
                 link rel="stylesheet" href="/style.css";

@@ -6,10 +6,11 @@ use super::reply::{Answer, Refused};
 use super::request::{Asked, At, Of, policy, scope};
 use super::{Server, wire};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How many entries of history are shown where the question does not say.
@@ -39,17 +40,28 @@ pub(super) async fn openapi() -> Response {
 
 /// Everything at one glance.
 pub(super) async fn status(State(server): State<Server>) -> Result<Response, Refused> {
-    Ok(Json(wire::status(&server.handle.status().await?)).into_response())
+    let rendered = server.rendered().await?;
+    Ok(json_bytes(rendered.json(|status| written(&wire::status(status)))))
 }
 
 /// All policies.
 pub(super) async fn policies(State(server): State<Server>) -> Result<Response, Refused> {
-    Ok(Json(wire::policies(&server.handle.status().await?.policies)).into_response())
+    let rendered = server.rendered().await?;
+    Ok(json_bytes(rendered.policies(|status| written(&wire::policies(&status.policies)))))
+}
+
+/// A form as JSON; nothing in one can fail to be written.
+fn written(form: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(form).unwrap_or_default()
+}
+
+fn json_bytes(json: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// One policy.
 pub(super) async fn one_policy(State(server): State<Server>, Of(name): Of) -> Answer {
-    let status = server.handle.status().await?;
+    let status = server.handle.shared_status().await?;
     let view = status.policies.iter().find(|view| view.name == name);
     view.map(|view| Json(wire::policy(view)))
         .ok_or_else(|| Refused::not_found(format!("there is no policy {name}: /api/v1/policies lists them")))
@@ -57,7 +69,7 @@ pub(super) async fn one_policy(State(server): State<Server>, Of(name): Of) -> An
 
 /// One environment as it stands.
 pub(super) async fn environment(State(server): State<Server>, At(target): At) -> Answer {
-    let status = server.handle.status().await?;
+    let status = server.handle.shared_status().await?;
     let mut views = status.policies.iter().flat_map(|policy| &policy.environments);
     let view = views.find(|view| view.policy == target.policy && view.environment == target.environment);
     view.map(|view| Json(wire::environment(view))).ok_or_else(|| {

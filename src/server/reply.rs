@@ -34,8 +34,24 @@ impl Refused {
 
     /// No token, or none that is known.
     pub(super) fn unauthorized() -> Self {
-        let message = "send `Authorization: Bearer` with a token of server.access (`--token` or TAGRELAY_TOKEN)";
+        let message = "send `Authorization: Bearer` with a token of server.access (TAGRELAY_TOKEN or `--token-file`)";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// A token that nobody has.
+    pub(super) fn wrong_token() -> Self {
+        let message = "nobody has this token: `server.access` of the configuration says who has which";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// Whether it is for want of a token.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// A token without the right.
@@ -76,11 +92,11 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response
     }

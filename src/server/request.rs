@@ -12,9 +12,6 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// The largest request body: a signal with its evidence is a few kilobytes.
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
-
 /// The policy that a path names.
 pub(super) struct Of(pub(super) PolicyName);
 
@@ -71,11 +68,6 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
-    /// The bytes, as they came.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// What the body says.
     ///
     /// # Errors

@@ -236,6 +236,7 @@ pub struct Metrics {
     rollouts: Family<ByOutcome, Counter>,
     reports: Family<ByReport, Counter>,
     deliveries: Family<BySender, Counter>,
+    refused_tokens: Counter,
     journal_entries: Counter,
     errors: Family<ByPolicy, Counter>,
     poll_time: Histogram,
@@ -270,6 +271,7 @@ impl Metrics {
             rollouts: Family::default(),
             reports: Family::default(),
             deliveries: Family::default(),
+            refused_tokens: Counter::default(),
             journal_entries: Counter::default(),
             errors: Family::default(),
             poll_time: requests_take(),
@@ -308,6 +310,7 @@ impl Metrics {
             "Deliveries of webhooks and queues, by sender and what became of them",
             self.deliveries.clone(),
         );
+        names.register("refused_tokens", "Tokens shown to the server that nobody has", self.refused_tokens.clone());
         names.register("journal_entries", "Entries added to the journal", self.journal_entries.clone());
         names.register("errors", "Errors by policy; empty = of no policy alone", self.errors.clone());
         let seconds = [
@@ -424,6 +427,11 @@ impl Metrics {
         self.deliveries.get_or_create(&BySender { sender, result: outcome.as_str() }).inc();
     }
 
+    /// Somebody showed a token that nobody has.
+    pub fn refused_token(&self) {
+        self.refused_tokens.inc();
+    }
+
     /// Something went wrong, in this policy or in none alone.
     pub fn failed(&self, policy: Option<&PolicyName>) {
         let policy = policy.map_or_else(String::new, |policy| self.policies.label(policy.as_str()));
@@ -470,6 +478,7 @@ mod tests {
         clone.ended(Outcome::Verified);
         clone.reported(State::Running, Told::PutOff, took);
         clone.delivered("harbor", Delivered::Refused);
+        clone.refused_token();
         clone.journaled(3);
         clone.failed(PolicyName::parse("shop").ok().as_ref());
         clone.failed(None);
@@ -494,6 +503,7 @@ mod tests {
             "tagrelay_rollouts_total{outcome=\"verified\"} 1",
             "tagrelay_reports_total{state=\"running\",result=\"put_off\"} 1",
             "tagrelay_deliveries_total{sender=\"harbor\",result=\"refused\"} 1",
+            "tagrelay_refused_tokens_total 1",
             "tagrelay_journal_entries_total 3",
             "tagrelay_errors_total{policy=\"shop\"} 1",
             "tagrelay_errors_total{policy=\"\"} 1",

@@ -223,6 +223,8 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             (NotBuiltYet, "checks: { commands: { smoke: { run: [/opt/smoke.sh], timeout: 5m } } }"),
             (Built, "journal: sqlite:///var/lib/tagrelay/journal.db"),
             (Built, "server: { listen: '127.0.0.1:8080' }"),
+            (Built, "server: { read: token }"),
+            (Built, "server: { read: open }"),
             (Built, "server: { webhooks: { acr: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { distribution: { secret: { env: HARBOR_SECRET } } } }"),
             (Built, "server: { webhooks: { dockerhub: { secret: { env: HARBOR_SECRET } } } }"),

@@ -13,7 +13,12 @@ use form::check_form;
 use reqwest::header::{CONTENT_TYPE, HOST};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tagrelay::config::ReadAccess;
 use tagrelay::model::event::Verdict;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const PROD: &str = "/api/v1/policies/shop/environments/prod";
 
@@ -172,6 +177,131 @@ async fn reading_is_open_on_loopback_and_takes_any_token_elsewhere() {
         let request = exposed.request(Method::GET, "/api/v1/status").header("authorization", written);
         assert_eq!(exposed.send(request).await.status, 401, "{written}");
     }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_with_a_token_and_reads() {
+    let face = Face::exposed().await;
+    let page = |cookie: Option<&str>| {
+        let request = face.request(Method::GET, "/").header("accept", "text/html,*/*");
+        cookie.iter().fold(request, |request, cookie| request.header("cookie", *cookie))
+    };
+    let asked = face.send(page(None)).await;
+    assert_eq!((asked.status, asked.headers["www-authenticate"].to_str().expect("text")), (401, "Bearer"));
+    assert!(asked.text.contains("action=\"/sign-in\"") && !asked.text.contains("http-equiv"), "{}", asked.text);
+    assert!(asked.headers["content-security-policy"].to_str().expect("text").contains("form-action 'self'"));
+    let form = |token: &str| {
+        let body = format!("token={token}");
+        face.request(Method::POST, "/sign-in").header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+    };
+    let wrong = face.send(form("token-of-mallory").header("accept", "text/html")).await;
+    assert_eq!(wrong.status, 401);
+    assert!(wrong.text.contains("nobody has this token") && wrong.headers.get("set-cookie").is_none());
+    for (request, status) in [
+        (form("token-of-bob").header("sec-fetch-site", "cross-site"), 400),
+        (form("token-of-bob").header("origin", "https://evil.example"), 400),
+        (form(&"x".repeat(5_000)), 413),
+        (face.request(Method::POST, "/sign-in").json(&json!({ "tokn": "token-of-bob" })), 400),
+    ] {
+        let refused = face.send(request).await;
+        assert_eq!((refused.status, refused.headers.get("set-cookie")), (status, None), "{}", refused.text);
+    }
+    for (request, secure) in [
+        (form("token-of-bob"), false),
+        (face.request(Method::POST, "/sign-in").json(&json!({ "token": "token-of-bob" })), false),
+        (form("token-of-bob").header("x-forwarded-proto", "https"), true),
+    ] {
+        let answered = face.send(request).await;
+        assert_eq!((answered.status, answered.headers["location"].to_str().expect("text")), (303, "/"));
+        let cookie = answered.headers["set-cookie"].to_str().expect("text").to_owned();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict") && cookie.contains("Max-Age=43200"), "{cookie}");
+        assert_eq!(cookie.ends_with("; Secure"), secure, "{cookie}");
+        let cookie = cookie.split(';').next().expect("a cookie");
+        assert!(face.send(page(Some(cookie))).await.text.contains("shop"));
+        let read = face.request(Method::GET, "/api/v1/status").header("cookie", cookie);
+        assert_eq!(face.send(read).await.status, 200);
+        for (path, body) in changes() {
+            let change = face.request(Method::POST, &path).json(&body).header("cookie", cookie);
+            assert_eq!(face.send(change).await.status, 401, "{path}: a cookie changes nothing");
+        }
+    }
+    assert_eq!(face.heard.take(), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn reading_is_as_open_as_the_configuration_says() {
+    let of = async |read| Face::with(|server| server.with_reading(Some(read), Arc::new(|| ()))).await;
+    let (closed, open) = (of(ReadAccess::Token).await, of(ReadAccess::Open).await);
+    for (path, everybody) in READ {
+        assert_eq!(closed.get(path).await.status, if everybody { 200 } else { 401 }, "{path}");
+        let through_proxy = open.request(Method::GET, path).header("x-forwarded-for", "192.0.2.1");
+        assert_eq!(open.send(through_proxy).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_has_are_counted() {
+    let n_refused = Arc::new(AtomicU32::new(0));
+    let counted = n_refused.clone();
+    let refused = Arc::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let face = Face::with(|server| server.with_reading(Some(ReadAccess::Token), refused)).await;
+    face.get("/api/v1/status").await;
+    assert_eq!(n_refused.load(Ordering::SeqCst), 0, "none was shown");
+    for (path, token) in [("/api/v1/status", "wrong"), ("/metrics", "guess")] {
+        assert_eq!(face.send(face.request(Method::GET, path).bearer_auth(token)).await.status, 401);
+    }
+    assert_eq!(face.post("/api/v1/hold", Some("wrong"), &json!({})).await.status, 401);
+    assert_eq!(n_refused.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_reads_nothing_for_others() {
+    let face = Face::open().await;
+    for forwards in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via"] {
+        for (path, everybody) in READ {
+            let asked = || face.request(Method::GET, path).header(HOST, "127.0.0.1").header(forwards, "192.0.2.1");
+            let status = if everybody { 200 } else { 401 };
+            assert_eq!(face.send(asked()).await.status, status, "{forwards} {path}");
+            assert_eq!(face.send(asked().bearer_auth("token-of-bob")).await.status, 200, "{forwards} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken_and_a_large_head_is_not_read() {
+    let face = Face::open().await;
+    for (sent, answered) in [
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), None),
+        (format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nx: {}\r\n\r\n", "a".repeat(64 * 1024)), Some("431")),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned(), Some("200")),
+    ] {
+        let mut stream = TcpStream::connect(face.address).await.expect("connected");
+        // The server may hang up before all is sent.
+        let _sent = stream.write_all(sent.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _read = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        match answered {
+            Some(status) => assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}"),
+            None => assert!(!answer.contains("200"), "{answer}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_shut_nobody_out() {
+    let face = Face::open().await;
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        silent.push(TcpStream::connect(face.address).await.expect("connected"));
+    }
+    assert_eq!(face.get("/healthz").await.status, 200);
+    assert_eq!(face.get("/").await.status, 200);
+    // Whoever came first was the first to lose his seat.
+    let mut byte = [0];
+    assert_eq!(silent[0].read(&mut byte).await.unwrap_or_default(), 0);
 }
 
 #[tokio::test]
@@ -431,6 +561,20 @@ async fn health_names_what_is_wrong_to_readers_and_its_kind_to_everybody() {
     }
     assert_eq!(open.get("/metrics").await.text, "tagrelay_up 1\n");
     assert!(open.get("/").await.text.contains("registry_unread since"), "the page says the same");
+}
+
+#[tokio::test]
+async fn probes_and_pages_ask_nothing_of_a_loop_that_hangs() {
+    let face = Face::open().await;
+    face.heard.hang();
+    for (path, first) in [("/healthz", "ok"), ("/readyz", "ready"), ("/metrics", "tagrelay_up 1")] {
+        assert_eq!(face.get(path).await.text.lines().next(), Some(first));
+    }
+    assert_eq!(face.get("/api/v1/status").await.status, 503, "nothing was published yet");
+    let face = Face::open().await;
+    assert_eq!(face.get("/").await.status, 200);
+    face.heard.hang();
+    assert!(face.get("/").await.text.contains("shop"), "the page shows what was published last");
 }
 
 #[tokio::test]

@@ -2,17 +2,22 @@
 //!
 //! It tries nothing twice and follows no redirect: a person is there to ask again.
 
-use super::{Exit, Wrong};
+use super::{Exit, Wrong, print};
 use crate::cli::Failure;
 use crate::clients::http::{self, HttpError, Transport};
+use crate::config::{Secret, SecretSource};
 use clap::Args;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// The largest answer that is read: the tags of an environment with all of their reasons are a few megabytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// The variable that holds a person's token.
+const TOKEN_VARIABLE: &str = "TAGRELAY_TOKEN";
 
 /// What stands above these options in the help.
 const HEADING: &str = "The running daemon";
@@ -23,9 +28,12 @@ pub(super) struct Server {
     /// Its address.
     #[arg(long, value_name = "URL", env = "TAGRELAY_SERVER", default_value = "http://127.0.0.1:8080", help_heading = HEADING)]
     server: Url,
-    /// Your token.
-    #[arg(long, env = "TAGRELAY_TOKEN", hide_env_values = true, help_heading = HEADING)]
+    /// Your token. Everybody on this machine can read it there: set TAGRELAY_TOKEN, or say --token-file.
+    #[arg(long, help_heading = HEADING)]
     token: Option<SecretString>,
+    /// The file that holds your token.
+    #[arg(long, value_name = "FILE", conflicts_with = "token", help_heading = HEADING)]
+    token_file: Option<PathBuf>,
     /// Send the token over http to another machine, where everybody on the way can read it.
     #[arg(long, help_heading = HEADING)]
     plain_http: bool,
@@ -71,7 +79,7 @@ impl Server {
     async fn ask(&self, method: Method, url: Url, body: Option<&Value>) -> anyhow::Result<Value> {
         let client = self.client(&url)?;
         let mut request = client.request(method, url.clone());
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token()? {
             if url.scheme() == "http" && loopback(&url).is_empty() && !self.plain_http {
                 let why = "the token is not sent over http to another machine: use https, or say --plain-http";
                 return Err(Wrong::because(why));
@@ -93,6 +101,20 @@ impl Server {
                 let server = http::shown_url(&self.server);
                 anyhow::bail!("{server} answers {status}, and not as tagrelay does: is the address right?")
             }
+        }
+    }
+
+    /// Who asks: as the command line says, else a file that it names, else the environment.
+    fn token(&self) -> anyhow::Result<Option<SecretString>> {
+        if let Some(token) = &self.token {
+            print::complain(
+                "warning: everybody on this machine can read what --token says: set TAGRELAY_TOKEN, or say --token-file",
+            );
+            return Ok(Some(token.clone()));
+        }
+        match &self.token_file {
+            Some(path) => Ok(Some(Secret::new(SecretSource::File(path.clone())).read().map_err(Wrong::of)?)),
+            None => Ok(Secret::new(SecretSource::Env(TOKEN_VARIABLE.to_owned())).read().ok()),
         }
     }
 
@@ -133,7 +155,7 @@ mod tests {
 
     fn server(url: &str, token: Option<&str>) -> Server {
         let url = url.parse().expect("a URL");
-        Server { server: url, token: token.map(SecretString::from), plain_http: false, json: false }
+        Server { server: url, token: token.map(SecretString::from), token_file: None, plain_http: false, json: false }
     }
 
     #[test]
@@ -161,6 +183,18 @@ mod tests {
         ] {
             assert_eq!(!loopback(&url.parse().expect("a URL")).is_empty(), is, "{url}");
         }
+    }
+
+    #[test]
+    fn a_token_may_stand_in_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        std::fs::write(&path, "t0ken\n").expect("written");
+        let in_file = Server { token_file: Some(path.clone()), ..server("http://127.0.0.1", None) };
+        assert_eq!(in_file.token().expect("read").expect("a token").expose_secret(), "t0ken");
+        std::fs::remove_file(&path).expect("removed");
+        let error = in_file.token().expect_err("no file").to_string();
+        assert!(error.contains("cannot be read") && error.contains("token"), "{error}");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// The person who approves, and the token that proves it: this world ends with the process.
 pub(super) const PERSON: &str = "alice";
-pub(super) const PERSON_TOKEN: &str = "demo-alice";
+pub(super) const PERSON_TOKEN: &str = "the-token-of-alice-in-the-demo";
 /// The token of the cluster's signals.
 pub(super) const SIGNAL_TOKEN: &str = "demo-cluster";
 /// The token of the GitLab stand-in.
@@ -100,7 +100,7 @@ impl Stage {
 
     /// What a person types to approve.
     pub(super) fn approve_words(&self, address: &str) -> String {
-        format!("tagrelay approve shop/prod --server {address} --token {PERSON_TOKEN}")
+        format!("TAGRELAY_TOKEN={PERSON_TOKEN} tagrelay approve shop/prod --server {address}")
     }
 
     /// Where to look and what to try.
@@ -108,13 +108,14 @@ impl Stage {
         let git = self.deploys.path().display().to_string();
         let registry = self.world.registry.face.url();
         let gitlab = self.world.gitlab.face.url();
-        let server = format!("--server {address} --token {PERSON_TOKEN}");
+        let server = format!("--server {address}");
         format!(
             "tagrelay on an embedded registry, git repository, GitLab and cluster. A build comes every few seconds.\n\n\
              Look:  the page         {address}/\n       \
                     the git log      git -C {git} log --stat main\n       \
                     the tags         curl -s {registry}/v2/shop/tags/list\n       \
                     the deployments  curl -s -H 'PRIVATE-TOKEN: {GITLAB_TOKEN}' '{gitlab}/api/v4/projects/group%2Fshop/deployments'\n\
+             Say who you are:     export TAGRELAY_TOKEN={PERSON_TOKEN}\n\
              Try:   approve          tagrelay approve shop/prod {server}\n       \
                     stop prod        tagrelay hold shop/prod --reason lunch {server}   (and: resume)\n       \
                     go back          tagrelay rollback shop/staging --reason try {server}\n       \

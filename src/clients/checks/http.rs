@@ -2,14 +2,14 @@
 //!
 //! It reads no body, sends no secret, and goes nowhere that `egress` does not admit, redirects included.
 
-use super::egress::{Egress, EgressError};
+use crate::clients::egress::{Egress, EgressError, is_here};
 use crate::clients::http::{self, HttpError, Transport, shown_url};
 use crate::model::event::CheckResult;
 use crate::model::policy::HttpCheck;
 use crate::model::text;
 use reqwest::header::LOCATION;
 use reqwest::{Method, Request, Response, Url};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -144,18 +144,6 @@ async fn resolve(host: &str, url: &Url, egress: &Egress) -> Result<Vec<SocketAdd
     Ok(addresses)
 }
 
-/// Whether an address is one of this machine's: then the way to it begins at it. Nothing is sent to find out.
-fn is_here(address: SocketAddr) -> bool {
-    let ip = address.ip().to_canonical();
-    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let begins_at = || {
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect((ip, address.port())).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    };
-    ip.is_loopback() || begins_at() == Some(ip)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +154,7 @@ mod tests {
     use axum::routing::get;
     use futures_util::StreamExt as _;
     use std::convert::Infallible;
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::TcpListener;

@@ -2,8 +2,6 @@
 //!
 //! It runs a check and says how it ended; when one starts, and what its end means, is decided elsewhere.
 
-mod egress;
 mod http;
 
-pub use egress::{Egress, EgressError};
 pub use http::http;

@@ -3,6 +3,7 @@
 //! It is asked by whoever connects, so that nothing can change between the judgement and the connection. An address in a
 //! URL is not resolved, and what a proxy is asked for is resolved by the proxy: neither comes this way.
 
+use crate::clients::egress::Egress;
 use crate::model::address::{Reach, reach};
 use crate::model::text;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -13,6 +14,10 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Judged {
     own: Arc<str>,
+    /// Where all names must lead, and the port that is asked; none where a person named the host.
+    egress: Option<(Arc<Egress>, u16)>,
+    /// Names that everybody knows and that lead nowhere but into public.
+    public: &'static [&'static str],
     names: Arc<dyn Resolve>,
 }
 
@@ -26,46 +31,68 @@ impl Judged {
 
     /// The same, by the names that `names` knows.
     pub(in crate::clients) fn by(own: &str, names: Arc<dyn Resolve>) -> Self {
-        Self { own: own.into(), names }
+        Self { own: own.into(), egress: None, public: &[], names }
+    }
+
+    /// The same for a host that no person named: it, too, is only where `egress` admits it.
+    #[must_use]
+    pub fn within(self, egress: Option<Arc<Egress>>, port: u16) -> Self {
+        Self { egress: egress.map(|egress| (egress, port)), ..self }
+    }
+
+    /// The same, where these names lead into public alone.
+    #[must_use]
+    pub fn with_public(self, public: &'static [&'static str]) -> Self {
+        Self { public, ..self }
+    }
+
+    /// Why an address of a name is none, if it is none.
+    fn objection(&self, name: &str, address: IpAddr) -> Option<String> {
+        if let Some((egress, port)) = &self.egress {
+            return egress.admits_registry(name, SocketAddr::new(address, *port)).err().map(|error| error.to_string());
+        }
+        let what = match reach(address) {
+            _ if name == &*self.own => return None,
+            Reach::Never(what) => what,
+            Reach::Private | Reach::Loopback if self.public.contains(&name) => "an address inside",
+            Reach::Public | Reach::Private | Reach::Loopback => return None,
+        };
+        Some(format!(
+            "{} is at {address}, {what}, where nobody is sent by others: correct the address of that name, or whatever names it",
+            text::shown(name)
+        ))
     }
 }
 
 impl Resolve for Judged {
     fn resolve(&self, name: Name) -> Resolving {
-        if name.as_str() == &*self.own {
-            return self.names.resolve(name);
-        }
-        let shown = text::shown(name.as_str());
+        let (judge, shown) = (self.clone(), name.as_str().to_owned());
         let found = self.names.resolve(name);
-        Box::pin(async move { Ok(Box::new(judged(shown, found.await?)?.into_iter()) as Addrs) })
+        Box::pin(async move { Ok(Box::new(judge.judged(&shown, found.await?)?.into_iter()) as Addrs) })
     }
 }
 
-/// Those of a name's addresses where anybody may be sent; an error where it has only others.
-fn judged(name: String, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Nowhere> {
-    let (mut good, mut refused) = (Vec::new(), None);
-    for address in found {
-        match reach(address.ip()) {
-            Reach::Never(what) => refused = refused.or(Some((address.ip(), what))),
-            Reach::Public | Reach::Private | Reach::Loopback => good.push(address),
+impl Judged {
+    /// Those of a name's addresses where we may be sent; an error where it has only others.
+    fn judged(&self, name: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Nowhere> {
+        let (mut good, mut refused) = (Vec::new(), None);
+        for address in found {
+            match self.objection(name, address.ip()) {
+                Some(why) => refused = refused.or(Some(Nowhere(why))),
+                None => good.push(address),
+            }
+        }
+        match refused {
+            Some(nowhere) if good.is_empty() => Err(nowhere),
+            _ => Ok(good),
         }
     }
-    match refused {
-        Some((address, what)) if good.is_empty() => Err(Nowhere { name, address, what }),
-        _ => Ok(good),
-    }
 }
 
-/// A name that leads nowhere that anybody may be sent.
+/// A name that leads nowhere that we may be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{name} is at {address}, {what}, where nobody is sent by others: correct the address of that name, or whatever names it"
-)]
-pub(super) struct Nowhere {
-    name: String,
-    address: IpAddr,
-    what: &'static str,
-}
+#[error("{0}")]
+pub(super) struct Nowhere(String);
 
 /// The names that the machine knows, as without a resolver of our own.
 struct Machine;
@@ -90,7 +117,8 @@ mod tests {
             let addresses = |all: &[&str]| -> Vec<SocketAddr> {
                 all.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 0)).collect()
             };
-            match (judged("auth.example.com".to_owned(), addresses(found).into_iter()), expected) {
+            let judge = Judged::of("reg.example.com");
+            match (judge.judged("auth.example.com", addresses(found).into_iter()), expected) {
                 (Ok(good), Ok(expected)) => assert_eq!(good, addresses(expected), "{found:?}"),
                 (Err(error), Err(at)) => {
                     let text = error.to_string();
@@ -120,6 +148,27 @@ mod tests {
             check(&[never, "224.0.0.1"], Err(never));
         }
         check(&[], Ok(&[]));
+    }
+
+    #[test]
+    fn a_host_that_only_policies_name_is_in_public_and_so_is_what_everybody_knows() {
+        let egress = Arc::new(Egress::new(Some(&["*.corp".to_owned()]), false, None).expect("patterns"));
+        let named = Judged::of("reg.example.com").with_public(&["auth.docker.io"]);
+        let unnamed = named.clone().within(Some(egress), 443);
+        for (name, address, by_person, by_policy) in [
+            ("reg.example.com", "10.0.0.5", true, false),
+            ("reg.example.com", "127.0.0.1", true, false),
+            ("reg.example.com", "169.254.169.254", true, false),
+            ("reg.example.com", "8.8.8.8", true, true),
+            ("reg.corp", "10.0.0.5", true, true),
+            ("storage.example.com", "10.0.0.5", true, false),
+            ("auth.docker.io", "10.0.0.5", false, false),
+            ("auth.docker.io", "8.8.8.8", true, true),
+        ] {
+            let found = || std::iter::once(SocketAddr::new(address.parse().expect("an address"), 0));
+            assert_eq!(named.judged(name, found()).is_ok(), by_person, "{name} at {address}");
+            assert_eq!(unnamed.judged(name, found()).is_ok(), by_policy, "{name} at {address}");
+        }
     }
 
     #[tokio::test]

@@ -122,6 +122,15 @@ impl Session<'_> {
                 &format!("its token realm {} is refused: {why}", http::shown_url(&realm)),
             ));
         }
+        host.may_ask(&realm)?;
+        if !host.trusts(&realm) && (login.has_password() || login.identity().is_some()) {
+            let (realm, name) = (http::shown_url(&realm), super::host::name_of(&realm));
+            return Err(RegistryError::Refused(format!(
+                "{}: its token realm {realm} is another host, which the credentials of this one are not shown to; \
+                 if it is the right one, name it under `registries` of the configuration: `\"{name}\": {{}}`",
+                http::shown_url(&host.base)
+            )));
+        }
         let asked_at = Instant::now();
         let answer = match login.identity() {
             Some(identity) => self.exchange(&realm, key, login, identity).await?,

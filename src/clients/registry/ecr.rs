@@ -3,6 +3,7 @@
 //! Operations: Amazon ECR API Reference, "GetAuthorizationToken" and "DescribeImages". Manifests, blobs and tags are moved
 //! through the registry itself, as on any other.
 
+use super::Bounds;
 use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::{Host, name_of};
@@ -177,7 +178,7 @@ impl Ecr {
                 None => (self.usual_host(&region), false),
             };
             let transport = Transport { plain_http, ..self.transport.clone() };
-            Ok(Door { region, host: Host::new(&name, transport, self.counter.clone())? })
+            Ok(Door { region, host: Host::new(&name, transport, Bounds::none(), self.counter.clone())? })
         };
         self.door.get_or_try_init(|| open).await
     }

@@ -8,6 +8,9 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// The longest code of an error: those of OCI distribution have twenty letters.
+const CODE_BYTES_MAX: usize = 40;
+
 /// Why a registry gave no use, cut by what the caller does about it. Each text names the request and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
@@ -72,6 +75,8 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     /// The beginning of the body, as it came.
     pub(super) body: String,
+    /// Whether only policies name the host: then what it says is shown to nobody but for a code.
+    pub(super) is_stranger: bool,
     /// Who asked, as a person knows the credentials.
     pub(super) login: String,
     pub(super) retry_after: Option<Duration>,
@@ -137,7 +142,11 @@ impl Refusal {
     /// ` (CODE: message)`: what the body says, where it says anything to a person.
     pub(super) fn said(&self) -> String {
         let errors: Errors = serde_json::from_str(&self.body).unwrap_or_default();
+        let is_code =
+            |code: &String| code.len() <= CODE_BYTES_MAX && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
         let said = match errors.errors.into_iter().next() {
+            Some(Said { code, .. }) if self.is_stranger => code.filter(is_code).unwrap_or_default(),
+            None if self.is_stranger => String::new(),
             Some(Said { code, message }) => [code, message].into_iter().flatten().collect::<Vec<_>>().join(": "),
             None if self.is_page() => "a web page".to_owned(),
             None => self.body.clone(),
@@ -185,6 +194,7 @@ mod tests {
             request: "PUT https://reg.example.com/v2/shop/manifests/prod".to_owned(),
             status: StatusCode::from_u16(status).expect("a status"),
             body: body.to_owned(),
+            is_stranger: false,
             login: "`bot`".to_owned(),
             retry_after: None,
         }
@@ -215,6 +225,21 @@ mod tests {
         assert!(refusal(403, "Your authorization token has expired. Reauthenticate and try again.").says_expired());
         assert!(!refusal(403, "The lock has expired").says_expired());
         assert!(!refusal(403, "denied").says_expired());
+    }
+
+    #[test]
+    fn what_a_stranger_says_is_not_quoted() {
+        for (body, told) in [
+            (r#"{"errors":[{"code":"DENIED","message":"the key is hunter2"}]}"#, "answered 403 (DENIED) to"),
+            (r#"{"errors":[{"code":"hunter2","message":"x"}]}"#, "answered 403 to"),
+            (r#"{"errors":[{"message":"hunter2"}]}"#, "answered 403 to"),
+            ("hunter2 is the password of the intranet", "answered 403 to"),
+            ("<html>hunter2</html>", "answered 403 to"),
+        ] {
+            let refusal = Refusal { is_stranger: true, ..refusal(403, body) };
+            let text = refusal.into_error().to_string();
+            assert!(text.contains(told) && !text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

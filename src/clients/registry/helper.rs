@@ -22,6 +22,31 @@ const IDENTITY_USER: &str = "<token>";
 /// What every helper says of a server that it knows no login for (docker-credential-helpers, `credentials/error.go`).
 const NOT_FOUND: &str = "credentials not found";
 
+/// What helpers are told of our environment: where programs, files and proxies are.
+const NAMES_FOR_HELPERS: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TMPDIR",
+    "DOCKER_CONFIG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "GNUPGHOME",
+    "PASSWORD_STORE_DIR",
+];
+/// And who the machine is in its cloud, as the helpers of the clouds read it.
+const PREFIXES_FOR_HELPERS: &[&str] =
+    &["LC_", "XDG_", "AWS_", "ECS_", "AZURE_", "IDENTITY_", "MSI_", "GOOGLE_", "CLOUDSDK_", "GCE_", "OCI_"];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -62,9 +87,17 @@ async fn ask_program(program: &OsStr, server: &str, time_max: Duration) -> Resul
     })
 }
 
+/// Whether a helper is told of a variable of ours: what says where things are and who the machine is in its cloud. Others
+/// hold our own secrets, under whatever name the configuration gives them.
+fn is_for_helpers(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    NAMES_FOR_HELPERS.contains(&name) || PREFIXES_FOR_HELPERS.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Runs a helper to its end. It does not outlive this future.
 async fn run(program: &OsStr, server: &str) -> io::Result<(ExitStatus, Vec<u8>)> {
     let mut command = Command::new(program);
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_for_helpers(name)));
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut helper = command.spawn()?;
     if let Some(mut stdin) = helper.stdin.take() {
@@ -119,6 +152,31 @@ mod tests {
         check("echo 'credentials not found in native keychain'; exit 1", Ok("nothing")).await;
         check("echo hunter2; echo hunter2 >&2; exit 3", Err("failed (exit status: 3)")).await;
         check("echo hunter2", Err("gave no user and secret")).await;
+    }
+
+    #[test]
+    fn helpers_are_told_where_things_are_and_nothing_else() {
+        for (name, told) in [
+            ("PATH", true),
+            ("HOME", true),
+            ("LC_ALL", true),
+            ("AWS_PROFILE", true),
+            ("GOOGLE_APPLICATION_CREDENTIALS", true),
+            ("GIT_TOKEN", false),
+            ("TAGRELAY_TOKEN", false),
+            ("ALICE", false),
+            ("PATHOLOGY", false),
+            ("GITLAB_TOKEN", false),
+        ] {
+            assert_eq!(is_for_helpers(OsStr::new(name)), told, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_sees_no_variable_of_ours() {
+        // Cargo sets the variable for every test.
+        let script = r#"echo "{\"Username\":\"u${CARGO_MANIFEST_DIR}\",\"Secret\":\"${PATH:+path}\"}""#;
+        assert_eq!(asked(script).await, Ok("u:path".to_owned()));
     }
 
     #[tokio::test]

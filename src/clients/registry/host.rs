@@ -2,6 +2,7 @@
 //!
 //! It sends nothing by itself.
 
+use super::Bounds;
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login, Logins};
 use super::ecr::Ecr;
@@ -9,12 +10,14 @@ use super::error::{Refusal, RegistryError};
 use super::identity::Renewed;
 use super::pace::{Heard, HostState, Pace, STALL, Shut};
 use super::patience::patience;
+use super::realms;
 use super::times::Times;
 use super::token::Tokens;
 use crate::clients::http::{self, Counter, HttpError, Judged, Transport};
 use crate::model::Repository;
 use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -40,6 +43,7 @@ pub struct ServerClock {
 pub(super) struct Host {
     pub(super) transport: Transport,
     pub(super) base: Url,
+    bounds: Bounds,
     pub(super) client: reqwest::Client,
     pub(super) counter: Counter,
     /// What it wanted to be shown last.
@@ -68,9 +72,33 @@ struct Beside {
 }
 
 impl Host {
-    /// A host by the name that repositories have for it. Docker Hub's registry answers under another name.
-    pub(super) fn new(name: &str, transport: Transport, counter: Counter) -> Result<Self, HttpError> {
-        Self::among(name, transport, counter, Judged::of)
+    /// A host by the name that repositories have for it, within these bounds. Docker Hub's registry answers under another
+    /// name.
+    pub(super) fn new(name: &str, transport: Transport, bounds: Bounds, counter: Counter) -> Result<Self, HttpError> {
+        let egress = bounds.egress.clone();
+        let port = if transport.plain_http { 80 } else { 443 };
+        let mut host = Self::among(name, transport, counter, |own| {
+            let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(port);
+            Judged::of(own).with_public(realms::ALL).within(egress, port)
+        })?;
+        host.bounds = bounds;
+        host.may_ask(&host.base)?;
+        Ok(host)
+    }
+
+    /// Refuses a URL that names an address where a host of policies may not be; names are judged when they are resolved.
+    pub(super) fn may_ask(&self, url: &Url) -> Result<(), HttpError> {
+        let Some(egress) = &self.bounds.egress else { return Ok(()) };
+        let host = url.host_str().unwrap_or_default();
+        let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() else { return Ok(()) };
+        let address = SocketAddr::new(ip, url.port_or_known_default().unwrap_or(0));
+        egress.admits_registry(host, address).map_err(|error| HttpError::Setting(error.to_string()))
+    }
+
+    /// Whether the credentials of this host may be shown to a realm.
+    pub(super) fn trusts(&self, realm: &Url) -> bool {
+        let [own, other] = [&self.base, realm].map(|url| url.host_str().unwrap_or_default());
+        own == other || realms::is_known(own, other) || (self.bounds.names)(&name_of(realm))
     }
 
     /// The same among hosts whose names are resolved so, for a client of the host that is handed over.
@@ -86,6 +114,7 @@ impl Host {
         let names = names(base.host_str().unwrap_or_default());
         Ok(Self {
             base,
+            bounds: Bounds::none(),
             client: http::client_sent_on(&transport, names)?,
             pace: Pace::new(transport.requests_per_second.get()),
             beside: Beside { pace: Pace::new(transport.requests_per_second.get()), name: OnceLock::new() },
@@ -181,7 +210,8 @@ impl Host {
         // The status says enough where the body cannot be read.
         let body = http::body(response, REFUSAL_BYTES_MAX, "error").await.unwrap_or_default();
         let (request, body) = (http::shown_request(method, &url), String::from_utf8_lossy(&body).into_owned());
-        Refusal { request, status, body, login: login.shown.clone(), retry_after }
+        let is_stranger = self.bounds.egress.is_some();
+        Refusal { request, status, body, is_stranger, login: login.shown.clone(), retry_after }
     }
 }
 

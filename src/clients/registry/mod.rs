@@ -20,6 +20,7 @@ mod met;
 mod origin;
 mod pace;
 mod patience;
+mod realms;
 mod retag;
 mod session;
 mod tags;
@@ -40,6 +41,7 @@ use self::ecr::Ecr;
 use self::host::Host;
 use self::session::{Access, Session};
 use super::aws::Caller;
+use super::egress::Egress;
 use super::http::{Counter, Transport};
 use crate::model::{BuildFacts, Digest, ImageName, Provider, Release, Repository, Tag};
 use crate::relay::attach::Attach;
@@ -75,12 +77,31 @@ pub struct HostSettings {
     pub push: Option<Credentials>,
 }
 
+/// What bounds the requests to one host, and whom its credentials may be shown to.
+#[derive(Clone)]
+pub struct Bounds {
+    /// Where the host may be; none where a person named it in the configuration: it may be anywhere.
+    pub egress: Option<Arc<Egress>>,
+    /// Whether the configuration names a host (with its port where that is not the usual one), so that it may see
+    /// credentials of registries that have their realm there.
+    pub names: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+impl Bounds {
+    /// For a host that a person named, whose realm has its own name.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { egress: None, names: Arc::new(|_| false) }
+    }
+}
+
 /// The client of all registries. Clones share connections and tokens.
 #[derive(Clone)]
 pub struct Registry(Arc<Shared>);
 
 struct Shared {
     settings: Box<dyn Fn(&str) -> HostSettings + Send + Sync>,
+    bounds: Box<dyn Fn(&str) -> Bounds + Send + Sync>,
     counter: Counter,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     pages: Semaphore,
@@ -90,8 +111,19 @@ impl Registry {
     /// A client that asks for a host's settings before each operation, so that a changed password is used at once.
     #[must_use]
     pub fn new(settings: impl Fn(&str) -> HostSettings + Send + Sync + 'static, counter: Counter) -> Self {
+        Self::bounded(settings, |_| Bounds::none(), counter)
+    }
+
+    /// The same, for hosts that policies name: each within its bounds.
+    #[must_use]
+    pub fn bounded(
+        settings: impl Fn(&str) -> HostSettings + Send + Sync + 'static,
+        bounds: impl Fn(&str) -> Bounds + Send + Sync + 'static,
+        counter: Counter,
+    ) -> Self {
         Self(Arc::new(Shared {
             settings: Box::new(settings),
+            bounds: Box::new(bounds),
             counter,
             hosts: Mutex::default(),
             pages: Semaphore::new(PAGES_AT_ONCE),
@@ -294,7 +326,7 @@ impl Registry {
             return Ok((Arc::clone(host), settings));
         }
         let (transport, counter) = (settings.transport.clone(), Arc::clone(&self.0.counter));
-        let mut host = Host::new(name, transport.clone(), Arc::clone(&counter))?;
+        let mut host = Host::new(name, transport.clone(), (self.0.bounds)(name), Arc::clone(&counter))?;
         host.ecr = settings
             .amazon
             .clone()

@@ -203,6 +203,7 @@ impl<'a> Session<'a> {
             if let Err(why) = origin::may_lead_to(&host.base, &next) {
                 return Err(in_the_way(&url, &format!("its redirect to {} is refused: {why}", http::shown_url(&next))));
             }
+            host.may_ask(&next)?;
             url = next;
         }
         Err(in_the_way(&call.url, &format!("it redirects more than {REDIRECTS_MAX} times")))

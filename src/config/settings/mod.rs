@@ -9,9 +9,9 @@ mod webhooks;
 use super::glob::{Glob, most_specific};
 use super::require::Floor;
 use super::secrets::Secret;
-use crate::model::Provider;
 use crate::model::address::{self, Reach};
 use crate::model::sqs::Queue;
+use crate::model::{Network, Provider};
 use reqwest::Url;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -123,6 +123,12 @@ impl Registries {
     pub fn of(&self, host: &str) -> Option<&RegistrySettings> {
         most_specific(&self.0, host)
     }
+
+    /// Whether a host (with its port) is named, be it by a pattern. One that fits every host names none.
+    #[must_use]
+    pub fn names(&self, host: &str) -> bool {
+        self.0.iter().any(|(glob, _)| glob.specificity() > 0 && glob.matches(host))
+    }
 }
 
 /// How a registry is spoken to.
@@ -218,7 +224,13 @@ impl Egress {
     #[must_use]
     pub fn allows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|glob| glob.matches(&host)))
+        let address = host.trim_matches(['[', ']']).parse().ok();
+        // Which network a name leads to is not known before it is resolved.
+        let named = |glob: &Glob| match Network::parse(glob.as_str()) {
+            Some(network) => address.is_none_or(|address| network.contains(address)),
+            None => glob.matches(&host),
+        };
+        self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(named))
     }
 
     /// Why no check can ever reach this host (without its port), as far as its name tells: an address that nobody may be
@@ -246,12 +258,23 @@ impl Egress {
 pub struct ServerSettings {
     /// The address and port.
     pub listen: SocketAddr,
+    /// Who may read; none is anybody on this machine where it listens on loopback, else whoever has a token.
+    pub read: Option<ReadAccess>,
     /// Who may do what where.
     pub access: Vec<Access>,
     /// The senders of webhooks, by their names.
     pub webhooks: BTreeMap<String, Webhook>,
     /// The queue that tells of pushes to Amazon ECR.
     pub queue: Option<QueueSettings>,
+}
+
+/// Who may read pages and the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadAccess {
+    /// Whoever has a token.
+    Token,
+    /// Everybody who can reach the server.
+    Open,
 }
 
 /// A queue that tells of pushes to Amazon ECR.

@@ -31,6 +31,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let registries = registries(form.registries, problems);
     let gitlab = form.gitlab.take().map(|form| gitlab(form, problems));
     let journal = journal(&form.journal, problems);
+    let egress = form.egress.take().map(|form| egress(form, problems));
     let server = form.server.take().and_then(|form| server(form, problems));
     let config = Config {
         mode: form.mode.take()?,
@@ -40,7 +41,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
         changes_max: usize::try_from(form.limits.take()?.changes.take()?).unwrap_or(usize::MAX),
         registries: registries?,
         gitlab: gitlab.flatten(),
-        egress: egress(form.egress.take()?),
+        egress: egress?,
         journal: journal?,
         server: server?,
     };
@@ -233,8 +234,19 @@ fn gitlab(form: GitlabForm, problems: &mut Problems) -> Option<GitlabSettings> {
     Some(GitlabSettings { url: url?, token: form.token.take(), ca: form.ca.take(), projects })
 }
 
-fn egress(form: EgressForm) -> Egress {
-    Egress { allow: form.allow.take(), private: form.private.take().unwrap_or_default() }
+fn egress(form: EgressForm, problems: &mut Problems) -> Egress {
+    let allow = form.allow.take();
+    for named in allow.iter().flatten() {
+        let text = named.value.as_str();
+        if text.contains('/') && crate::model::Network::parse(text).is_none() {
+            problems.add(
+                &named.at,
+                format!("`{}` is no network: write it as in 10.20.0.0/16", crate::model::text::shown(text)),
+            );
+        }
+    }
+    let allow = allow.map(|allow| allow.into_iter().map(|named| named.value).collect());
+    Egress { allow, private: form.private.take().unwrap_or_default() }
 }
 
 fn journal(url: &Field<String>, problems: &mut Problems) -> Option<String> {
@@ -254,7 +266,7 @@ fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {
     });
     let access: Vec<Access> = form.access.take()?.into_iter().filter_map(|form| access(form, problems)).collect();
     let (webhooks, queue) = webhooks(form.webhooks.take()?, problems);
-    Some(ServerSettings { listen: listen?, access, webhooks, queue })
+    Some(ServerSettings { listen: listen?, read: form.read.take(), access, webhooks, queue })
 }
 
 fn access(form: AccessForm, problems: &mut Problems) -> Option<Access> {

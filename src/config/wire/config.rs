@@ -5,7 +5,7 @@ use crate::config::glob::Glob;
 use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Entries, form, words};
 use crate::config::secrets::Secret;
-use crate::config::settings::{Act, Mode, ProxySettings};
+use crate::config::settings::{Act, Mode, ProxySettings, ReadAccess};
 use crate::model::{PinForm, Provider, Span};
 
 form! {
@@ -212,11 +212,12 @@ form! {
 }
 
 form! {
-    /// Where requests that policies ask for may go. Metadata services, link-local addresses and our own listener never.
+    /// Where requests that policies ask for may go, and registries that only they name. Metadata services, link-local addresses and our own listener never.
     EgressForm("egress") {
-        /// The hosts; left out it bounds nothing.
-        "allow" allow: Vec<Glob>, Optional;
-        /// Whether private addresses are allowed.
+        /// Hosts by pattern, and networks (`10.20.0.0/16`): what they name may be private, and checks go nowhere else. Left
+        /// out, checks go anywhere in public. Registries that `registries` does not name are in public, or named here.
+        "allow" allow: Vec<At<Glob>>, Optional;
+        /// Whether all private addresses are allowed.
         "private" private: bool, Default("false");
     }
 }
@@ -226,6 +227,9 @@ form! {
     ServerForm("server") {
         /// The address and port.
         "listen" listen: String, Default("127.0.0.1:8080");
+        /// Who may read pages and the API: `token` (whoever has one) or `open` (everybody who can reach them). Default
+        /// `token`, but for who asks from this machine where `listen` is a loopback address.
+        "read" read: ReadAccess, Optional;
         /// Who may do what where.
         "access" access: Vec<AccessForm>, Default("[]");
         /// Registries that tell at once what was pushed, each by its kind; what is not named here is not listened to.
@@ -334,6 +338,7 @@ words!(Provider, "provider", {
     "harbor" => Self::Harbor,
     "quay" => Self::Quay,
 });
+words!(ReadAccess, "server.read", { "token" => Self::Token, "open" => Self::Open, });
 words!(Mode, "mode", { "act" => Self::Act, "observe" => Self::Observe, });
 words!(Act, "may", {
     "approve" => Self::Approve, "reject" => Self::Reject, "hold" => Self::Hold, "resume" => Self::Resume,

@@ -5,14 +5,11 @@
 
 use super::EditError;
 use super::tree::{Kind, Node, Tree};
+use crate::model::budget::{TARGET_BYTES, TARGET_NODES};
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// The largest file that is edited: three times the largest values file that was ever met.
-const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The most nodes of a file: what a dense file of `FILE_BYTES_MAX` holds; it bounds memory to a few hundred megabytes.
-const NODES_MAX: usize = 2_000_000;
 /// How deep collections may nest: below the 128 of the second parser, far above any manifest.
 const NESTING_MAX: usize = 100;
 /// How the files begin that Git LFS leaves in place of large ones (git-lfs, `docs/spec.md`, and its name before 2014).
@@ -28,8 +25,8 @@ impl<'a> Tree<'a> {
     pub(super) fn parse(file: &'a str, text: &'a str) -> Result<Self, EditError> {
         let mut builder =
             Builder { tree: Self { text, file, nodes: Vec::new() }, open: Vec::new(), anchors: HashMap::new() };
-        if text.len() > FILE_BYTES_MAX {
-            return Err(builder.tree.unreadable(0, "it is larger than 16 MiB; split it".to_owned()));
+        if text.len() > TARGET_BYTES {
+            return Err(builder.tree.unreadable(0, "it is larger than 8 MiB; split it".to_owned()));
         }
         if POINTERS.iter().any(|start| text.starts_with(start)) {
             let why = "this is a pointer of Git LFS, whose content is kept elsewhere; take the file out of LFS, or name another";
@@ -97,8 +94,8 @@ impl<'a> Builder<'a> {
 
     fn push(&mut self, kind: Kind<'a>, anchor: usize, tag: Option<Box<str>>, span: &Span) -> Result<usize, EditError> {
         let (index, bytes) = (self.tree.len(), span.byte_range().unwrap_or(0..0));
-        if index >= NODES_MAX {
-            return Err(self.tree.unreadable(bytes.start, "it has more than 2000000 nodes; split it".to_owned()));
+        if index >= TARGET_NODES {
+            return Err(self.tree.unreadable(bytes.start, format!("it has more than {TARGET_NODES} nodes; split it")));
         }
         if self.open.len() > NESTING_MAX {
             return Err(self.tree.unreadable(bytes.start, "it nests more than 100 levels deep".to_owned()));
@@ -252,7 +249,7 @@ mod tests {
         check("a: [1\nb: 2\n", 2, "no YAML");
         check("a: '{{ x }}'\nb:\nc: 1\nd: [1\ne: 2\n", 5, "no YAML");
         check(&"[".repeat(200), 1, "no YAML");
-        check(&" ".repeat(FILE_BYTES_MAX + 1), 1, "16 MiB");
+        check(&" ".repeat(TARGET_BYTES + 1), 1, "8 MiB");
         assert!(Tree::parse("f", "a: '{{ tpl }}' # {{ c }}\n").is_ok());
     }
 }

@@ -22,11 +22,10 @@ mod queue;
 
 use super::Server;
 use super::reply::{Answer, Refused};
-use super::request::Body;
 use crate::config::Webhook;
 use crate::telemetry::metrics::Delivered;
 use axum::Json;
-use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 pub use google::Google;
 use proof::Proof;
@@ -36,8 +35,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The largest delivery: a registry's envelope holds many events of half a kilobyte.
-pub(super) const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
 /// The most pushes that one delivery may name: more are left to the next poll.
 const PUSHES_MAX: usize = 1000;
 
@@ -110,7 +107,12 @@ async fn deliver(server: &Server, name: &str, in_path: Option<&str>, request: Re
     if !sender.proof.signs_the_body() && !holds(&[]).await {
         return Err(unproven(server, sender));
     }
-    let body = Body::from_request(request, &()).await.inspect_err(|refused| {
+    let bodies = &server.bodies;
+    let body = match sender.proof.signs_the_body() {
+        true => bodies.of_stranger(request).await,
+        false => bodies.of_registry(request).await,
+    };
+    let body = body.inspect_err(|refused| {
         told(Delivered::Unread);
         tracing::warn!(webhook.sender = name, "a delivery of {name} could not be read: {}", refused.message());
     })?;
@@ -141,10 +143,12 @@ async fn deliver(server: &Server, name: &str, in_path: Option<&str>, request: Re
 fn unproven(server: &Server, sender: &Sender) -> Refused {
     let name = sender.name;
     (server.delivered)(name, Delivered::Refused);
-    tracing::warn!(
-        webhook.sender = name,
-        "a delivery of {name} was refused: it does not prove that it knows the secret"
-    );
+    if let Some(n) = server.unproven.ring() {
+        tracing::warn!(
+            webhook.sender = name,
+            "a delivery of {name} was refused: it does not prove that it knows the secret ({n} such since this was told)"
+        );
+    }
     let message = "the delivery does not prove where it comes from: look at the secret on both sides";
     Refused::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }

@@ -7,6 +7,7 @@ mod check;
 mod edit;
 mod proxy;
 mod select;
+mod stop;
 
 use std::ffi::OsStr;
 use std::fs;

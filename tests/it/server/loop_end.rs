@@ -25,6 +25,7 @@ pub(super) struct Loop {
 pub(super) struct Heard {
     lines: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
+    hangs: CancellationToken,
 }
 
 impl Heard {
@@ -36,6 +37,11 @@ impl Heard {
     /// Ends the loop.
     pub(super) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Has the loop answer nothing any more.
+    pub(super) fn hang(&self) {
+        self.hangs.cancel();
     }
 
     fn note(&self, line: String) {
@@ -55,7 +61,16 @@ impl Loop {
                 tokio::select! {
                     biased;
                     () = told.stop.cancelled() => return,
+                    () = told.hangs.cancelled() => {
+                        told.stop.cancelled().await;
+                        return;
+                    }
                     request = requests.next() => match request {
+                        Some(Request::Status(reply)) => {
+                            let status = Arc::new(status());
+                            requests.publish(status.clone());
+                            drop(reply.send(status));
+                        }
                         Some(request) => answer(request, &told),
                         None => return,
                     },
@@ -77,7 +92,6 @@ fn answer(request: Request, heard: &Heard) {
             heard.note(format!("{}: Signal {}", signal.who, signal_words(&signal)));
             drop(reply.send(verdict(Some(&signal.rollout))));
         }
-        Request::Status(reply) => drop(reply.send(status())),
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
         Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
@@ -86,7 +100,7 @@ fn answer(request: Request, heard: &Heard) {
             heard.note(format!("{repository}{tag}"));
         }
         Request::Idle(reply) => drop(reply.send(())),
-        Request::Queue(_) | Request::Reload | Request::Reconfigure(_) => {}
+        Request::Status(_) | Request::Queue(_) | Request::Reload | Request::Reconfigure(_) => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clients::http::{Transport, uncounted};
+use crate::clients::registry::Bounds;
 
 pub(super) const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(super) const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -26,7 +27,7 @@ pub(super) fn first(api: Api) -> (String, Show) {
 #[test]
 fn credentials_stay_with_those_they_are_for() {
     let check = |name: &str, provider: Provider, endpoint: Option<&str>, expected: Option<&str>| {
-        let host = Host::new(name, Transport::default(), uncounted()).expect("a host");
+        let host = Host::new(name, Transport::default(), Bounds::none(), uncounted()).expect("a host");
         let endpoint = endpoint.map(|url| Url::parse(url).expect("a URL"));
         let root = root(&host, name, provider, endpoint.as_ref());
         assert_eq!(root.as_ref().map(Url::as_str), expected, "{name} {provider:?}");

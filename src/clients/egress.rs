@@ -1,21 +1,28 @@
-//! Where policies may send us: hosts by pattern, addresses by what they belong to.
+//! Where policies may send us: hosts by pattern, addresses by network and by what they belong to.
 //!
-//! It resolves and connects to nothing. A name says nothing of an address, so both are judged: the host before it is
+//! It resolves nothing and sends nothing. A name says nothing of an address, so both are judged: the host before it is
 //! resolved, and each address before it is connected to.
 
 use crate::model::address::{Reach, reach};
-use crate::model::text;
+use crate::model::{Network, text};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Where policies may send us.
 #[derive(Debug, Clone)]
 pub struct Egress {
     /// None bounds nothing.
-    allow: Option<GlobSet>,
+    allow: Option<Allowed>,
     private: bool,
     own: Option<SocketAddr>,
+}
+
+/// What `egress.allow` names.
+#[derive(Debug, Clone)]
+struct Allowed {
+    hosts: GlobSet,
+    networks: Vec<Network>,
 }
 
 /// Why a check may not go there, or a pattern that is none.
@@ -36,7 +43,9 @@ pub enum EgressError {
     #[error("host {0} is not allowed: add it to `egress.allow` in the configuration, or correct the URL")]
     Host(String),
     /// The address is private.
-    #[error("{host} is at {address}, a private address: `egress.private: true` in the configuration allows it")]
+    #[error(
+        "{host} is at {address}, a private address: name the host or its network in `egress.allow` of the configuration"
+    )]
     Private {
         /// The host.
         host: String,
@@ -44,7 +53,7 @@ pub enum EgressError {
         address: IpAddr,
     },
     /// Nothing allows the address.
-    #[error("{host} is at {address}, {what}: no check may go there")]
+    #[error("{host} is at {address}, {what}: nothing that a policy names may be there")]
     Never {
         /// The host.
         host: String,
@@ -56,14 +65,15 @@ pub enum EgressError {
 }
 
 impl Egress {
-    /// Bounds of these patterns over hosts (none bounds nothing, an empty list forbids all).
+    /// Bounds of these patterns over hosts and these networks (none bounds nothing, an empty list forbids all checks).
     ///
-    /// `private` admits private and loopback addresses; `own` is where we listen, which is never admitted.
+    /// What they name may be private. `private` admits all private and loopback addresses; `own` is where we listen, which
+    /// is never admitted.
     ///
     /// # Errors
     /// [`EgressError::Pattern`] for a pattern that cannot be read.
     pub fn new(allow: Option<&[String]>, private: bool, own: Option<SocketAddr>) -> Result<Self, EgressError> {
-        let allow = allow.map(patterns).transpose()?;
+        let allow = allow.map(Allowed::parse).transpose()?;
         Ok(Self { allow, private, own })
     }
 
@@ -80,8 +90,9 @@ impl Egress {
         }
         let host = url.host_str().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let is_allowed = self.allow.as_ref().is_none_or(|allow| allow.is_match(host.trim_end_matches('.')));
-        if is_allowed { Ok(host) } else { Err(EgressError::Host(text::shown(host))) }
+        // Which network a name leads to is not known yet.
+        let may_be = |allow: &Allowed| allow.names(host) || !allow.networks.is_empty();
+        if self.allow.as_ref().is_none_or(may_be) { Ok(host) } else { Err(EgressError::Host(text::shown(host))) }
     }
 
     /// Whether a check may connect to this address of the host; `is_here` says whether it is one of this machine's.
@@ -89,15 +100,38 @@ impl Egress {
     /// # Errors
     /// When it belongs to nobody that a check may speak to, is private without leave, or is our own listener.
     pub fn admits_address(&self, host: &str, address: SocketAddr, is_here: bool) -> Result<(), EgressError> {
-        let (host, ip) = (text::shown(host), address.ip());
+        self.admits(host, address, is_here)?;
+        let is_named = self.is_named(host, address.ip());
+        if self.allow.is_none() || is_named { Ok(()) } else { Err(EgressError::Host(text::shown(host))) }
+    }
+
+    /// Whether a registry that only policies name may be at this address: a public one, or one that `allow` names.
+    ///
+    /// # Errors
+    /// As [`Self::admits_address`].
+    pub fn admits_registry(&self, host: &str, address: SocketAddr) -> Result<(), EgressError> {
+        let may_be_ours = self.own.is_some_and(|own| own.port() == address.port());
+        self.admits(host, address, may_be_ours && is_here(address))
+    }
+
+    fn admits(&self, host: &str, address: SocketAddr, is_here: bool) -> Result<(), EgressError> {
+        let ip = address.ip();
+        let never = |what| Err(EgressError::Never { host: text::shown(host), address: ip, what });
         if self.is_own(address, is_here) {
-            return Err(EgressError::Never { host, address: ip, what: "tagrelay's own listener" });
+            return never("tagrelay's own listener");
         }
         match reach(ip) {
-            Reach::Never(what) => Err(EgressError::Never { host, address: ip, what }),
-            Reach::Loopback | Reach::Private if !self.private => Err(EgressError::Private { host, address: ip }),
+            Reach::Never(what) => never(what),
+            Reach::Loopback | Reach::Private if !self.private && !self.is_named(host, ip) => {
+                Err(EgressError::Private { host: text::shown(host), address: ip })
+            }
             Reach::Loopback | Reach::Private | Reach::Public => Ok(()),
         }
+    }
+
+    fn is_named(&self, host: &str, ip: IpAddr) -> bool {
+        let holds = |allow: &Allowed| allow.networks.iter().any(|network| network.contains(ip));
+        self.allow.as_ref().is_some_and(|allow| allow.names(host) || holds(allow))
     }
 
     fn is_own(&self, address: SocketAddr, is_here: bool) -> bool {
@@ -108,16 +142,43 @@ impl Egress {
     }
 }
 
-fn patterns(texts: &[String]) -> Result<GlobSet, EgressError> {
-    let mut set = GlobSetBuilder::new();
-    let wrong = |pattern: &str, error: &globset::Error| EgressError::Pattern {
-        pattern: text::shown(pattern),
-        reason: text::shown(&error.kind().to_string()),
-    };
-    for text in texts {
-        set.add(Glob::new(&text.to_ascii_lowercase()).map_err(|error| wrong(text, &error))?);
+impl Allowed {
+    fn parse(texts: &[String]) -> Result<Self, EgressError> {
+        let (mut hosts, mut networks) = (GlobSetBuilder::new(), Vec::new());
+        let wrong = |pattern: &str, reason: &str| EgressError::Pattern {
+            pattern: text::shown(pattern),
+            reason: text::shown(reason),
+        };
+        for text in texts {
+            match Network::parse(text) {
+                Some(network) => networks.push(network),
+                None if text.contains('/') => return Err(wrong(text, "a network is written as in 10.20.0.0/16")),
+                None => {
+                    let glob = Glob::new(&text.to_ascii_lowercase());
+                    hosts.add(glob.map_err(|error| wrong(text, &error.kind().to_string()))?);
+                }
+            }
+        }
+        let hosts = hosts.build().map_err(|error| wrong("", &error.kind().to_string()))?;
+        Ok(Self { hosts, networks })
     }
-    set.build().map_err(|error| wrong("", &error))
+
+    fn names(&self, host: &str) -> bool {
+        self.hosts.is_match(host.trim_end_matches('.').to_ascii_lowercase())
+    }
+}
+
+/// Whether an address is one of this machine's: then the way to it begins at it. Nothing is sent to find out.
+#[must_use]
+pub fn is_here(address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let begins_at = || {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((ip, address.port())).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    ip.is_loopback() || begins_at() == Some(ip)
 }
 
 #[cfg(test)]
@@ -159,6 +220,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_named_may_be_private() {
+        let allow = ["*.example.com", "10.20.0.0/16", "fd12:3456::/32", "192.168.1.7"].map(str::to_owned);
+        let egress = Egress::new(Some(&allow), false, Some("127.0.0.1:8080".parse().expect("an address")));
+        let egress = egress.expect("patterns");
+        for (host, address, check, registry) in [
+            ("shop.example.com", "10.9.9.9:443", true, true),
+            ("SHOP.example.com.", "127.0.0.1:443", true, true),
+            ("shop.example.com", "127.0.0.1:8080", false, false),
+            ("shop.example.com", "169.254.169.254:80", false, false),
+            ("evil.net", "10.20.255.1:443", true, true),
+            ("evil.net", "[::ffff:10.20.255.1]:443", true, true),
+            ("evil.net", "10.21.0.1:443", false, false),
+            ("evil.net", "[fd12:3456:1::1]:443", true, true),
+            ("evil.net", "[fd12:3457::1]:443", false, false),
+            ("evil.net", "192.168.1.7:443", true, true),
+            ("evil.net", "192.168.1.8:443", false, false),
+            // A check goes only where `allow` says, a registry anywhere in public.
+            ("ghcr.io", "140.82.112.33:443", false, true),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(egress.admits_address(host, address, false).is_ok(), check, "{host} {address}");
+            assert_eq!(egress.admits_registry(host, address).is_ok(), registry, "{host} {address}");
+        }
+        let url = Url::parse("https://evil.net/").expect("a URL");
+        assert!(egress.admits_host(&url).is_ok(), "it may lead into a network that is named");
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "*/8", "::/129"] {
+            assert!(Egress::new(Some(&[wrong.to_owned()]), false, None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn addresses_need_leave() {
         let check = |private: bool, own: Option<&str>, address: &str, is_here: bool, expected: Option<&str>| {
             let own = own.map(|own| own.parse().expect("an address"));
@@ -177,7 +269,7 @@ mod tests {
             None,
             "10.0.0.1:443",
             false,
-            Some("shop is at 10.0.0.1, a private address: `egress.private: true`"),
+            Some("shop is at 10.0.0.1, a private address: name the host or its network in `egress.allow`"),
         );
         check(true, None, "10.0.0.1:443", false, None);
         check(true, None, "127.0.0.1:8080", true, None);
