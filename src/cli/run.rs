@@ -73,8 +73,10 @@ pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()
     let (stop, leave, hurry) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let (counted, requested, refusing) = (metrics.clone(), metrics.clone(), metrics.clone());
     let refused = Arc::new(move || refusing.refused_token());
-    let counter: Counter =
-        Arc::new(move |url, status| requested.requested(url.host_str().unwrap_or_default(), kind(url), status));
+    let counter: Counter = Arc::new(move |url, answered| {
+        let status = answered.map(|answered| answered.status);
+        requested.requested(url.host_str().unwrap_or_default(), kind(url), status);
+    });
     let delivered: Tally = Arc::new(move |sender, outcome| counted.delivered(sender, outcome));
     let queue = config.server.queue.clone();
     let queue =

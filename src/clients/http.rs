@@ -4,9 +4,11 @@
 
 mod judged;
 mod proxy;
+mod server_times;
 mod tls;
 
 pub use judged::Judged;
+pub use server_times::{ServerTime, ServerTimes};
 pub use proxy::Proxy;
 pub use tls::ClientCertificate;
 
@@ -125,8 +127,23 @@ pub enum HttpError {
     Setting(String),
 }
 
-/// Told of every request made, by its URL and the answer's status; none where no answer came.
-pub type Counter = Arc<dyn Fn(&Url, Option<u16>) + Send + Sync>;
+/// Told of every request made, by its URL and its answer; none where no answer came.
+pub type Counter = Arc<dyn Fn(&Url, Option<Answered>) + Send + Sync>;
+
+/// What a [`Counter`] learns of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// What the server's clock said.
+    pub date: Option<Timestamp>,
+}
+
+impl Answered {
+    fn of(response: &Response) -> Self {
+        Self { status: response.status().as_u16(), date: date(response.headers()) }
+    }
+}
 
 /// A counter that counts nothing.
 #[must_use]
@@ -191,7 +208,7 @@ fn builder(transport: &Transport) -> Result<reqwest::ClientBuilder, HttpError> {
 pub async fn send(client: &reqwest::Client, request: Request, counter: &Counter) -> Result<Response, HttpError> {
     let (method, url) = (request.method().clone(), request.url().clone());
     let sent = client.execute(request).await;
-    counter(&url, sent.as_ref().ok().map(|response| response.status().as_u16()));
+    counter(&url, sent.as_ref().ok().map(Answered::of));
     sent.map_err(|error| failure(&method, &url, &error))
 }
 

@@ -10,7 +10,7 @@ use super::{Daemon, ReaderTask, StartError};
 use crate::clients::egress::Egress;
 use crate::clients::git::{Author, Mirror, Remote, Token, location};
 use crate::clients::gitlab::{self, GitLab};
-use crate::clients::http::{Counter, Transport};
+use crate::clients::http::{Counter, ServerTimes, Transport};
 use crate::clients::kind::kind;
 use crate::clients::registry::Registry;
 use crate::config::{Config, Secret};
@@ -41,6 +41,8 @@ pub struct Clients {
     pub(super) registry: Registry,
     pub(super) gitlab: Option<GitLab>,
     pub(super) checks: Checks,
+    /// What the clocks of all servers said that were asked: registries, git servers and GitLab.
+    pub(super) server_times: ServerTimes,
     pub(super) readings: Slots,
     pub(super) placings: Arc<Semaphore>,
     /// The configuration in use, for whoever looks it up each time.
@@ -82,9 +84,15 @@ impl Clients {
     /// # Errors
     /// When a URL, a certificate or a mirror cannot be used.
     pub fn new(config: &Arc<Config>, metrics: &Metrics, journal: &Path) -> Result<Self, StartError> {
-        let counted = metrics.clone();
-        let counter: Counter =
-            Arc::new(move |url, status| counted.requested(url.host_str().unwrap_or_default(), kind(url), status));
+        let (counted, server_times) = (metrics.clone(), ServerTimes::default());
+        let times = server_times.clone();
+        let counter: Counter = Arc::new(move |url, answered| {
+            let status = answered.map(|answered| answered.status);
+            counted.requested(url.host_str().unwrap_or_default(), kind(url), status);
+            if let Some(said) = answered.and_then(|answered| answered.date) {
+                times.heard(url, said);
+            }
+        });
         let directory = journal.parent().unwrap_or(Path::new(".")).join(MIRRORS);
         let folder = crate::journal::take_folder(&directory);
         folder.map_err(|error| {
@@ -118,6 +126,7 @@ impl Clients {
             configuration,
             gitlab: gitlab(config, counter)?,
             checks: Checks(egress),
+            server_times,
             readings: Slots::new(),
             placings: Arc::new(Semaphore::new(PLACINGS_MAX)),
             mirrors,

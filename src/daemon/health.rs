@@ -128,7 +128,7 @@ impl Daemon {
     }
 
     async fn health_facts(&mut self) -> Facts {
-        let doubt = self.memory.doubt.map(|by| format!("this machine's clock is off by {} s", by.as_secs()));
+        let doubt = self.memory.doubt.as_ref().map(|(words, _)| words.clone());
         let policies = self.policy_places();
         let broken = self.memory.broken.iter().map(|broken| (broken.file.clone(), broken.at.clone()));
         Facts {

@@ -52,8 +52,10 @@ pub(super) struct Memory {
     pub(super) forgot_at: Timestamp,
     /// What of the configuration on the disk is not in use.
     pub(super) configuration: Option<crate::relay::health::Configuration>,
-    /// By how much the clock is doubted.
-    pub(super) doubt: Option<std::time::Duration>,
+    /// Why the clock is doubted, and until when at the latest.
+    pub(super) doubt: Option<(String, Option<Timestamp>)>,
+    /// The servers whose clocks are wrong, as most others say.
+    pub(super) wrong_servers: Vec<String>,
 }
 
 /// A policy file that could not be used.
@@ -402,7 +404,7 @@ impl Memory {
         let (policy, standing) = (&known.policy, &known.standings[index]);
         let environment = &policy.environments[index].name;
         let mut stops: Vec<Why> = known.broken.iter().cloned().collect();
-        stops.extend(self.doubt.map(|by| Why::ClockDoubtful { by: by.into() }));
+        stops.extend(self.doubt.clone().map(|(words, until)| Why::ClockDoubtful { words, until }));
         stops.extend(standing.too_many.iter().map(|(why, _)| why.clone()));
         let names = |file: &&HoldFile| {
             let named = file.name.strip_prefix("HOLD").map(|rest| rest.trim_start_matches('.'));

@@ -62,11 +62,11 @@ pub use registries::registry_settings;
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
 use crate::model::policy::Deliver;
-use crate::model::{PolicyName, Repository, Scope};
+use crate::model::{Event, PolicyName, Repository, Scope, Sequence};
 use crate::telemetry::Metrics;
 use clock::Watch;
 use handle::Request;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lists::Lists;
 use memory::{Memory, Moment};
 use message::Message;
@@ -119,6 +119,8 @@ pub struct Daemon {
     watch: Watch,
     journal_watch: journal_watch::JournalWatch,
     since: Timestamp,
+    /// The number of the first entry that this process may write.
+    first_of_this_run: Sequence,
     due: BTreeSet<(PolicyName, usize)>,
     pollers: BTreeMap<Repository, (watch::Sender<need::Need>, Arc<Notify>)>,
     /// What they share.
@@ -219,6 +221,7 @@ impl Daemon {
             journal_watch: journal_watch::JournalWatch::default(),
             watch: Watch::new(Clock::machine(), tokio::time::Instant::now()),
             since: now,
+            first_of_this_run: Sequence(1),
             clock,
             metrics,
             memory: Memory::default(),
@@ -466,13 +469,23 @@ impl Daemon {
 
     /// Folds the whole journal, page by page.
     async fn remember(&mut self) -> Result<(), JournalError> {
-        let mut after = None;
+        let (mut after, mut latest) = (None, Timestamp::MIN);
         loop {
             let page = self.journal.entries(&Scope::default(), after, crate::journal::ENTRIES_MAX).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = Some(last.sequence);
-            page.iter().for_each(|entry| self.past.remember(entry));
+            for entry in &page {
+                self.past.remember(entry);
+                let is_set = matches!(entry.event, Event::ClockSet { .. });
+                latest = if is_set { entry.at } else { latest.max(entry.at) };
+            }
         }
+        self.first_of_this_run = Sequence(after.map_or(0, |Sequence(last)| last) + 1);
+        // Entries of the future were written by a clock that was wrong and was set while nothing ran.
+        if latest.duration_since(self.clock.now()) > SignedDuration::ZERO {
+            self.clock_was_set(SignedDuration::ZERO).await;
+        }
+        Ok(())
     }
 
     fn moment(&self) -> Moment<'_> {

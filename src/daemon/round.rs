@@ -21,7 +21,7 @@ const JOURNAL_RETRY: SignedDuration = SignedDuration::from_secs(5);
 impl Daemon {
     /// Judges what is due until nothing more follows, then begins the effects.
     pub(super) async fn round(&mut self) {
-        self.look_at_the_clock();
+        self.look_at_the_clock().await;
         self.look_at_the_journal().await;
         if self.due.is_empty() {
             return;

@@ -6,12 +6,11 @@ use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan, show};
 use crate::config::{self, Loaded};
-use crate::model::{Environment, Policy, PolicyName, Scope, Why};
+use crate::model::{Environment, Event, Policy, PolicyName, Scope, Tag, Why};
 use jiff::SignedDuration;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Daemon {
     /// Takes one message in.
@@ -80,17 +79,51 @@ impl Daemon {
     }
 
     /// Looks at the clock, before anything is judged by it.
-    pub(super) fn look_at_the_clock(&mut self) {
-        let machine = Clock::machine();
-        let skew = self.skew(machine);
-        let doubt = self.watch.look(machine, tokio::time::Instant::now(), skew);
-        if let Some(by) = doubt.filter(|_| self.memory.doubt.is_none()) {
-            tracing::error!("the clock is off by {} s: no gate opens until it is right", by.as_secs());
+    pub(super) async fn look_at_the_clock(&mut self) {
+        let (machine, servers) = (Clock::machine(), self.clients.server_times.all());
+        let look = self.watch.look(machine, tokio::time::Instant::now(), &servers);
+        if let Some(by) = look.jumped {
+            self.clock_was_set(by).await;
         }
-        let changed = doubt.is_some() != self.memory.doubt.is_some();
-        self.memory.doubt = doubt;
+        for server in &look.wrong_servers {
+            let name = server.split(' ').next().unwrap_or_default();
+            if !self.memory.wrong_servers.iter().any(|known| known.starts_with(name)) {
+                tracing::warn!("the clock of a server is wrong, most others agree with this machine: {server}");
+            }
+        }
+        self.memory.wrong_servers = look.wrong_servers;
+        if let Some((words, _)) = look.doubt.as_ref().filter(|_| self.memory.doubt.is_none()) {
+            tracing::error!("no gate opens: {words}");
+        }
+        let changed = look.doubt.is_some() != self.memory.doubt.is_some();
+        self.memory.doubt = look.doubt;
         if changed {
             self.mark_all();
+        }
+    }
+
+    /// Keeps that the clock was set, so that what was kept before it is read by the clock as it is now.
+    pub(super) async fn clock_was_set(&mut self, by: SignedDuration) {
+        let by_ms = i64::try_from(by.as_millis()).unwrap_or(0);
+        let event = Event::ClockSet { by_ms, since: self.first_of_this_run };
+        self.record(&Scope::default(), vec![event]).await;
+        if let Err(error) = self.journal.clock_was_set(by, self.clock.now()).await {
+            return tracing::error!(%error, "tags that were first seen by a wrong clock keep its time: {error}");
+        }
+        for (repository, shelf) in &mut self.memory.repositories {
+            let tags: Vec<Tag> = shelf.known.keys().cloned().collect();
+            let seen = match self.journal.first_seen(repository, &tags).await {
+                Ok(seen) => seen,
+                Err(error) => {
+                    tracing::error!(%error, "when the tags of {repository} were first seen could not be read: {error}");
+                    continue;
+                }
+            };
+            for (tag, known) in &mut shelf.known {
+                if let (Some(at), Some(build)) = (seen.get(tag), &mut known.build) {
+                    *build = build.clone().with(|facts| facts.seen = Some(*at));
+                }
+            }
         }
     }
 
@@ -115,16 +148,6 @@ impl Daemon {
                 }
             }
         }
-    }
-
-    /// How far our clock is from those of the registries that answered lately; where they disagree, the least.
-    fn skew(&self, now: Timestamp) -> Option<Duration> {
-        let skews = self.clients.registry.clocks().into_iter().map(|server| {
-            let heard = SignedDuration::try_from(server.heard.elapsed()).unwrap_or(SignedDuration::ZERO);
-            let then = now.saturating_sub(heard).unwrap_or(now);
-            then.duration_since(server.said).unsigned_abs()
-        });
-        skews.min()
     }
 
     /// Takes in the reading of a branch.

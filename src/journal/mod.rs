@@ -46,6 +46,8 @@ pub struct Journal {
     id: String,
     readers: SqlitePool,
     writer: Option<Writer>,
+    /// The last rows of `sightings` and `namings` when it was opened: later ones are this process's own.
+    rows_before: [i64; 2],
     lock: Mutex<Option<lock::Lock>>,
 }
 
@@ -75,7 +77,12 @@ impl Journal {
         let connection = sqlite::open_writer(&path, true).await?;
         let writer = Writer::new(file::JournalFile::opened(&path)?, connection, watch);
         let id = schema::bring_up_to_date(&writer, &path, now).await?;
-        Ok(Self { id, readers: sqlite::readers(&path), writer: Some(writer), lock: Mutex::new(Some(lock)) })
+        let mut look = writer.begin().await?;
+        let sightings = sqlite::last_row(look.on(), "sightings").await?;
+        let namings = sqlite::last_row(look.on(), "namings").await?;
+        look.give_up().await?;
+        let (readers, lock) = (sqlite::readers(&path), Mutex::new(Some(lock)));
+        Ok(Self { id, readers, writer: Some(writer), rows_before: [sightings, namings], lock })
     }
 
     /// Opens the journal beside the process that holds it, or where none does: nothing can be written.
@@ -89,7 +96,7 @@ impl Journal {
         }
         let readers = sqlite::readers(&path);
         let id = schema::id_if_up_to_date(&readers, &path).await?;
-        Ok(Self { id, readers, writer: None, lock: Mutex::new(None) })
+        Ok(Self { id, readers, writer: None, rows_before: [0, 0], lock: Mutex::new(None) })
     }
 
     /// The journal's id: twelve hexadecimal digits, in the trailers of every commit of ours.

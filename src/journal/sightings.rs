@@ -3,9 +3,9 @@
 //! A reading that brings nothing new writes nothing.
 
 use super::value::{parsed, time};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, sqlite};
 use crate::model::{Digest, Repository, Tag, TagList, TagRef};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Executor, QueryBuilder, Sqlite, SqliteConnection};
 use std::iter;
 
@@ -65,6 +65,20 @@ impl Journal {
         }
         for piece in news.into_iter().chain(pieces) {
             add(write.on(), repository, &piece, now, is_first).await?;
+        }
+        write.commit().await
+    }
+
+    /// Reads when tags were first seen by a clock that was set: what this process saw is moved with the clock, and nothing
+    /// is later than now. Their order stays.
+    ///
+    /// # Errors
+    /// `Full` or `Io` where it could not be written.
+    pub async fn clock_was_set(&self, by: SignedDuration, now: Timestamp) -> Result<(), JournalError> {
+        let by = i64::try_from(by.as_millis()).unwrap_or(0);
+        let mut write = self.begin().await?;
+        for (table, before) in ["sightings", "namings"].into_iter().zip(self.rows_before) {
+            sqlite::move_times(write.on(), table, before, by, now.as_millisecond()).await?;
         }
         write.commit().await
     }
@@ -134,7 +148,7 @@ impl Journal {
     /// `Unreadable` where one makes no sense to this version.
     pub async fn namings(&self, repository: &Repository, tag: &Tag) -> Result<Vec<(Digest, Timestamp)>, JournalError> {
         let find = "SELECT digest, first_seen_ms FROM namings WHERE repository = $1 AND tag = $2 \
-                    ORDER BY first_seen_ms, digest";
+                    ORDER BY rowid";
         let rows: Vec<(String, i64)> =
             sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_all(&self.readers).await?;
         let what = format!("what `{tag}` named in {repository}");

@@ -80,6 +80,37 @@ pub(super) async fn roll_back(writer: &mut SqliteConnection) -> Result<(), Journ
     Ok(())
 }
 
+/// The last row of `table`: rows that are added later have a higher number.
+pub(super) async fn last_row(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, JournalError> {
+    let find = match table {
+        "namings" => "SELECT COALESCE(MAX(rowid), 0) FROM namings",
+        _ => "SELECT COALESCE(MAX(rowid), 0) FROM sightings",
+    };
+    Ok(sqlx::query_scalar(find).fetch_one(connection).await?)
+}
+
+/// Moves the times of rows after `before`, and takes those that are later than now as now.
+pub(super) async fn move_times(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    before: i64,
+    by_ms: i64,
+    now_ms: i64,
+) -> Result<(), JournalError> {
+    let change = match table {
+        "namings" => {
+            "UPDATE namings SET first_seen_ms = MIN($3, first_seen_ms + CASE WHEN rowid > $1 THEN $2 ELSE 0 END) \
+             WHERE rowid > $1 OR first_seen_ms > $3"
+        }
+        _ => {
+            "UPDATE sightings SET first_seen_ms = MIN($3, first_seen_ms + CASE WHEN rowid > $1 THEN $2 ELSE 0 END) \
+             WHERE rowid > $1 OR first_seen_ms > $3"
+        }
+    };
+    sqlx::query(change).bind(before).bind(by_ms).bind(now_ms).execute(connection).await?;
+    Ok(())
+}
+
 /// The names of the tables that the file holds.
 pub(super) async fn tables(connection: &mut SqliteConnection) -> Result<Vec<String>, JournalError> {
     Ok(sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(connection).await?)

@@ -218,6 +218,13 @@ pub enum Event {
         /// Who.
         who: String,
     },
+    /// This machine's clock was set, or was found wrong and is right again: times kept before are read by it as it is now.
+    ClockSet {
+        /// By how many milliseconds it was set, later or earlier.
+        by_ms: i64,
+        /// The first entry that was written by the clock as it was before; nobody knows how older entries' clock stood.
+        since: Sequence,
+    },
 }
 
 /// An effect outside.

@@ -6,7 +6,7 @@
 use super::event::{Because, CheckResult, Effect, Event, OURSELVES, Order, Origin, Outcome, Scope, Sequence, Verdict};
 use super::policy::{Ballot, RolloutRules};
 use super::{CommitId, Entry, Pin, PinForm, Release, ReleaseId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub struct Ledger {
 pub struct Arrival {
     /// The rollout's number.
     pub rollout: Sequence,
+    /// The entry that says so. What arrived later has a higher one, whatever the clock said.
+    pub sequence: Sequence,
     /// When it began.
     pub at: Timestamp,
     /// What arrived; none where the pin names nothing that is known.
@@ -87,6 +89,8 @@ pub struct SignalFact {
 pub struct End {
     /// How it ended.
     pub outcome: Outcome,
+    /// The entry that says so.
+    pub sequence: Sequence,
     /// When.
     pub at: Timestamp,
     /// Why.
@@ -126,6 +130,8 @@ pub enum Fate {
 pub struct Refusal {
     /// The release.
     pub release: Release,
+    /// The entry that says so.
+    pub sequence: Sequence,
     /// Who refused it.
     pub who: String,
     /// Why.
@@ -223,8 +229,8 @@ impl Ledger {
                 let intent = Intent { sequence, at, effect, release, because, fate: Fate::Open };
                 self.intents.insert(sequence, Box::new(intent));
             }
-            Event::Committed { intent, commit } => self.made(*intent, at, Some(commit)),
-            Event::Retagged { intent } => self.made(*intent, at, None),
+            Event::Committed { intent, commit } => self.made(*intent, (sequence, at), Some(commit)),
+            Event::Retagged { intent } => self.made(*intent, (sequence, at), None),
             Event::Withdrawn { intent, why: _ } => {
                 self.intents.get_mut(intent).into_iter().for_each(|intent| intent.fate = Fate::Withdrawn);
             }
@@ -243,7 +249,7 @@ impl Ledger {
             }
             Event::Ended { rollout, outcome, why } => {
                 self.with(*rollout, |arrival| {
-                    arrival.end = Some(End { outcome: *outcome, at, why: why.clone() });
+                    arrival.end = Some(End { outcome: *outcome, sequence, at, why: why.clone() });
                     arrival.rules = None;
                 });
                 self.acquit(*rollout);
@@ -271,10 +277,11 @@ impl Ledger {
             Event::Refused { release, who, why } => {
                 // The last word counts: a release that was ordered here and then refused does not come.
                 self.order.take_if(|standing| standing.brings(release.id()));
-                let refusal = Refusal { release: release.clone(), who: who.clone(), why: why.clone(), at };
+                let refusal = Refusal { release: release.clone(), sequence, who: who.clone(), why: why.clone(), at };
                 self.refusals.insert(release.id().clone(), refusal);
             }
             Event::Ordered { order, who } => self.ordered(sequence, at, order, who),
+            Event::ClockSet { by_ms, since } => self.clock_set(SignedDuration::from_millis(*by_ms), *since, at),
         }
     }
 
@@ -320,7 +327,7 @@ impl Ledger {
     #[must_use]
     pub fn verified_at(&self, release: &ReleaseId) -> Option<Timestamp> {
         let last = self.last_outcome(release).filter(|end| end.outcome == Outcome::Verified)?;
-        let refused_since = self.refusals.get(release).is_some_and(|refusal| refusal.at >= last.at);
+        let refused_since = self.refusals.get(release).is_some_and(|refusal| refusal.sequence >= last.sequence);
         (!refused_since).then_some(last.at)
     }
 
@@ -370,7 +377,7 @@ impl Ledger {
         self.arrivals.push(arrival);
     }
 
-    fn made(&mut self, intent: Sequence, at: Timestamp, commit: Option<&CommitId>) {
+    fn made(&mut self, intent: Sequence, (sequence, at): (Sequence, Timestamp), commit: Option<&CommitId>) {
         let Some(intent) = self.intents.get_mut(&intent) else { return };
         intent.fate = Fate::Made;
         let intent = intent.clone();
@@ -386,7 +393,35 @@ impl Ledger {
             }
         };
         let pin = Pin::of(&intent.release, form);
-        self.arrive(Arrival::new(intent.sequence, at, Some(intent.release), pin, commit.cloned(), origin));
+        let arrival = Arrival::new(intent.sequence, at, Some(intent.release), pin, commit.cloned(), origin);
+        self.arrive(Arrival { sequence, ..arrival });
+    }
+
+    /// Reads the times that were kept before by the clock as it is now: those of this run of the process are moved with
+    /// the clock, and no time is later than now. So durations stay what they were, and order is no business of times.
+    fn clock_set(&mut self, by: SignedDuration, since: Sequence, now: Timestamp) {
+        let moved = |at: Timestamp, sequence: Sequence| match sequence >= since {
+            true => at.saturating_add(by).unwrap_or(now).min(now),
+            false => at.min(now),
+        };
+        for arrival in &mut self.arrivals {
+            arrival.at = moved(arrival.at, arrival.sequence);
+            if let Some(end) = &mut arrival.end {
+                end.at = moved(end.at, end.sequence);
+            }
+            if let Some(signal) = &mut arrival.signal {
+                signal.at = moved(signal.at, arrival.sequence);
+            }
+            if let Some((at, _)) = &mut arrival.lost {
+                *at = moved(*at, arrival.sequence);
+            }
+            arrival.resumed = arrival.resumed.map(|at| moved(at, arrival.sequence));
+        }
+        for refusal in self.refusals.values_mut() {
+            refusal.at = moved(refusal.at, refusal.sequence);
+        }
+        self.holds.iter_mut().for_each(|hold| hold.at = hold.at.min(now));
+        self.votes.iter_mut().for_each(|vote| vote.at = vote.at.min(now));
     }
 
     /// Lifts the refusal that a failed signal or check made, where a person asked for what runs to be verified again and all
@@ -477,7 +512,7 @@ impl Arrival {
         origin: Origin,
     ) -> Self {
         let (signal, checks, url, lost, end, rules, resumed) = (None, BTreeMap::new(), None, None, None, None, None);
-        Self { rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, rules, resumed }
+        Self { rollout, sequence: rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, rules, resumed }
     }
 
     /// Whether it brought that release.
@@ -486,10 +521,16 @@ impl Arrival {
         self.release.as_ref().is_some_and(|it| it.id() == release)
     }
 
+    /// Its end, if it was verified.
+    #[must_use]
+    pub fn verified(&self) -> Option<&End> {
+        self.end.as_ref().filter(|end| end.outcome == Outcome::Verified)
+    }
+
     /// When it was verified.
     #[must_use]
     pub fn verified_at(&self) -> Option<Timestamp> {
-        self.end.as_ref().filter(|end| end.outcome == Outcome::Verified).map(|end| end.at)
+        self.verified().map(|end| end.at)
     }
 
     /// Since when its deadline counts.

@@ -51,7 +51,7 @@ pub enum Why {
     /// The journal takes no write: its disk is full, or its file was deleted or replaced.
     JournalUnwell { since: Timestamp, why: String },
     /// The clock jumped, or disagrees with the servers'.
-    ClockDoubtful { by: Span },
+    ClockDoubtful { words: String, until: Option<Timestamp> },
     /// The policy file is broken.
     PolicyBroken { at: String },
     /// Another environment has the place, the tag or the report.
@@ -209,6 +209,7 @@ impl Why {
             | Self::Frozen { until, .. }
             | Self::Blocked { until, .. } => Some(*until),
             Self::WindowShut { opens } => *opens,
+            Self::ClockDoubtful { until, .. } => *until,
             Self::Held { until, .. } => *until,
             _ => None,
         }
@@ -253,9 +254,7 @@ impl fmt::Display for Why {
             Self::JournalUnwell { since, why } => {
                 write!(f, "the journal takes no write since {since:.0}, and nothing is begun until it does: {why}")
             }
-            Self::ClockDoubtful { by } => {
-                write!(f, "this machine's clock is off by {by}: no gate opens until it is right")
-            }
+            Self::ClockDoubtful { words, until: _ } => write!(f, "no gate opens: {words}"),
             Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
             Self::PlaceTaken { place, by } => {
                 write!(f, "{by} has {place}, so that nothing is written here: name another place in one of them")

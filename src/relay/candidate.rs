@@ -3,8 +3,7 @@
 use super::facts::Facts;
 use crate::model::event::{Order, Origin};
 use crate::model::policy::{OnEdit, Select, Strategy};
-use crate::model::{Arrival, Builds, EnvironmentName, Ledger, Release, Why};
-use jiff::Timestamp;
+use crate::model::{Arrival, Builds, EnvironmentName, Ledger, Release, Sequence, Why};
 use std::cmp::Ordering;
 
 /// The candidates of an environment, newest first, and why there are no others.
@@ -167,7 +166,7 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
     let (Some(promote), Some(from)) = (&facts.environment.promote, facts.from) else { return Candidates::default() };
     let ran_last = facts.ledger.arrivals.iter().filter(|arrival| arrival.origin != Origin::Adopted);
     let threshold = ran_last.filter_map(|a| a.release.as_ref()).filter_map(|release| rank(facts, release)).max();
-    let mut ranked: Vec<(Timestamp, &Release)> = Vec::new();
+    let mut ranked: Vec<(Sequence, &Release)> = Vec::new();
     for arrival in from.ledger.arrivals.iter().rev() {
         let Some(release) = arrival.release.as_ref() else { continue };
         let known = ranked.iter().any(|(_, known)| *known == release);
@@ -219,10 +218,11 @@ fn superseded(facts: &Facts<'_>, from: &Ledger) -> Option<Why> {
     Some(Why::Superseded { release: facts.name(passed_over), by: facts.name(current) })
 }
 
-/// When a release came to the environment before; one that never was there counts from when it came here.
-fn rank(facts: &Facts<'_>, release: &Release) -> Option<Timestamp> {
+/// Where in the journal's order a release came to the environment before; one that never was there counts from when it came
+/// here. The clock has no say in it: it may have been wrong at any of these moments.
+fn rank(facts: &Facts<'_>, release: &Release) -> Option<Sequence> {
     let first = |ledger: &Ledger| {
-        ledger.first_arrival(release.id()).and_then(|index| ledger.arrivals.get(index)).map(|arrival| arrival.at)
+        ledger.first_arrival(release.id()).and_then(|index| ledger.arrivals.get(index)).map(|arrival| arrival.sequence)
     };
     facts.from.and_then(|from| first(from.ledger)).or_else(|| first(facts.ledger))
 }

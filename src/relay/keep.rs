@@ -142,6 +142,7 @@ mod tests {
         let at = |n: usize| Timestamp::from_second(n.try_into().unwrap()).unwrap();
         let arrival = |(n, (release_n, state)): (usize, &(u64, char))| Arrival {
             rollout: Sequence(n.try_into().unwrap()),
+            sequence: Sequence(n.try_into().unwrap()),
             at: at(n),
             release: (*release_n > 0).then(|| release(*release_n)),
             pin: Pin::default(),
@@ -154,7 +155,7 @@ mod tests {
             end: [('+', Outcome::Verified), ('-', Outcome::Failed)]
                 .into_iter()
                 .find(|(c, _)| c == state)
-                .map(|(_, outcome)| End { outcome, at: at(n), why: String::new() }),
+                .map(|(_, outcome)| End { outcome, sequence: Sequence(n.try_into().unwrap()), at: at(n), why: String::new() }),
             rules: None,
             resumed: None,
         };
@@ -194,7 +195,8 @@ mod tests {
     fn a_refused_release_is_not_kept() {
         let mut ledger = ledger(&[(1, '+'), (2, '+'), (1, '+')]);
         let (who, why) = ("alice".to_owned(), "it smokes".to_owned());
-        let refusal = Refusal { release: release(2), who, why, at: Timestamp::from_second(9).unwrap() };
+        let at = Timestamp::from_second(9).unwrap();
+        let refusal = Refusal { release: release(2), sequence: Sequence(9), who, why, at };
         ledger.refusals.insert(release(2).id().clone(), refusal);
         assert_eq!(numbers(keep(&ledger, 5)), [1]);
     }

@@ -256,6 +256,7 @@ mod tests {
     fn arrival(release: Option<Release>, commit: Option<CommitId>, origin: Origin) -> Arrival {
         Arrival {
             rollout: Sequence(7),
+            sequence: Sequence(7),
             at: jiff::Timestamp::UNIX_EPOCH,
             pin: release.as_ref().map_or_else(Pin::default, |release| Pin::of(release, PinForm::Tag)),
             release,

@@ -7,10 +7,10 @@ mod votes;
 pub(super) mod world;
 
 use super::facts::Facts;
-use super::{Step, next_step};
+use super::{Step, candidate, next_step};
 use crate::model::event::{Order, Verdict};
 use crate::model::*;
-use jiff::ToSpan as _;
+use jiff::{SignedDuration, ToSpan as _};
 use world::*;
 
 #[test]
@@ -351,4 +351,105 @@ fn a_release_is_copied_before_its_tag_and_its_pin_move() {
     world.settle();
     assert_eq!(world.ledger(1).current().unwrap().release, Some(release(1)));
     assert_eq!(world.n_copies, 2);
+}
+
+/// Sets the world's clock, as a machine's clock is set: what passed in truth is nothing.
+fn set_clock(world: &mut World, by: SignedDuration) {
+    world.now = world.now.checked_add(by).unwrap();
+    let (sequence, by_ms) = (Sequence(world.entries.len() as u64 + 1), i64::try_from(by.as_millis()).unwrap());
+    let event = Event::ClockSet { by_ms, since: Sequence(1) };
+    world.entries.push(Entry { sequence, at: world.now, scope: Scope::default(), event });
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_stops_no_promotion() {
+    for by in [SignedDuration::from_hours(30 * 24), SignedDuration::from_hours(-24)] {
+        for is_kept in [true, false] {
+            let mut world = World::new();
+            world.settle();
+            let set = |world: &mut World, by| match is_kept {
+                true => set_clock(world, by),
+                false => world.now = world.now.checked_add(by).unwrap(),
+            };
+            for n in 1..=3 {
+                if n == 2 {
+                    set(&mut world, by);
+                }
+                world.push("dev", n);
+                world.settle();
+                world.signal(0, Verdict::Healthy);
+                world.settle();
+                if n == 2 {
+                    set(&mut world, -by);
+                }
+                assert_eq!(world.pinned()[1], format!("v{n}"), "{by:?}");
+                world.signal(1, Verdict::Healthy);
+                world.settle();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_soak_counts_what_passed_and_not_what_the_clock_was_set_by() {
+    let mut world = World::new();
+    world.settle();
+    world.push("dev", 1);
+    world.settle();
+    world.signal(0, Verdict::Healthy);
+    world.settle();
+    let soaked = |world: &World| world.ledger(0).soaked(release(1).id(), world.now);
+    world.now = world.now.checked_add(10.minutes()).unwrap();
+    assert_eq!(soaked(&world).as_secs(), 600);
+    for hours in [720, -720, -24, 24] {
+        set_clock(&mut world, SignedDuration::from_hours(hours));
+        assert_eq!(soaked(&world).as_secs(), 600, "set by {hours} h");
+    }
+    // An older process wrote by a clock of which nobody knows how it stood.
+    world.now = world.now.checked_sub(1.hours()).unwrap();
+    let (sequence, event) = (Sequence(99), Event::ClockSet { by_ms: -3_600_000, since: Sequence(98) });
+    world.entries.push(Entry { sequence, at: world.now, scope: Scope::default(), event });
+    assert_eq!(soaked(&world).as_secs(), 0);
+    world.now = world.now.checked_add(10.minutes()).unwrap();
+    assert_eq!(soaked(&world).as_secs(), 600);
+}
+
+/// What decisions read of the order of a history.
+fn order_of(world: &World) -> Vec<String> {
+    let mut order = Vec::new();
+    for index in 0..3 {
+        let ledger = world.ledger(index);
+        let candidates = world.with_facts(index, |facts| candidate::candidates(facts).releases);
+        let verified = (0..6).filter(|n| ledger.verified_at(release(*n).id()).is_some()).collect::<Vec<_>>();
+        let first = (0..6).map(|n| ledger.first_arrival(release(n).id())).collect::<Vec<_>>();
+        let last = ledger.last_verified(None).map(ToString::to_string);
+        order.push(format!("{candidates:?} {verified:?} {first:?} {last:?}"));
+    }
+    order
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+    #[test]
+    fn shifting_the_times_of_a_history_changes_no_order(shifts in proptest::collection::vec(-3_000_000_i64..3_000_000, 1..40)) {
+        let mut world = World::new();
+        world.settle();
+        for n in 1..=4_u8 {
+            world.push("dev", n);
+            world.settle();
+            world.signal(0, if n == 3 { Verdict::Failed } else { Verdict::Healthy });
+            if n != 2 {
+                world.settle();
+                if n != 3 {
+                    world.signal(1, Verdict::Healthy);
+                }
+            }
+            world.settle();
+        }
+        let before = order_of(&world);
+        for (entry, shift) in world.entries.iter_mut().zip(shifts.iter().cycle()) {
+            entry.at = entry.at.checked_add(shift.seconds()).unwrap();
+        }
+        proptest::prop_assert_eq!(order_of(&world), before);
+    }
 }

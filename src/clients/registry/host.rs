@@ -15,29 +15,18 @@ use super::times::Times;
 use super::token::Tokens;
 use crate::clients::http::{self, Counter, HttpError, Judged, Transport};
 use crate::model::Repository;
-use jiff::Timestamp;
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 /// How much of a refusal's body is read: errors are short, and a person reads one line of them.
 const REFUSAL_BYTES_MAX: usize = 16 << 10;
 
 /// How much a request carries at the most that takes its place among the others: two seconds over a line of 300 kbit/s.
 const SMALL_BYTES_MAX: usize = 64 << 10;
-
-/// What a server's clock said, to be held against ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerClock {
-    /// The `Date` of its latest answer.
-    pub said: Timestamp,
-    /// When that answer came.
-    pub heard: Instant,
-}
 
 /// What is kept of one host between requests.
 pub(super) struct Host {
@@ -61,7 +50,6 @@ pub(super) struct Host {
     pub(super) lists: Semaphore,
     /// Its own API, where it is Amazon's and we are somebody there.
     pub(super) ecr: Option<Box<Ecr>>,
-    clock: Mutex<Option<ServerClock>>,
 }
 
 /// The host of a provider's own API.
@@ -128,7 +116,6 @@ impl Host {
             lends: AtomicBool::new(true),
             logins: Logins::default(),
             renewed: Renewed::default(),
-            clock: Mutex::default(),
         })
     }
 
@@ -146,10 +133,6 @@ impl Host {
         if let Some(ecr) = &self.ecr {
             ecr.forget(refused).await;
         }
-    }
-
-    pub(super) fn clock(&self) -> Option<ServerClock> {
-        *held(&self.clock)
     }
 
     /// How it is spoken to just now, and each host of its provider's own API that was asked.
@@ -192,13 +175,6 @@ impl Host {
             turn.end(heard(&sent));
         }
         Ok(sent?)
-    }
-
-    /// Keeps what its clock says.
-    pub(super) fn hear(&self, response: &Response) {
-        if let Some(said) = http::date(response.headers()) {
-            *held(&self.clock) = Some(ServerClock { said, heard: Instant::now() });
-        }
     }
 
     /// Reads a refusal.

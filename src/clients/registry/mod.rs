@@ -30,7 +30,6 @@ mod token;
 pub use copy::{Carriage, Copied};
 pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
-pub use host::ServerClock;
 pub use keep::Removed;
 pub use met::Met;
 pub use pace::HostState;
@@ -288,13 +287,6 @@ impl Registry {
         let (host, settings) = self.host(repository)?;
         let push = pusher(&settings, repository, tag)?;
         retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
-    }
-
-    /// What the clocks of all hosts said when they last answered.
-    #[must_use]
-    pub fn clocks(&self) -> Vec<ServerClock> {
-        let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.values().filter_map(|host| host.clock()).collect()
     }
 
     /// How every host that was asked is spoken to just now, by name: registries, and the hosts of their providers' own APIs.

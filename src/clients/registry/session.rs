@@ -191,9 +191,6 @@ impl<'a> Session<'a> {
             let own = origin::same(&url, &host.base);
             let request = self.request(call, &url, login, if own { shown } else { &Shown::Nothing })?;
             let response = host.send(request, own).await?;
-            if own {
-                host.hear(&response);
-            }
             let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let next = match location {
                 Some(location) if response.status().is_redirection() && call.may_be_led_on() => url.join(location),

@@ -160,6 +160,11 @@ enum EventForm {
         order: Order,
         who: String,
     },
+    ClockSet {
+        by_ms: i64,
+        #[serde(with = "values::SequenceForm")]
+        since: Sequence,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -49,6 +49,7 @@ fn effects() -> Vec<Case> {
     let intended = |effect, because| Event::Intended { effect, release: release(), because };
     let tag = Tag::parse("staging").expect("tag");
     vec![
+        (Event::ClockSet { by_ms: -5, since: intent }, "clock_set", r#"{"by_ms":-5,"since":7}"#),
         (
             Event::Adopted { pin: pin(), release: Some(release()), commit: Some(commit()) },
             "adopted",

@@ -22,13 +22,14 @@ struct Ballots {
 fn ballots(facts: &Facts<'_>, rules: &Approvals, release: &Release) -> Ballots {
     let today = terms::terms(facts.environment);
     let mut last = BTreeMap::new();
-    for vote in facts.ledger.votes.iter().filter(|vote| vote.release == *release.id()) {
-        last.insert(vote.who.as_str(), vote);
+    let given = facts.ledger.votes.iter().enumerate();
+    for (nth, vote) in given.filter(|(_, vote)| vote.release == *release.id()) {
+        last.insert(vote.who.as_str(), (nth, vote));
     }
-    let mut votes: Vec<&Vote> = last.into_values().filter(|vote| vote.approve).collect();
-    votes.sort_by_key(|vote| vote.at);
+    let mut votes: Vec<(usize, &Vote)> = last.into_values().filter(|(_, vote)| vote.approve).collect();
+    votes.sort_unstable_by_key(|(nth, _)| *nth);
     let mut ballots = Ballots::default();
-    for vote in votes {
+    for (_, vote) in votes {
         match fell(facts, rules, vote, &today) {
             None => ballots.approve.push(vote.who.clone()),
             Some(why) => ballots.fallen.push(format!("{}'s vote does not count: {why}", vote.who)),

@@ -77,7 +77,7 @@ const PASSES: &[Row] = &[
     ),
     (
         "a doubtful clock",
-        |world| world.stops.push(Why::ClockDoubtful { by: Span::minutes(5) }),
+        |world| world.stops.push(Why::ClockDoubtful { words: "wrong".to_owned(), until: None }),
         "failure rollback force",
     ),
     ("a limit", |world| world.stops.push(Why::TooManyChanges { limit: 1 }), "failure rollback force"),

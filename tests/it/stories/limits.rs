@@ -96,17 +96,21 @@ async fn observe_sends_no_report_that_act_left_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_disagrees_with_the_registrys_opens_no_gate() {
-    let mut story = Story::new(&chain(""), BOTH).await;
-    let late = Fault::header("date", Some("Thu, 01 Jan 2026 00:00:00 GMT"));
-    story.world.registry.face.faults.add(Rule::every(late));
+async fn a_clock_that_disagrees_with_most_servers_opens_no_gate() {
+    // GitLab is heard once dev is reported: the registry, the git server and GitLab are three.
+    let reported = "evidence: none\n    report: [{ gitlab: { project: group/shop, sha: revision } }]";
+    let mut story = Story::new(&chain("").replace("evidence: none", reported), BOTH).await;
+    let late = || Fault::header("date", Some("Thu, 01 Jan 2026 00:00:00 GMT"));
+    story.world.registry.face.faults.add(Rule::every(late()));
+    story.world.git.face.faults.add(Rule::every(late()));
     let first = story.push("dev", 1);
     story.start().await;
     story.until_why("prod", "ClockDoubtful").await;
     story.looked_again().await;
     assert!(story.file(DEV).await.contains(&first), "dev asks no gate");
     assert!(!story.file(PROD).await.contains(&first));
-    story.world.registry.face.faults.clear();
+    // One server with a wrong clock closes nothing.
+    story.world.git.face.faults.clear();
     story.until_at("prod", &first, "verified").await;
     story.stop().await;
 }

@@ -85,9 +85,6 @@ impl Door<'_> {
         let request = request.build().map_err(|error| http::failure(&method, url, &error))?;
         let own = origin::same(url, &host.base);
         let response = if own { host.send(request, true).await? } else { host.send_beside(request).await? };
-        if own {
-            host.hear(&response);
-        }
         if response.status().is_success() {
             return Ok(response);
         }
