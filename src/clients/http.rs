@@ -8,8 +8,8 @@ mod server_times;
 mod tls;
 
 pub use judged::Judged;
-pub use server_times::{ServerTime, ServerTimes};
 pub use proxy::Proxy;
+pub use server_times::{ServerTime, ServerTimes};
 pub use tls::ClientCertificate;
 
 use self::judged::Nowhere;

@@ -7,7 +7,7 @@ use super::project;
 use super::read::{At, Form as _};
 use super::template;
 use super::wire::environment::{CheckForm, DeploymentForm, HttpForm, SignalForm};
-use crate::model::policy::{Check, CheckMethod, HttpCheck, Report, Signal};
+use crate::model::policy::{Check, CheckMethod, HttpCheck, Report, ReportSha, Signal};
 use crate::model::{EnvironmentName, Span};
 use crate::relay::edit::words::Words;
 
@@ -130,6 +130,12 @@ pub(crate) fn report(
     if let (Some(written), Some(Some(url))) = (form.url.get(), &url) {
         problems.check(&written.at, template::check_url(url, words));
     }
+    if let Some(written) = form.git_tag.get() {
+        problems.check(&written.at, template::check(&written.value));
+        if form.sha.value() == Some(&ReportSha::Commit) {
+            problems.add(&written.at, "`git_tag` goes with `sha: revision`: a GitOps commit is known by itself");
+        }
+    }
     Some(Report {
         project: form.project.value()?.clone(),
         sha: *form.sha.value()?,
@@ -139,5 +145,6 @@ pub(crate) fn report(
         url: whole(url)?,
         git_ref: whole(git_ref)?,
         is_tag: *form.is_tag.value()?,
+        git_tag: form.git_tag.value().cloned(),
     })
 }

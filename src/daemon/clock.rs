@@ -116,8 +116,7 @@ impl Watch {
         let jumped = self.jumped(now, monotonic);
         self.jump = self.jump.filter(|jump| monotonic < jump.doubted_until);
         let since = |instant: Instant| monotonic.saturating_duration_since(instant);
-        let mut heard: Vec<&ServerTime> =
-            servers.iter().filter(|server| since(server.heard) <= HEARD_LATELY).collect();
+        let mut heard: Vec<&ServerTime> = servers.iter().filter(|server| since(server.heard) <= HEARD_LATELY).collect();
         // A machine that slept sees every older answer far away; what was heard since tells more.
         if let Some(jump) = self.jump.filter(|jump| heard.iter().any(|server| server.heard > jump.seen)) {
             heard.retain(|server| server.heard > jump.seen);
@@ -133,7 +132,8 @@ impl Watch {
             let wrong_servers = differ.iter().map(ToString::to_string).collect();
             return Look { doubt: None, jumped, wrong_servers };
         }
-        let doubt = if differ.is_empty() { self.jump_doubt(now, monotonic) } else { Some(disagreement(now, &agree, &differ)) };
+        let doubt =
+            if differ.is_empty() { self.jump_doubt(now, monotonic) } else { Some(disagreement(now, &agree, &differ)) };
         Look { doubt, jumped, wrong_servers: Vec::new() }
     }
 

@@ -4,7 +4,7 @@
 //! in the journal and nothing is decided on half a change.
 
 use super::health::Health;
-use super::view::{Explanation, HistoryView, PlanView, Status};
+use super::view::{Explanation, HistoryView, PlanView, ReportView, Status};
 use crate::config::Config;
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
@@ -215,6 +215,10 @@ pub enum Request {
     Plan(Option<PolicyName>, oneshot::Sender<Result<Vec<PlanView>, Refusal>>),
     /// Show what happened, newest first: of what, before which entry, how many.
     History(Option<Scope>, Option<u64>, u32, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
+    /// Show what GitLab was told, or only what it was not, newest first.
+    Reports(bool, oneshot::Sender<Result<Vec<ReportView>, Refusal>>),
+    /// Try all reports that wait at once, for whom.
+    RetryReports(String, Reply),
     /// Read this repository now, if anything looks at this tag there; none = any.
     Wake(Repository, Option<Tag>),
     /// The queue that tells of pushes was read again, or could not be.
@@ -299,6 +303,23 @@ impl Handle {
     /// When the journal cannot be read.
     pub async fn history(&self, of: Option<Scope>, before: Option<u64>, n: u32) -> Result<Vec<HistoryView>, Refusal> {
         self.ask(|reply| Request::History(of, before, n, reply)).await?
+    }
+
+    /// What GitLab was told, newest first, what waits, and why; `unsent` leaves out what it took.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn reports(&self, unsent: bool) -> Result<Vec<ReportView>, Refusal> {
+        self.ask(|reply| Request::Reports(unsent, reply)).await?
+    }
+
+    /// Tries all reports that wait at once, for a person; the answer is one sentence.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn retry_reports(&self, who: &str) -> Result<String, Refusal> {
+        let who = who.to_owned();
+        self.ask(|reply| Request::RetryReports(who, reply)).await?
     }
 
     /// Reads a repository now. Where the loop has much to do it waits for its turn, since whoever was told that it is

@@ -45,6 +45,7 @@ mod questions;
 mod read;
 mod reconfigure;
 mod registries;
+mod reports;
 mod round;
 mod shelf;
 mod show;

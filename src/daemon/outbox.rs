@@ -1,6 +1,7 @@
-//! The sender of one GitLab project: rows go out in order, and each state arrives once, whenever we were killed.
+//! The sender of one GitLab project: the rows of each environment go out in order, and each state arrives once, whenever
+//! we were killed. A row that waits holds back its environment's alone.
 
-use crate::clients::gitlab::{self, DeploymentId, GitLab};
+use crate::clients::gitlab::{self, DeploymentId, GitLab, GitLabError};
 use crate::journal::{Journal, JournalError, Outgoing, RowStatus};
 use crate::model::text;
 use crate::telemetry::Metrics;
@@ -13,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a row that failed waits at first; each further failure doubles it.
 const RETRY_MIN: SignedDuration = SignedDuration::from_secs(2);
-/// How long it waits at the most.
+/// How long it waits at the most for a GitLab that is ill.
 const RETRY_MAX: SignedDuration = SignedDuration::from_secs(300);
+/// How long it waits at the most for a person, who may mend it on Monday; `tagrelay reports retry` waits for nothing.
+const PERSON_RETRY_MAX: SignedDuration = SignedDuration::from_secs(60 * 60);
 /// How long the sender sleeps when nothing waits.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -49,18 +52,15 @@ impl Outbox {
         }
     }
 
-    /// Sends the first row that waits; returns how long to sleep, or nothing when the next may go at once.
+    /// Sends the first row that is due; returns how long to sleep, or nothing when the next may go at once.
     async fn next(&self) -> Result<Option<Duration>, JournalError> {
-        let rows = self.journal.pending(&self.project).await?;
-        let Some(first) = rows.first() else { return Ok(Some(IDLE)) };
-        if let Some(at) = first.next_try {
-            let left = self.clock.until(at);
-            if !left.is_zero() {
-                return Ok(Some(left.min(IDLE)));
-            }
+        let rows = self.journal.next_rows(&self.project).await?;
+        let left = |row: &Outgoing| row.next_try.map_or(Duration::ZERO, |at| self.clock.until(at));
+        if let Some(due) = rows.iter().find(|row| left(row).is_zero()) {
+            self.send(due).await?;
+            return Ok(None);
         }
-        self.send(first).await?;
-        Ok(None)
+        Ok(Some(rows.iter().map(left).min().unwrap_or(IDLE).min(IDLE)))
     }
 
     async fn send(&self, kept: &Outgoing) -> Result<(), JournalError> {
@@ -95,14 +95,37 @@ impl Outbox {
                 self.journal.park(kept.id, &reason).await
             }
             Err(error) => {
-                let doubled = 2_i32.saturating_pow(u32::try_from(kept.attempts).unwrap_or(u32::MAX));
-                let grown = RETRY_MIN.checked_mul(doubled).map_or(RETRY_MAX, |pause| pause.min(RETRY_MAX));
+                let grown = pause(kept.attempts, &error);
                 let asked = error.retry_after().and_then(|asked| SignedDuration::try_from(asked).ok());
                 let now = self.clock.now();
                 let at = now.saturating_add(asked.map_or(grown, |asked| asked.max(RETRY_MIN))).unwrap_or(now);
                 tracing::warn!(gitlab.project = %row.project, error = %error, "a report is put off until {at:.0}: {error}");
                 self.journal.retry_later(kept.id, at, &text::shown(&error.to_string())).await
             }
+        }
+    }
+}
+
+/// How long a row waits that was put off so often before, in a row.
+fn pause(attempts: u64, error: &GitLabError) -> SignedDuration {
+    let most = if error.waits_for_a_person() { PERSON_RETRY_MAX } else { RETRY_MAX };
+    let doubled = 2_i32.saturating_pow(u32::try_from(attempts).unwrap_or(u32::MAX));
+    RETRY_MIN.checked_mul(doubled).map_or(most, |pause| pause.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_mends_is_tried_ever_more_seldom_up_to_an_hour() {
+        let person = GitLabError::Token("expired".to_owned());
+        let ill = GitLabError::Unreachable("away".to_owned());
+        for (attempts, for_a_person, for_gitlab) in
+            [(0, 2, 2), (3, 16, 16), (8, 512, 300), (11, 3600, 300), (99, 3600, 300)]
+        {
+            assert_eq!(pause(attempts, &person).as_secs(), for_a_person, "{attempts}");
+            assert_eq!(pause(attempts, &ill).as_secs(), for_gitlab, "{attempts}");
         }
     }
 }

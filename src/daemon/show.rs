@@ -278,9 +278,10 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         Event::Resumed { who, .. } => ("resumed", format!("resumed by {who}")),
         Event::Refused { release, who, why } => ("refused", format!("{who} refuses {release}: {why}")),
         Event::Ordered { order, who } => ("ordered", ordered(order, who)),
-        Event::ClockSet { by_ms, .. } => {
-            ("clock_set", format!("this machine's clock was set by {} s: times kept before are read by it", by_ms / 1000))
-        }
+        Event::ClockSet { by_ms, .. } => (
+            "clock_set",
+            format!("this machine's clock was set by {} s: times kept before are read by it", by_ms / 1000),
+        ),
     }
 }
 

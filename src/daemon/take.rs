@@ -4,7 +4,7 @@ use super::handle::Request;
 use super::keep::Keeping;
 use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
-use super::{Clock, Daemon, plan, show};
+use super::{Clock, Daemon, plan, reports, show};
 use crate::config::{self, Loaded};
 use crate::model::{Environment, Event, Policy, PolicyName, Scope, Tag, Why};
 use jiff::SignedDuration;
@@ -338,6 +338,14 @@ impl Daemon {
                     answer(reply, show::history(&journal, of, before, n).await);
                 });
             }
+            Request::Reports(unsent, reply) => {
+                let (journal, reading, id) = (self.journal.clone(), self.reading.clone(), self.journal.id().to_owned());
+                self.tasks.spawn(async move {
+                    let _slot = reading.acquire().await;
+                    answer(reply, reports::listed(&journal, &id, unsent).await);
+                });
+            }
+            Request::RetryReports(who, reply) => answer(reply, self.retry_reports(&who).await),
             Request::Wake(repository, tag) => self.wake_for(&repository, tag.as_ref()),
             Request::Queue(read) => self.queue_was_read(read),
             Request::Reload => self.tell_tasks(),

@@ -261,3 +261,28 @@ pub struct HistoryView {
     /// The release it is about, where it names one.
     pub release: Option<ReleaseId>,
 }
+
+/// A report to GitLab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportView {
+    /// Its number: a project's environment is told in this order.
+    pub id: u64,
+    /// The GitLab project.
+    pub project: String,
+    /// GitLab's name of the environment.
+    pub environment: String,
+    /// The rollout that is told of.
+    pub rollout: String,
+    /// What is told of it.
+    pub state: String,
+    /// `sent`, `waits` or `parked`.
+    pub status: &'static str,
+    /// How often it was put off.
+    pub attempts: u64,
+    /// When it is tried again.
+    pub next_try: Option<Timestamp>,
+    /// Why it waits or is parked.
+    pub reason: Option<String>,
+    /// GitLab's id of the deployment.
+    pub deployment: Option<u64>,
+}

@@ -77,6 +77,7 @@ impl Journal {
         let connection = sqlite::open_writer(&path, true).await?;
         let writer = Writer::new(file::JournalFile::opened(&path)?, connection, watch);
         let id = schema::bring_up_to_date(&writer, &path, now).await?;
+        outbox::take_up_what_people_mend(&writer).await?;
         let mut look = writer.begin().await?;
         let sightings = sqlite::last_row(look.on(), "sightings").await?;
         let namings = sqlite::last_row(look.on(), "namings").await?;

@@ -1,12 +1,14 @@
-//! The outbox: what GitLab is still to be told, in order for each project, and what it was told.
+//! The outbox: what GitLab is still to be told, in order for each project and environment, and what it was told.
 //!
 //! A row is added with the fact that it tells (`Journal::append`). It is `pending`, then `intended` right before it is
 //! sent, so that after a crash the sender looks for the deployment before it makes one; it ends `sent`, or `parked`
-//! with a reason where GitLab refused for good.
+//! with a reason where GitLab can never take it. A row that waits holds back the later rows of its environment in that
+//! project, and no others.
 
 use super::value::{number, stored, time};
 use super::wire::{self, RowRef, RowText};
 use super::{Journal, JournalError, Write};
+use super::write::Writer;
 use crate::model::Sequence;
 use crate::relay::report::{Row, State};
 use jiff::Timestamp;
@@ -119,6 +121,38 @@ macro_rules! rows {
     };
 }
 
+/// Takes up rows that were parked, as far as this condition says and nothing later was told of their environment.
+macro_rules! take_up {
+    ($which:literal) => {
+        concat!(
+            "UPDATE outbox SET status = 'pending', next_try_ms = NULL, attempts = 0 WHERE status = 'parked' AND ",
+            $which,
+            " AND NOT EXISTS (SELECT 1 FROM outbox later WHERE later.project = outbox.project \
+             AND later.environment = outbox.environment AND later.rollout > outbox.rollout AND later.status = 'sent')"
+        )
+    };
+}
+
+/// Takes up what earlier versions parked though a person could mend it: a right, an allow-list, a path. They parked the
+/// later rows of the same rollout with it.
+pub(super) async fn take_up_what_people_mend(writer: &Writer) -> Result<(), JournalError> {
+    let mut write = writer.begin().await?;
+    let begins = take_up!(
+        "(reason LIKE '%GitLab answered 401%' OR reason LIKE '%GitLab answered 403%' \
+         OR reason LIKE '%GitLab answered 404%')"
+    );
+    let taken = sqlx::query(begins).execute(write.on()).await?.rows_affected();
+    if taken == 0 {
+        return write.give_up().await;
+    }
+    let follow = take_up!(
+        "(rollout, project, environment, revision) IN (SELECT rollout, project, environment, revision FROM outbox \
+         WHERE state = 'running' AND status = 'pending')"
+    );
+    sqlx::query(follow).execute(write.on()).await?;
+    write.commit().await
+}
+
 impl Journal {
     /// The projects that are still to be told something.
     ///
@@ -127,6 +161,47 @@ impl Journal {
     pub async fn projects_to_tell(&self) -> Result<Vec<String>, JournalError> {
         let find = "SELECT DISTINCT project FROM outbox WHERE status IN ('pending', 'intended') ORDER BY project";
         Ok(sqlx::query_scalar(find).fetch_all(&self.readers).await?)
+    }
+
+    /// The row of each environment of a project that goes next, in order.
+    ///
+    /// # Errors
+    /// `Unreadable` where a row makes no sense.
+    pub async fn next_rows(&self, project: &str) -> Result<Vec<Outgoing>, JournalError> {
+        let find = rows!(
+            "WHERE id IN (SELECT MIN(id) FROM outbox WHERE project = $1 AND status IN ('pending', 'intended') \
+             GROUP BY environment) ORDER BY id"
+        );
+        let rows: Vec<Stored> = sqlx::query_as(find).bind(project).fetch_all(&self.readers).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// The newest reports of every project, newest first, at most [`OUTBOX_PAGE`]; `unsent` leaves out what GitLab took.
+    ///
+    /// # Errors
+    /// `Unreadable` where a row makes no sense.
+    pub async fn reports(&self, unsent: bool) -> Result<Vec<Outgoing>, JournalError> {
+        let find = match unsent {
+            true => rows!("WHERE status != 'sent' ORDER BY id DESC LIMIT $1"),
+            false => rows!("ORDER BY id DESC LIMIT $1"),
+        };
+        let rows: Vec<Stored> = sqlx::query_as(find).bind(i64::from(OUTBOX_PAGE)).fetch_all(&self.readers).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Has all that waits tried at once, and takes up what was parked, unless a later rollout of its environment was told
+    /// meanwhile: GitLab would take the older one for what runs. Returns the projects, and how many rows.
+    ///
+    /// # Errors
+    /// `Full` or `Io` where it could not be written.
+    pub async fn retry_reports(&self) -> Result<(Vec<String>, u64), JournalError> {
+        let mut write = self.begin().await?;
+        let due = "UPDATE outbox SET next_try_ms = NULL, attempts = 0 WHERE status IN ('pending', 'intended') \
+                   AND next_try_ms IS NOT NULL";
+        let due = sqlx::query(due).execute(write.on()).await?.rows_affected();
+        let taken = sqlx::query(take_up!("1 = 1")).execute(write.on()).await?.rows_affected();
+        write.commit().await?;
+        Ok((self.projects_to_tell().await?, due + taken))
     }
 
     /// What GitLab refused for good, newest first, at most [`OUTBOX_PAGE`].

@@ -51,8 +51,8 @@ fn held(why: &str) -> Event {
 
 fn row(rollout: u64, state: State) -> Row {
     let (project, environment, revision) = ("group/shop".into(), "prod".into(), Revision::Label("abc".to_owned()));
-    let (git_ref, is_tag, tier, url) = (None, false, None, None);
-    Row { project, environment, rollout: Sequence(rollout), state, revision, git_ref, is_tag, tier, url }
+    let (git_tag, git_ref, is_tag, tier, url) = (None, None, false, None, None);
+    Row { project, environment, rollout: Sequence(rollout), state, revision, git_tag, git_ref, is_tag, tier, url }
 }
 
 fn events(events: &[(&str, &str, &str)]) -> Vec<(Scope, Event)> {
@@ -467,4 +467,44 @@ async fn a_journal_that_is_deleted_or_replaced_takes_no_write_until_it_is_back()
             assert_eq!(journal.trouble(), None);
         }
     }
+}
+
+#[tokio::test]
+async fn a_row_that_waits_holds_back_its_environment_alone() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let of = |environment: &str, rollout| Row { environment: environment.to_owned(), ..row(rollout, State::Running) };
+    tell(&journal, &[of("dev", 1), of("prod", 2), of("dev", 3), of("prod", 4)]).await;
+    let next = async |journal: &Journal| {
+        let rows = journal.next_rows("group/shop").await.expect("rows");
+        rows.into_iter().map(|it| it.row.rollout.0).collect::<Vec<_>>()
+    };
+    assert_eq!(next(&journal).await, [1, 2]);
+    let first = journal.next_rows("group/shop").await.expect("rows").remove(0);
+    journal.retry_later(first.id, at(999), "403").await.expect("put off");
+    let prod = journal.next_rows("group/shop").await.expect("rows").remove(1);
+    journal.mark_sent(prod.id, Some(7)).await.expect("sent");
+    assert_eq!(next(&journal).await, [1, 4]);
+    assert_eq!(journal.retry_reports().await.expect("retried"), (vec!["group/shop".to_owned()], 1));
+    let first = journal.next_rows("group/shop").await.expect("rows").remove(0);
+    assert_eq!((first.next_try, first.attempts), (None, 0));
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_parked_for_a_right_is_taken_up_unless_something_later_was_told() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let of = |environment: &str, rollout, state| Row { environment: environment.to_owned(), ..row(rollout, state) };
+    let (running, success) = (State::Running, State::Success);
+    tell(&journal, &[of("dev", 1, running), of("dev", 1, success), of("prod", 2, running)]).await;
+    tell(&journal, &[of("prod", 3, running), of("qa", 4, running)]).await;
+    let rows = journal.pending("group/shop").await.expect("rows");
+    let refused = "POST https://gitlab.example.com/x: GitLab answered 403: no; the token's user needs a role";
+    journal.park(rows[0].id, refused).await.expect("parked");
+    journal.park(rows[2].id, refused).await.expect("parked");
+    journal.mark_sent(rows[3].id, Some(9)).await.expect("sent");
+    journal.park(rows[4].id, "x: GitLab answered 400: no").await.expect("parked");
+    journal.close().await;
+    let journal = place.open().await;
+    assert_eq!(to_tell(&journal, "group/shop").await, ["1 running", "1 success"]);
 }

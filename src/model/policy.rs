@@ -485,6 +485,8 @@ pub struct Report {
     pub git_ref: Option<String>,
     /// Whether that ref is a tag.
     pub is_tag: bool,
+    /// A template for the name of the git tag that the image was built from; it is asked for before all else.
+    pub git_tag: Option<String>,
 }
 
 /// Which commit a report names.

@@ -152,10 +152,14 @@ mod tests {
             checks: Default::default(),
             url: None,
             lost: None,
-            end: [('+', Outcome::Verified), ('-', Outcome::Failed)]
-                .into_iter()
-                .find(|(c, _)| c == state)
-                .map(|(_, outcome)| End { outcome, sequence: Sequence(n.try_into().unwrap()), at: at(n), why: String::new() }),
+            end: [('+', Outcome::Verified), ('-', Outcome::Failed)].into_iter().find(|(c, _)| c == state).map(
+                |(_, outcome)| End {
+                    outcome,
+                    sequence: Sequence(n.try_into().unwrap()),
+                    at: at(n),
+                    why: String::new(),
+                },
+            ),
             rules: None,
             resumed: None,
         };

@@ -6,7 +6,11 @@
 use crate::model::event::Order;
 use crate::model::ledger::Arrival;
 use crate::model::policy::{Report, ReportSha};
-use crate::model::{CommitId, Entry, Environment, Event, ImageName, Ledger, Origin, Outcome, Sequence, Tag};
+use crate::model::{
+    CommitId, Entry, Environment, Event, ImageName, Ledger, Origin, Outcome, PolicyName, Sequence, Tag,
+};
+use crate::relay::edit::template::Template;
+use crate::relay::edit::words::{Vocabulary, Words};
 use std::fmt;
 
 /// One state of one rollout for one GitLab project and environment.
@@ -22,6 +26,8 @@ pub struct Row {
     pub state: State,
     /// Which commit of the project is meant.
     pub revision: Revision,
+    /// The git tag of the project that the policy's template names; where it is there, it says the commit.
+    pub git_tag: Option<String>,
     /// The branch or tag that is named; none = the project's default branch.
     pub git_ref: Option<String>,
     /// Whether that ref is a tag.
@@ -101,7 +107,8 @@ pub enum Revision {
 pub fn rows(environment: &Environment, ledger: &Ledger, entry: &Entry, told: &[Row]) -> Vec<Row> {
     let beginning = |rollout: Sequence| {
         let arrival = ledger.current().filter(|arrival| arrival.rollout == rollout);
-        arrival.map(|arrival| begun(environment, arrival)).unwrap_or_default()
+        let policy = entry.scope.policy.as_ref();
+        arrival.zip(policy).map(|(arrival, policy)| begun(policy, environment, arrival)).unwrap_or_default()
     };
     match &entry.event {
         Event::Committed { intent, commit: _ } | Event::Retagged { intent } => beginning(*intent),
@@ -116,13 +123,13 @@ pub fn rows(environment: &Environment, ledger: &Ledger, entry: &Entry, told: &[R
 /// Of several targets that are one project and environment, the first is told. Where nothing is followed, pushed is also its end: such a rollout is told of at once, with both its states. What a
 /// person asked to have verified again is told of like any other.
 #[must_use]
-pub fn begun(environment: &Environment, arrival: &Arrival) -> Vec<Row> {
+pub fn begun(policy: &PolicyName, environment: &Environment, arrival: &Arrival) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     if arrival.origin == Origin::Adopted {
         return rows;
     }
     for report in &environment.report {
-        let running = running(environment, report, arrival);
+        let running = running(policy, environment, report, arrival);
         if rows.iter().any(|row| row.is_same_deployment(&running)) {
             continue;
         }
@@ -149,7 +156,7 @@ pub fn ended(told: &[Row], rollout: Sequence, outcome: Outcome) -> Vec<Row> {
     running.filter(|row| !has_ended(row)).map(|row| Row { state, ..row.clone() }).collect()
 }
 
-fn running(environment: &Environment, report: &Report, arrival: &Arrival) -> Row {
+fn running(policy: &PolicyName, environment: &Environment, report: &Report, arrival: &Arrival) -> Row {
     let (revision, default_ref) = match report.sha {
         ReportSha::Commit => (commit_of(arrival), Some(environment.deliver.branch.clone())),
         ReportSha::Revision => (revision_of(arrival, &report.image), None),
@@ -160,11 +167,23 @@ fn running(environment: &Environment, report: &Report, arrival: &Arrival) -> Row
         rollout: arrival.rollout,
         state: State::Running,
         revision,
+        git_tag: git_tag(policy, environment, report, arrival),
         git_ref: report.git_ref.clone().or(default_ref),
         is_tag: report.is_tag,
         tier: report.tier.clone(),
         url: report.url.clone(),
     }
+}
+
+/// The git tag that `git_tag` names for this rollout; none where nothing is known of the build.
+fn git_tag(policy: &PolicyName, environment: &Environment, report: &Report, arrival: &Arrival) -> Option<String> {
+    let template = Template::parse(report.git_tag.as_deref()?, Vocabulary::Release).ok()?;
+    let image = environment.images.iter().find(|image| image.name == report.image)?;
+    let release = arrival.release.as_ref()?;
+    // `new` is the build of the image that is reported, be it not the first of the policy.
+    let images = std::slice::from_ref(image);
+    let words = Words::of_change(policy, &environment.name, images, (&arrival.pin, None), release);
+    template.render(&words).ok().filter(|name| !name.is_empty())
 }
 
 fn commit_of(arrival: &Arrival) -> Revision {
@@ -195,6 +214,10 @@ mod tests {
     use crate::model::{Build, BuildFacts, Digest, EnvironmentName, Pin, PinForm, Pinned, Release, Scope, Span};
     use std::collections::BTreeMap;
 
+    fn policy() -> PolicyName {
+        PolicyName::parse("shop").expect("a name")
+    }
+
     fn image(name: &str) -> ImageName {
         ImageName::parse(name).expect("an image name")
     }
@@ -209,6 +232,7 @@ mod tests {
             url: None,
             git_ref: None,
             is_tag: false,
+            git_tag: None,
         }
     }
 
@@ -294,7 +318,7 @@ mod tests {
         let arrival = arrival(Some(release(Some("abc123"))), Some(commit()), other());
 
         let watched = environment(vec![Signal::Webhook], reports.clone());
-        let rows = begun(&watched, &arrival);
+        let rows = begun(&policy(), &watched, &arrival);
         assert_eq!(told(&rows), [revision, &commit_row]);
         for (outcome, word) in
             [(Outcome::Verified, "success"), (Outcome::Failed, "failed"), (Outcome::Canceled, "canceled")]
@@ -306,7 +330,7 @@ mod tests {
             assert_eq!(ended(&rows, Sequence(8), outcome), [], "of this rollout alone");
         }
 
-        let pushed = begun(&environment(Vec::new(), reports), &arrival);
+        let pushed = begun(&policy(), &environment(Vec::new(), reports), &arrival);
         let success = |row: &str| row.replace("running", "success");
         assert_eq!(told(&pushed), [revision, &success(revision), &commit_row, &success(&commit_row)]);
         assert_eq!(ended(&pushed, Sequence(7), Outcome::Canceled), [], "pushed was its end");
@@ -319,7 +343,8 @@ mod tests {
         let mut check = |event: Event, expected: &[&str]| {
             next += 1;
             let at = jiff::Timestamp::UNIX_EPOCH;
-            let entry = Entry { sequence: Sequence(next), at, scope: Scope::default(), event };
+            let scope = Scope::of(&policy(), &environment.name);
+            let entry = Entry { sequence: Sequence(next), at, scope, event };
             ledger.apply(&entry);
             let rows = rows(&environment, &ledger, &entry, &all);
             let told: Vec<String> = rows.iter().map(|row| format!("{} {}", row.rollout, row.state)).collect();
@@ -351,7 +376,7 @@ mod tests {
     #[test]
     fn an_adopted_pin_is_not_told_until_a_person_asks() {
         let environment = environment(vec![Signal::Webhook], vec![report("g/p", ReportSha::Commit, "shop")]);
-        let rows = |origin| begun(&environment, &arrival(Some(release(None)), Some(commit()), origin)).len();
+        let rows = |origin| begun(&policy(), &environment, &arrival(Some(release(None)), Some(commit()), origin)).len();
         assert_eq!(rows(Origin::Adopted), 0);
         assert_eq!(rows(Origin::Asked("alice".to_owned())), 1);
         assert_eq!(rows(other()), 1);
@@ -361,7 +386,7 @@ mod tests {
     fn revisions_as_far_as_they_are_known() {
         let check = |sha, arrival: &Arrival, expected: &str| {
             let environment = environment(vec![Signal::Webhook], vec![report("g/p", sha, "shop")]);
-            let revision = format!("{:?}", begun(&environment, arrival)[0].revision);
+            let revision = format!("{:?}", begun(&policy(), &environment, arrival)[0].revision);
             assert!(revision.starts_with(expected), "{revision}");
         };
         let tag = r#"Tag(Tag("v1"))"#;
@@ -381,5 +406,31 @@ mod tests {
             assert_eq!(State::parse(state.as_str()), Some(state));
         }
         assert_eq!(State::parse("blocked"), None);
+    }
+
+    #[test]
+    fn a_template_names_the_git_tag_of_the_image_that_is_reported() {
+        let template = Some("{{ policy }}-{{ environment }}-v{{ new.tag }}".to_owned());
+        let report = Report { git_tag: template, ..report("group/shop", ReportSha::Revision, "worker") };
+        let mut environment = environment(Vec::new(), vec![report]);
+        environment.images = ["shop", "worker"]
+            .map(|name| crate::model::Image {
+                name: image(name),
+                repository: crate::model::Repository::parse(&format!("reg.example.com/{name}")).expect("a repository"),
+                before: Vec::new(),
+                platforms: Vec::new(),
+                source: None,
+            })
+            .to_vec();
+        let both = release(None);
+        let tagged = |(name, build): (&ImageName, &Build)| {
+            let tag = if name.as_str() == "worker" { "2.0" } else { "v1" };
+            (name.clone(), Build { tag: Tag::parse(tag).expect("a tag"), ..build.clone() })
+        };
+        let both = Release::new(both.builds().iter().map(tagged).collect());
+        let arrival = arrival(Some(both), None, Origin::Other("bob".to_owned()));
+        let rows = begun(&policy(), &environment, &arrival);
+        assert_eq!(rows[0].git_tag.as_deref(), Some("shop-prod-v2.0"));
+        assert_eq!(rows[0].revision, Revision::Tag(Tag::parse("2.0").expect("a tag")));
     }
 }

@@ -131,6 +131,14 @@ pub(super) async fn resume(State(server): State<Server>, somebody: Somebody, bod
     errand.carry_out(Command::Resume { scope, of, every }).await
 }
 
+/// Has reports tried again: it changes nothing but when GitLab is asked, and is for whoever may resume everything.
+pub(super) async fn retry_reports(State(server): State<Server>, somebody: Somebody, body: Body) -> Answer {
+    let errand = Errand::over(&server, &somebody, Act::Resume, Scope::default())?;
+    let Nothing {} = body.read()?;
+    let kept = server.handle.retry_reports(somebody.name()).await;
+    errand.told(kept)
+}
+
 /// Something that somebody may do.
 pub(super) struct Errand<'a> {
     server: &'a Server,

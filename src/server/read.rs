@@ -96,3 +96,16 @@ pub(super) async fn history(State(server): State<Server>, Asked(query): Asked<Hi
     let entries = server.handle.history(Some(scope), query.before, limit).await?;
     Ok(Json(json!({ "history": entries.iter().map(wire::history).collect::<Vec<Value>>() })))
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReportsQuery {
+    #[serde(default)]
+    unsent: bool,
+}
+
+/// What GitLab was told, what waits and why.
+pub(super) async fn reports(State(server): State<Server>, Asked(query): Asked<ReportsQuery>) -> Answer {
+    let reports = server.handle.reports(query.unsent).await?;
+    Ok(Json(json!({ "reports": reports.iter().map(wire::report).collect::<Vec<Value>>() })))
+}

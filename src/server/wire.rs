@@ -2,7 +2,7 @@
 
 use crate::daemon::view::{
     ArrivalView, BranchView, EnvironmentView, Explanation, HistoryView, HostView, PlanView, PolicyView, ProjectView,
-    ReleaseView, RepositoryView, Status,
+    ReleaseView, ReportView, RepositoryView, Status,
 };
 use crate::model::Why;
 use crate::relay::health::{Finding, Trouble};
@@ -177,6 +177,22 @@ pub(super) fn history(view: &HistoryView) -> Value {
         "kind": view.kind,
         "text": view.text,
         "release": view.release.as_ref().map(|id| id.as_str()),
+    })
+}
+
+/// One report to GitLab.
+pub(super) fn report(view: &ReportView) -> Value {
+    json!({
+        "id": view.id,
+        "project": view.project,
+        "environment": view.environment,
+        "rollout": view.rollout,
+        "state": view.state,
+        "status": view.status,
+        "attempts": view.attempts,
+        "next_try": view.next_try.map(|at| at.to_string()),
+        "reason": view.reason,
+        "deployment": view.deployment,
     })
 }
 

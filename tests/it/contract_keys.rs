@@ -152,6 +152,7 @@ const POLICY: &[(&str, &[(Is, &str)])] = &[
                 Built,
                 "report: [{ gitlab: { project: g/p, sha: revision, environment: d, tier: development, url: 'https://a.b', ref: main, for: shop } }]",
             ),
+            (Built, "report: [{ gitlab: { project: g/p, sha: revision, git_tag: 'web-v{{ new.tag }}' } }]"),
             (Built, "report: [{ gitlab: { project: g/p, sha: commit } }]"),
         ],
     ),

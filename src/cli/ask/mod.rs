@@ -8,6 +8,7 @@ mod history;
 mod hold;
 mod order;
 mod plan;
+mod reports;
 mod status;
 mod view;
 
@@ -29,6 +30,8 @@ pub(super) enum Ask {
     Explain(explain::Explain),
     /// What a pass would do: the diff, the reports, the gates and why; changes nothing.
     Plan(plan::Plan),
+    /// What GitLab was told, what waits and why; `retry` tries at once what people have mended.
+    Reports(reports::Reports),
     /// Approve a release (default: the one that waits).
     Approve(order::Order),
     /// Reject a release (default: the one that waits): it is refused there.
@@ -54,6 +57,7 @@ impl Ask {
             Self::History(history) => history.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Plan(plan) => plan.run().await,
+            Self::Reports(reports) => reports.run().await,
             Self::Approve(order) => order.give("approve").await,
             Self::Reject(order) => order.give("reject").await,
             Self::Promote(promote) => promote.give().await,

@@ -316,9 +316,9 @@ mod tests {
         };
         check(400, true, "words");
         check(401, false, "put a new one");
-        check(403, true, "needs the role Developer in g/p");
-        check(404, true, "is the path g/p right");
-        check(409, true, "somebody else");
+        check(403, false, "needs the role Developer in g/p");
+        check(404, false, "is the path g/p right");
+        check(409, false, "somebody else");
         check(422, true, "words");
         check(408, false, "408");
         check(429, false, "asks to wait");

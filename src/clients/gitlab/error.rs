@@ -28,7 +28,7 @@ pub enum GitLabError {
     /// What came is not GitLab's API (a login page, another server): try later, for a person or time mends it.
     #[error("{0}")]
     Invalid(String),
-    /// GitLab refuses this for good.
+    /// GitLab refuses this: for good, or until a person gives the right or makes what is missing.
     #[error("{request}: GitLab answered {status}: {said}; {advice}")]
     Refused {
         /// Method and redacted URL.
@@ -46,12 +46,23 @@ pub enum GitLabError {
 }
 
 impl GitLabError {
-    /// Whether trying the same again is of no use, so that it is parked for a person.
+    /// Whether GitLab can never take this as it is, so that it is parked: a value that it calls wrong, or nothing to tell.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::Impossible(_) => true,
+            Self::Refused { status, .. } => matches!(status, 400 | 413 | 414 | 422),
+            Self::Impossible(_) => true,
             Self::Unreachable(_) | Self::Busy { .. } | Self::Token(_) | Self::Invalid(_) => false,
+        }
+    }
+
+    /// Whether it waits for a person (a role, an allow-list, a token, a path), and not for GitLab to be well again.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        match self {
+            Self::Refused { .. } => !self.is_final(),
+            Self::Token(_) => true,
+            Self::Impossible(_) | Self::Unreachable(_) | Self::Busy { .. } | Self::Invalid(_) => false,
         }
     }
 
@@ -161,6 +172,15 @@ mod tests {
             (r#"{"message":"/close @all"}"#, "\u{2060}/close @\u{2060}all"),
         ] {
             assert_eq!(words(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_can_mend_is_no_end() {
+        for (status, is_final) in [(400, true), (422, true), (401, false), (403, false), (404, false), (409, false)] {
+            let (request, said, advice) = (String::new(), String::new(), String::new());
+            let error = GitLabError::Refused { request, status, said, advice };
+            assert_eq!((error.is_final(), error.waits_for_a_person()), (is_final, !is_final), "{status}");
         }
     }
 

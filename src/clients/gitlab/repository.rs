@@ -20,11 +20,19 @@ impl GitLab {
         if let Some(sha) = self.commit_of(project, revision).await? {
             return Ok(Some(sha));
         }
-        let is_name = !revision.is_empty() && revision != "." && revision != "..";
+        self.git_tag(project, revision).await
+    }
+
+    /// The full id of the commit that the git tag of this name stands for; none where the project has no such tag.
+    ///
+    /// # Errors
+    /// As [`GitLabError`] says.
+    pub async fn git_tag(&self, project: &str, name: &str) -> Result<Option<String>, GitLabError> {
+        let is_name = !name.is_empty() && name != "." && name != "..";
         if !is_name {
             return Ok(None);
         }
-        let found = self.get(project, self.url(project, &["repository", "tags", revision], &[])).await;
+        let found = self.get(project, self.url(project, &["repository", "tags", name], &[])).await;
         found.map_or_else(GitLabError::absent, |tag: wire::Ref| Ok(Some(tag.commit.id)))
     }
 

@@ -80,20 +80,39 @@ async fn begin(
     Ok(Sent { id, adopted: false, remark })
 }
 
-/// The full id of the row's commit in its project.
+/// The full id of the row's commit in its project: by the policy's own template, else by what the build says of itself,
+/// else by the git tag that its tag is named after, with or without a `v`.
 async fn sha_of(gitlab: &GitLab, row: &Row) -> Result<String, GitLabError> {
-    let (text, what) = match &row.revision {
+    let mut tried = Vec::new();
+    if let Some(name) = &row.git_tag {
+        if let Some(sha) = gitlab.git_tag(&row.project, name).await? {
+            return Ok(sha);
+        }
+        tried.push(format!("the git tag `{}` of `git_tag`", text::shown(name)));
+    }
+    let (said, what) = match &row.revision {
         Revision::Commit(commit) => return Ok(commit.to_string()),
         Revision::Label(label) if CommitId::parse(label).is_some() => return Ok(label.clone()),
-        Revision::Label(label) => (label.as_str(), "the build's label `org.opencontainers.image.revision`"),
-        Revision::Tag(tag) => (tag.as_str(), "the build has no label `org.opencontainers.image.revision`, and its tag"),
+        Revision::Label(label) => (label.as_str(), "the build's revision"),
+        Revision::Tag(tag) => (tag.as_str(), "the build names no revision, and its tag"),
         Revision::Unknown(why) => return Err(GitLabError::Impossible(why.clone())),
     };
-    let resolved = gitlab.resolve(&row.project, text).await?;
-    resolved.ok_or_else(|| {
-        let text = text::shown(text);
-        GitLabError::Impossible(format!("{what}, `{text}`, is no commit and no git tag of {}", row.project))
-    })
+    if let Some(sha) = gitlab.resolve(&row.project, said).await? {
+        return Ok(sha);
+    }
+    tried.push(format!("a commit or git tag `{}`", text::shown(said)));
+    let other = said.strip_prefix('v').map_or_else(|| format!("v{said}"), str::to_owned);
+    if let Some(sha) = gitlab.git_tag(&row.project, &other).await? {
+        return Ok(sha);
+    }
+    tried.push(format!("the git tag `{}`", text::shown(&other)));
+    Err(GitLabError::Impossible(format!(
+        "{what} is `{}`, but {} has none of these: {}; push the git tag, name it by `git_tag` in the report, or build \
+         images with the label `org.opencontainers.image.revision`, then `tagrelay reports retry`",
+        text::shown(said),
+        row.project,
+        tried.join(", ")
+    )))
 }
 
 /// Sees to the environment's tier and address, which are worth a remark and not the report.
@@ -104,6 +123,7 @@ async fn ensure_environment(gitlab: &GitLab, row: &Row) -> Result<Option<String>
     }
     match gitlab.ensure_environment(&row.project, &row.environment, tier, url).await {
         Ok(_) => Ok(None),
+        Err(error @ GitLabError::Refused { .. }) => Ok(Some(error.to_string())),
         Err(error) if error.is_final() => Ok(Some(error.to_string())),
         Err(error) => Err(error),
     }

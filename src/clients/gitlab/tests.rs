@@ -80,6 +80,7 @@ fn row(state: State) -> Row {
         rollout: Sequence(7),
         state,
         revision: Revision::Commit(CommitId::parse(SHA).expect("a commit")),
+        git_tag: None,
         git_ref: Some("main".to_owned()),
         is_tag: false,
         tier: None,
@@ -133,7 +134,7 @@ async fn revisions_mean_commits_and_tags_and_never_branches() {
     check("..", vec![], None, 0).await;
     let script = Script::of([json(404, r#"{"message":"404 Project Not Found"}"#), json(404, "")]).await;
     let error = script.gitlab.resolve("g/p", "v1").await.expect_err("no project");
-    assert!(error.is_final() && error.to_string().contains("is the path g/p right"), "{error}");
+    assert!(error.waits_for_a_person() && error.to_string().contains("is the path g/p right"), "{error}");
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_moved_project_names_its_new_path() {
     };
     let moved = script("/api/v4/projects/42").await;
     let error = moved.gitlab.default_branch("old/shop").await.expect_err("moved");
-    assert!(error.is_final() && error.to_string().contains("old/shop is new/shop now: write that path"), "{error}");
+    assert!(error.waits_for_a_person() && error.to_string().contains("old/shop is new/shop now: write that path"), "{error}");
     assert_eq!(moved.asked()[1], "GET /api/v4/projects/42");
     for elsewhere in ["https://login.example.com/?next=x", "/users/sign_in", "http://127.0.0.1:1/api/v4/projects/42"] {
         let script = script(elsewhere).await;
@@ -186,7 +187,7 @@ async fn a_write_to_a_moved_project_says_so() {
     ])
     .await;
     let error = send(&script.gitlab, &row(State::Running), None, None, false).await.expect_err("moved");
-    assert!(error.is_final() && error.to_string().contains("group/shop is new/shop now"), "{error}");
+    assert!(error.waits_for_a_person() && error.to_string().contains("group/shop is new/shop now"), "{error}");
 }
 
 #[tokio::test]
@@ -260,13 +261,41 @@ async fn rows_that_cannot_be_told_ask_nothing() {
     assert_eq!(sent, Ok(Sent { id: DeploymentId(3), adopted: true, remark: None }), "it was told before");
     assert_eq!(script.asked(), Vec::<String>::new());
 
-    let script = Script::of([json(404, r#"{"message":"404 Tag Not Found"}"#)]).await;
+    let missing = || json(404, r#"{"message":"404 Tag Not Found"}"#);
+    let script = Script::of([missing(), missing()]).await;
     let tagged = Row { revision: Revision::Tag(Tag::parse("latest").expect("a tag")), ..row(State::Running) };
     let error = send(&script.gitlab, &tagged, None, None, false).await.expect_err("no commit");
-    assert!(
-        error.is_final() && error.to_string().contains("`latest`, is no commit and no git tag of group/shop"),
-        "{error}"
-    );
+    assert!(error.is_final() && error.to_string().contains("`latest`, but group/shop has none of these"), "{error}");
+}
+
+#[tokio::test]
+async fn the_commit_is_sought_by_the_template_then_by_the_tag_then_with_or_without_a_v() {
+    let missing = || json(404, r#"{"message":"404 Tag Not Found"}"#);
+    let found = || json(200, format!(r#"{{"name":"x","commit":{{"id":"{SHA}"}}}}"#));
+    let made = || json(201, format!(r#"{{"id":9,"sha":"{SHA}","status":"running"}}"#));
+    for (tag, git_tag, answers, asked) in [
+        ("1.1.0", None, vec![missing(), found(), made()], vec!["1.1.0", "v1.1.0"]),
+        ("v1.1.0", None, vec![missing(), found(), made()], vec!["v1.1.0", "1.1.0"]),
+        ("1.1.0", Some("web-v1.1.0"), vec![found(), made()], vec!["web-v1.1.0"]),
+        ("1.1.0", Some("web-v1.1.0"), vec![missing(), found(), made()], vec!["web-v1.1.0", "1.1.0"]),
+    ] {
+        let script = Script::of(answers).await;
+        let revision = Revision::Tag(Tag::parse(tag).expect("a tag"));
+        let row = Row { revision, git_tag: git_tag.map(str::to_owned), ..row(State::Running) };
+        let sent = send(&script.gitlab, &row, None, None, false).await.expect("sent");
+        assert_eq!(sent.id, DeploymentId(9));
+        let mut all = script.asked();
+        assert!(all.pop().is_some_and(|made| made.contains(SHA)));
+        let tags = "GET /api/v4/projects/group%2Fshop/repository/tags/";
+        assert_eq!(all, asked.iter().map(|name| format!("{tags}{name}")).collect::<Vec<_>>());
+    }
+    let script = Script::of([missing(), missing(), missing()]).await;
+    let revision = Revision::Tag(Tag::parse("1.1.0").expect("a tag"));
+    let row = Row { revision, git_tag: Some("web-1.1.0".to_owned()), ..row(State::Running) };
+    let error = send(&script.gitlab, &row, None, None, false).await.expect_err("no tag").to_string();
+    for tried in ["`web-1.1.0` of `git_tag`", "commit or git tag `1.1.0`", "git tag `v1.1.0`", "reports retry"] {
+        assert!(error.contains(tried), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -62,30 +62,40 @@ pub(super) async fn of_manifest(
     let Some(children) = &manifest.parts.manifests else {
         let config = config(session, manifest).await?;
         let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
-        return Ok(facts(config, platforms));
+        return Ok(facts(config, platforms, &[manifest.parts.annotations.as_ref()]));
     };
     let named: Vec<(&Descriptor, Platform)> =
         children.iter().filter_map(|child| Some((child, image_platform(child)?))).collect();
     let mut first = match named.first() {
-        Some((child, _)) => Some(config_of(session, digest, child).await?),
+        Some((child, _)) => Some(child_of(session, digest, child).await?),
         None => None,
     };
     let mut platforms: Vec<Platform> = named.into_iter().map(|(_, platform)| platform).take(PLATFORMS_MAX).collect();
     for child in children.iter().filter(|child| child.platform.is_none() && !attests(child)).take(UNNAMED_MAX) {
-        let config = config_of(session, digest, child).await?;
+        let (config, annotations) = child_of(session, digest, child).await?;
         if let Some(platform) = config.platform.as_ref().and_then(platform) {
             platforms.push(platform);
-            first.get_or_insert(config);
+            first.get_or_insert((config, annotations));
         }
     }
-    Ok(facts(first.unwrap_or_default(), platforms))
+    let (config, of_child) = first.unwrap_or_default();
+    Ok(facts(config, platforms, &[manifest.parts.annotations.as_ref(), of_child.as_ref()]))
 }
 
-/// The config of one manifest of an index.
-async fn config_of(session: &Session<'_>, index: &Digest, child: &Descriptor) -> Result<Config, RegistryError> {
+/// What a manifest is annotated with.
+type Annotations = Option<BTreeMap<String, String>>;
+
+/// The config and the annotations of one manifest of an index.
+async fn child_of(
+    session: &Session<'_>,
+    index: &Digest,
+    child: &Descriptor,
+) -> Result<(Config, Annotations), RegistryError> {
     let child = Digest::parse(&child.digest)
         .map_err(|error| nonsense(&session.url(&format!("manifests/{index}")), &error.to_string()))?;
-    config(session, &manifest::by_digest(session, &child).await?).await
+    let manifest = manifest::by_digest(session, &child).await?;
+    let config = config(session, &manifest).await?;
+    Ok((config, manifest.parts.annotations))
 }
 
 /// The config of a manifest; an empty one where it is no image.
@@ -120,17 +130,19 @@ fn platform(wire: &WirePlatform) -> Option<Platform> {
     (platform.os != "unknown" && platform.architecture != "unknown").then_some(platform)
 }
 
-fn facts(config: Config, platforms: Vec<Platform>) -> BuildFacts {
+/// The facts of a config and of the annotations above it, outermost first: the label names the commit, else they do.
+fn facts(config: Config, platforms: Vec<Platform>, annotations: &[Option<&BTreeMap<String, String>>]) -> BuildFacts {
     let labels = config.config.unwrap_or_default().labels.unwrap_or_default();
     let labels = labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
     let labels: BTreeMap<String, String> =
         labels.filter(|(key, value)| key.len() + value.len() <= LABEL_BYTES_MAX).take(LABELS_MAX).collect();
-    let revision = labels.get(REVISION).map(|revision| revision.trim().to_owned());
+    let annotated = annotations.iter().filter_map(|annotations| annotations.as_ref()?.get(REVISION));
+    let mut revisions = labels.get(REVISION).into_iter().chain(annotated).map(|revision| revision.trim().to_owned());
     BuildFacts {
         created: config.created.as_deref().and_then(created),
         pushed: None,
         seen: None,
-        revision: revision.filter(|revision| !revision.is_empty() && revision.len() <= REVISION_BYTES_MAX),
+        revision: revisions.find(|revision| !revision.is_empty() && revision.len() <= REVISION_BYTES_MAX),
         platforms,
         labels,
     }
@@ -148,7 +160,23 @@ mod tests {
     fn of(config: &str) -> BuildFacts {
         let config: Config = serde_json::from_str(config).expect("a config");
         let platforms = config.platform.as_ref().and_then(platform).into_iter().collect();
-        facts(config, platforms)
+        facts(config, platforms, &[])
+    }
+
+    #[test]
+    fn a_revision_is_the_label_else_the_annotation_of_the_index_else_of_its_first_manifest() {
+        let annotated = |revision: &str| BTreeMap::from([(REVISION.to_owned(), revision.to_owned())]);
+        let (index, first, none) = (annotated(" index "), annotated("first"), BTreeMap::new());
+        let labelled = format!("{{\"config\":{{\"Labels\":{{\"{REVISION}\":\"label\"}}}}}}");
+        for (config, annotations, expected) in [
+            (labelled.as_str(), vec![Some(&index)], Some("label")),
+            ("{}", vec![Some(&index), Some(&first)], Some("index")),
+            ("{}", vec![Some(&none), Some(&first)], Some("first")),
+            ("{}", vec![None, None], None),
+        ] {
+            let config: Config = serde_json::from_str(config).expect("a config");
+            assert_eq!(facts(config, Vec::new(), &annotations).revision.as_deref(), expected);
+        }
     }
 
     #[test]

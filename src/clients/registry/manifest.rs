@@ -41,6 +41,8 @@ pub(super) struct Parts {
     pub(super) config: Option<Descriptor>,
     pub(super) manifests: Option<Vec<Descriptor>>,
     pub(super) layers: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    pub(super) annotations: Option<BTreeMap<String, String>>,
 }
 
 /// A pointer at a manifest or a blob.

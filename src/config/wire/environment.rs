@@ -249,6 +249,9 @@ form! {
         "ref" git_ref: String, Optional;
         /// Whether the ref is a tag.
         "tag" is_tag: bool, Default("false");
+        /// The git tag that the image was built from, a template (`web-v{{ new.tag }}`). Where the project has it, it says
+        /// the commit; else the image's label, annotation or tag does.
+        "git_tag" git_tag: String, Optional;
         /// The image whose revision is meant. Default the first image.
         "for" image: ImageName, Optional;
     }

@@ -34,6 +34,8 @@ struct RowForm {
     state: State,
     #[serde(with = "RevisionForm")]
     revision: Revision,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    git_tag: Option<String>,
     git_ref: Option<String>,
     is_tag: bool,
     tier: Option<String>,
@@ -81,6 +83,7 @@ mod tests {
                 rollout: Sequence(7),
                 state,
                 revision,
+                git_tag: None,
                 git_ref: Some("main".to_owned()),
                 is_tag: false,
                 tier: None,

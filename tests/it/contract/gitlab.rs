@@ -49,6 +49,7 @@ fn row(rollout: u64, state: State) -> Row {
         rollout: Sequence(rollout),
         state,
         revision: Revision::Commit(CommitId::parse(NEW).expect("a commit")),
+        git_tag: None,
         git_ref: None,
         is_tag: false,
         tier: Some("production".to_owned()),
@@ -185,11 +186,11 @@ async fn refusals_say_what_to_do() {
     let commit = |text: &str| Revision::Commit(CommitId::parse(text).expect("a commit"));
     let plain = Row { tier: None, url: None, git_ref: Some("main".to_owned()), ..row(1, State::Running) };
     let cases = [
-        (client(&world, "reporter"), plain.clone(), true, "needs the role Developer in group/shop"),
-        (client(&world, "reader"), plain.clone(), true, "the scope `api`"),
-        (client(&world, "stranger"), plain.clone(), true, "is the path group/shop right"),
+        (client(&world, "reporter"), plain.clone(), false, "needs the role Developer in group/shop"),
+        (client(&world, "reader"), plain.clone(), false, "the scope `api`"),
+        (client(&world, "stranger"), plain.clone(), false, "is the path group/shop right"),
         (client(&world, "unknown"), plain.clone(), false, "does not take the token for group/shop"),
-        (dev.clone(), named("protected"), true, "allow that user to deploy to it"),
+        (dev.clone(), named("protected"), false, "allow that user to deploy to it"),
         (dev.clone(), named("no*name"), true, "can contain only letters"),
         (dev.clone(), Row { revision: commit(&"9".repeat(40)), ..plain.clone() }, true, "group/shop does not"),
         (dev.clone(), Row { git_ref: Some("gone".to_owned()), ..plain.clone() }, true, "set `ref` of this report"),
@@ -197,7 +198,7 @@ async fn refusals_say_what_to_do() {
             dev.clone(),
             Row { revision: Revision::Label("dirty".to_owned()), ..plain },
             true,
-            "is no commit and no git tag",
+            "has none of these: a commit or git tag",
         ),
     ];
     for (gitlab, row, is_final, part) in cases {
@@ -235,7 +236,7 @@ async fn revisions_and_branches() {
         assert_eq!(gitlab.is_on_branch(PROJECT, sha, branch).await, Ok(expected), "{sha} {branch}");
     }
     assert_eq!(gitlab.is_on_branch(PROJECT, &"9".repeat(40), "main").await, Ok(false));
-    assert!(gitlab.is_on_branch(PROJECT, NEW, "gone").await.is_err_and(|error| error.is_final()));
+    assert!(gitlab.is_on_branch(PROJECT, NEW, "gone").await.is_err_and(|error| error.waits_for_a_person()));
     assert_eq!(gitlab.ensure_environment(PROJECT, "qa", Some("testing"), None).await, Ok(Ensured::Created));
     assert_eq!(gitlab.ensure_environment(PROJECT, "qa", Some("testing"), None).await, Ok(Ensured::Unchanged));
     assert_eq!(gitlab.ensure_environment(PROJECT, "qa", Some("staging"), None).await, Ok(Ensured::Updated));
@@ -267,8 +268,9 @@ async fn requests_are_counted_by_host_and_status() {
         url: world.gitlab.face.url(),
         tokens: Arc::new(|_| Ok(SecretString::from("dev"))),
         transport: Transport { plain_http: true, ..Transport::default() },
-        counter: Arc::new(move |url, status| {
-            let (host, status) = (url.host_str().expect("a host"), status.unwrap_or_default());
+        counter: Arc::new(move |url, answered| {
+            let host = url.host_str().expect("a host");
+            let status = answered.map_or(0, |answered| answered.status);
             seen.lock().expect("a lock").push(format!("{host} {status}"));
         }),
     })

@@ -9,7 +9,7 @@ use reqwest::Url;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tagrelay::clients::http::{Transport, uncounted};
+use tagrelay::clients::http::{Answered, Transport, uncounted};
 use tagrelay::clients::registry::{Credentials, HostSettings, Last, Registry, RegistryError, Retagged};
 use tagrelay::model::{Digest, Provider, Repository};
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
@@ -361,7 +361,7 @@ async fn every_request_is_counted() {
         pull: basic("bot", "hunter2"),
         push: None,
     };
-    let counter = Arc::new(move |url: &Url, _: Option<u16>| {
+    let counter = Arc::new(move |url: &Url, _: Option<Answered>| {
         assert_eq!(url.host_str(), Some("127.0.0.1"));
         count.fetch_add(1, Ordering::Relaxed);
     });

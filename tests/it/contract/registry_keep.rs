@@ -24,6 +24,7 @@ fn arrival(n: u64, digest: &Digest) -> Arrival {
     let at = jiff::Timestamp::UNIX_EPOCH;
     Arrival {
         rollout: Sequence(n),
+        sequence: Sequence(n),
         at,
         release: Some(Release::new([(shop(), build)].into())),
         pin: Pin::default(),
@@ -33,7 +34,7 @@ fn arrival(n: u64, digest: &Digest) -> Arrival {
         checks: Default::default(),
         url: None,
         lost: None,
-        end: Some(End { outcome: Outcome::Verified, at, why: String::new() }),
+        end: Some(End { outcome: Outcome::Verified, sequence: Sequence(n), at, why: String::new() }),
         rules: None,
         resumed: None,
     }

@@ -95,6 +95,11 @@ fn answer(request: Request, heard: &Heard) {
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
         Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
+        Request::Reports(_, reply) => drop(reply.send(Ok(Vec::new()))),
+        Request::RetryReports(who, reply) => {
+            heard.note(format!("{who}: retry reports"));
+            drop(reply.send(Ok("no report waits".to_owned())));
+        }
         Request::Wake(repository, tag) => {
             let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
             heard.note(format!("{repository}{tag}"));

@@ -45,7 +45,7 @@ async fn an_hour_away_delays_reports_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_for_good_is_parked_with_its_reason_and_the_next_goes() {
-    for (fault, words) in [(403, "403"), (404, "404"), (400, "400")] {
+    for (fault, words) in [(400, "400"), (422, "422")] {
         let mut story = Story::new(&policy(), BOTH).await;
         let refuse = Rule::every(Fault::answer(fault).body("application/json", "{\"message\":\"no\\n/merge\"}"));
         let post = refuse.method(axum::http::Method::POST).path("/api/v4/projects/group%2Fshop/deployments");
@@ -65,6 +65,34 @@ async fn what_is_refused_for_good_is_parked_with_its_reason_and_the_next_goes() 
         story.until("the second is told", told).await;
         story.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_mends_is_told_in_order_after_a_retry() {
+    let mut story = Story::new(&policy(), BOTH).await;
+    let refuse = Rule::every(Fault::answer(403).body("application/json", "{\"message\":\"403 Forbidden\"}"));
+    let post = refuse.method(axum::http::Method::POST).path("/api/v4/projects/group%2Fshop/deployments");
+    story.world.gitlab.face.faults.add(post);
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    let second = story.push("dev", 2);
+    story.until_at("prod", &second, "verified").await;
+    let waits = || async {
+        let reports = story.handle().reports(true).await.expect("reports");
+        let first = reports.iter().find(|report| report.attempts > 0);
+        let refused = first.is_some_and(|report| report.reason.as_ref().is_some_and(|why| why.contains("403")));
+        reports.len() == 4 && refused && reports.iter().all(|report| report.status == "waits")
+    };
+    story.until("two releases wait to be told, and the other project is not held back", waits).await;
+    assert_eq!(story.told("group/deploys", "prod"), [["running", "success"], ["running", "success"]]);
+    story.world.gitlab.face.faults.clear();
+    let said = story.handle().retry_reports("alice").await.expect("retried");
+    assert!(said.contains("tried again now"), "{said}");
+    let told = || async { story.told("group/shop", "dev") == [["running", "success"], ["running", "success"]] };
+    story.until("all is told, once and in order", told).await;
+    assert_eq!(story.handle().reports(true).await.expect("reports"), []);
+    story.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

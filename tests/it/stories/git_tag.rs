@@ -1,4 +1,4 @@
-//! Builds that name no commit: their tag is a git tag of the project that they were built from.
+//! Builds that name no commit: their tag, or the same with a `v`, is a git tag of the project that they were built from.
 
 use super::new_tag::{KUSTOMIZATION, POLICY};
 use super::world::{Story, revision};
@@ -9,7 +9,7 @@ async fn gitlab_is_told_of_the_commit_that_the_git_tag_names() {
     let policy = POLICY.replace("select: { follow: dev }", "select: { semver: '1.x' }");
     let mut story = Story::new(&policy, &[("deployment/dev/kustomization.yaml", KUSTOMIZATION)]).await;
     story.shop.add_commit(&revision(7), "main");
-    story.shop.add_tag("1.2.0", &revision(7));
+    story.shop.add_tag("v1.2.0", &revision(7));
     story
         .world
         .registry
