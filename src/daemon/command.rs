@@ -231,8 +231,8 @@ impl Daemon {
         };
         let (registry, out, reason) = (self.clients.registry.clone(), self.out.clone(), text::shown(reason));
         self.tasks.spawn(async move {
-            match look::must_be_there(&registry, &builds, &to).await {
-                Err(gone) => answer(reply, Err(Refusal::Conflict(gone))),
+            match look::must_be_there(&registry, &builds, true).await {
+                Err(gone) => answer(reply, Err(Refusal::Conflict(format!("{to} cannot be brought back: {gone}")))),
                 Ok(()) => {
                     // The loop may have stopped: nothing was kept, and whoever asked is told that nobody answers.
                     let _sent = out.send(Message::BringBack { target, to, reason, who, reply }).await;

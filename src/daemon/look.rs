@@ -1,19 +1,35 @@
 //! The look at the registry right before a release is written: a tag that it was chosen by may name another digest by
 //! now, and what is brought back may be gone. Nothing is judged here.
 
-use crate::clients::registry::{Registry, RegistryError};
+use crate::clients::registry::Registry;
 use crate::model::policy::{Select, Strategy};
 use crate::model::{Because, Build, Environment, Image, PinForm, Policy, Release, Why};
 use crate::relay::Cleared;
+use futures_util::future::join_all;
 
 /// What is looked at.
 pub(super) struct Look {
     registry: Registry,
-    release: Release,
+    /// Every build that is to be written, where it is to be pulled from.
+    builds: Vec<(Image, Build)>,
     /// The builds that were chosen by their tags; a followed tag is meant to move.
     chosen: Vec<(Image, Build)>,
-    /// The builds that are brought back.
-    back: Vec<(Image, Build)>,
+    /// Whether a person said so, who may know better than a registry that does not answer.
+    is_a_persons: bool,
+}
+
+/// Why an effect is not begun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// A build is not in the registry.
+    #[error("{0}")]
+    Missing(String),
+    /// The registry does not say.
+    #[error("{0}")]
+    Unknown(String),
+    /// A tag was moved.
+    #[error("{0}")]
+    Moved(Why),
 }
 
 impl Look {
@@ -26,33 +42,35 @@ impl Look {
         ordered: bool,
         registry: &Registry,
     ) -> Self {
-        let release = cleared.release().clone();
-        let builds = |images: &[Image]| builds(images, &release);
+        let release = cleared.release();
         let by_tag = goes_by_tag(policy, environment);
-        let (chosen, back) = match cleared.because() {
+        let (is_a_persons, chosen) = match cleared.because() {
             Because::NoGates | Because::GatesOpen(_) if by_tag && !ordered => {
-                (builds(policy.images_before(environment)), Vec::new())
+                (false, builds(policy.images_before(environment), release))
             }
-            Because::Rollback { .. } => (Vec::new(), builds(&environment.images)),
-            Because::NoGates | Because::GatesOpen(_) | Because::Forced { .. } => Default::default(),
+            Because::NoGates | Because::GatesOpen(_) => (false, Vec::new()),
+            Because::Rollback { .. } | Because::Forced { .. } => (true, Vec::new()),
         };
-        Self { registry: registry.clone(), release, chosen, back }
+        Self { registry: registry.clone(), builds: builds(&environment.images, release), chosen, is_a_persons }
     }
 
-    /// Looks; returns the tag that was moved, if one was.
+    /// Looks, all builds at once.
     ///
     /// # Errors
-    /// When the registry does not answer, or no longer has what is brought back.
-    pub(super) async fn again(&self) -> Result<Option<Why>, String> {
-        must_be_there(&self.registry, &self.back, &self.release).await?;
+    /// When the effect is not to begin. A registry that does not answer stops no rollback and no forced order: what they
+    /// bring may still be on the machines that run it, and the registry may be the very thing that is ill. A registry
+    /// that answers that a build is gone stops them too, for they would bring down what runs.
+    pub(super) async fn again(&self) -> Result<(), Unfit> {
+        must_be_there(&self.registry, &self.builds, self.is_a_persons).await?;
         for (image, build) in &self.chosen {
-            let now = self.registry.digest(&image.repository, &build.tag).await.map_err(|error| error.to_string())?;
+            let now = self.registry.digest(&image.repository, &build.tag).await;
+            let now = now.map_err(|error| Unfit::Unknown(error.to_string()))?;
             if let Some(now) = now.filter(|now| *now != build.digest) {
                 let (tag, was) = (build.tag.clone(), build.digest.clone());
-                return Ok(Some(Why::TagMoved { image: image.name.clone(), tag, was, now }));
+                return Err(Unfit::Moved(Why::TagMoved { image: image.name.clone(), tag, was, now }));
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -73,18 +91,28 @@ pub(super) fn builds(images: &[Image], release: &Release) -> Vec<(Image, Build)>
     images.iter().filter_map(|image| Some((image.clone(), release.builds().get(&image.name)?.clone()))).collect()
 }
 
-/// Finds out whether the builds of a release that is to come back are still in the registry.
+/// Finds out whether builds are in the registry; `may_be_unknown` lets what nobody answers for pass.
 ///
 /// # Errors
 /// When one is not, or nobody can tell.
 pub(super) async fn must_be_there(
     registry: &Registry,
     builds: &[(Image, Build)],
-    release: &Release,
-) -> Result<(), String> {
-    for (image, build) in builds {
-        let facts = registry.facts(&image.repository, &build.digest).await;
-        facts.map_err(|error: RegistryError| format!("{release} cannot be brought back: {error}"))?;
-    }
-    Ok(())
+    may_be_unknown: bool,
+) -> Result<(), Unfit> {
+    let asked = builds.iter().map(|(image, build)| async move {
+        match registry.has(&image.repository, &build.digest).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let (repository, digest) = (&image.repository, &build.digest);
+                Err(Unfit::Missing(format!("{repository} has no {digest} ({}) any more", build.tag)))
+            }
+            Err(error) if may_be_unknown => {
+                tracing::warn!(repository.name = %image.repository, %error, "whether a build is still there is not known: {error}");
+                Ok(())
+            }
+            Err(error) => Err(Unfit::Unknown(error.to_string())),
+        }
+    });
+    join_all(asked).await.into_iter().collect()
 }

@@ -8,8 +8,8 @@ use super::place::Placed;
 use crate::config::{Access, Act};
 use crate::model::policy::{Promote, Select};
 use crate::model::{
-    BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, Ledger, PinForm, PinReading,
-    Policy, PolicyName, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
+    BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, JournalIds, Ledger, PinForm,
+    PinReading, Policy, PolicyName, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
@@ -273,8 +273,8 @@ pub(super) struct Branch {
 pub(super) struct Moment<'a> {
     /// The time.
     pub(super) now: Timestamp,
-    /// The journal's id.
-    pub(super) journal: &'a str,
+    /// The journal's ids.
+    pub(super) journal: &'a JournalIds,
     /// Since when this process hears.
     pub(super) since: Timestamp,
     /// Who may do what where.

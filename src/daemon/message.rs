@@ -11,6 +11,7 @@ use crate::model::{
     Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
 use crate::relay::edit::Claim;
+use crate::relay::facts::Blocked;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +117,8 @@ pub(super) enum Done {
     Write { intent: Sequence, written: Written },
     /// A smoke test; an error where it may not be made at all.
     Check { rollout: Sequence, check: String, result: Result<CheckResult, String> },
+    /// A build of the release is not in the registry: the effect was not begun.
+    ImageMissing { intent: Sequence, effect: Blocked, why: String },
     /// A tag that a release was chosen by names another digest now.
     TagMoved { intent: Sequence, why: Why },
 }

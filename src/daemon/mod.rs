@@ -63,7 +63,7 @@ pub use registries::registry_settings;
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
 use crate::model::policy::Deliver;
-use crate::model::{Event, PolicyName, Repository, Scope, Sequence};
+use crate::model::{Event, JournalIds, PolicyName, Repository, Scope, Sequence};
 use crate::telemetry::Metrics;
 use clock::Watch;
 use handle::Request;
@@ -122,6 +122,8 @@ pub struct Daemon {
     since: Timestamp,
     /// The number of the first entry that this process may write.
     first_of_this_run: Sequence,
+    /// The ids that this journal gives out numbers under, and gave.
+    ids: JournalIds,
     due: BTreeSet<(PolicyName, usize)>,
     pollers: BTreeMap<Repository, (watch::Sender<need::Need>, Arc<Notify>)>,
     /// What they share.
@@ -203,7 +205,7 @@ impl Daemon {
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
         let pulse = health::Pulse::new();
         let (handle, requests) = handle::channel(pulse.subscribe());
-        let now = clock.now();
+        let (now, ids) = (clock.now(), journal.ids().await?);
         let acts = config.mode == Mode::Act;
         let stop = CancellationToken::new();
         let polling = poll::Shared {
@@ -223,6 +225,7 @@ impl Daemon {
             watch: Watch::new(Clock::machine(), tokio::time::Instant::now()),
             since: now,
             first_of_this_run: Sequence(1),
+            ids,
             clock,
             metrics,
             memory: Memory::default(),
@@ -490,12 +493,7 @@ impl Daemon {
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment {
-            now: self.clock.now(),
-            journal: self.journal.id(),
-            since: self.since,
-            access: &self.config.server.access,
-        }
+        Moment { now: self.clock.now(), journal: &self.ids, since: self.since, access: &self.config.server.access }
     }
 
     /// Marks every environment of a policy as to be looked at.

@@ -1,7 +1,7 @@
 //! Effects: one exhaustive match from a step to the client call that makes it, and what becomes of each.
 
 use super::Daemon;
-use super::look::Look;
+use super::look::{Look, Unfit};
 use super::message::{Done, Message, Written};
 use super::writer::{WriteOrder, Writer};
 use crate::model::event::{CheckResult, Effect};
@@ -105,19 +105,18 @@ impl Daemon {
             (self.clients.registry.clone(), environment.images.clone(), scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
             let moved = async {
-                if let Some(why) = look.again().await? {
-                    return Ok(Some(why));
-                }
+                look.again().await?;
                 for image in &images {
                     let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
-                    moved.map_err(|error| error.to_string())?;
+                    moved.map_err(|error| Unfit::Unknown(error.to_string()))?;
                 }
-                Ok(None)
+                Ok(())
             };
             let done = match moved.await {
-                Ok(Some(why)) => Done::TagMoved { intent, why },
-                Ok(None) => Done::Retag { intent, tag, result: Ok(()) },
-                Err(error) => Done::Retag { intent, tag, result: Err(error) },
+                Ok(()) => Done::Retag { intent, tag, result: Ok(()) },
+                Err(Unfit::Moved(why)) => Done::TagMoved { intent, why },
+                Err(Unfit::Missing(why)) => Done::ImageMissing { intent, effect: Blocked::Retag, why },
+                Err(Unfit::Unknown(error)) => Done::Retag { intent, tag, result: Err(error) },
             };
             // The loop may have stopped; the next start reads the tags and goes on from there.
             let _sent = out.send(Message::Done { scope, done }).await;
@@ -135,15 +134,16 @@ impl Daemon {
         let effect = Effect::Commit { form: environment.pin };
         let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
         self.set_busy(scope, Some("write"));
-        let (journal, at) = (self.journal.id().to_owned(), self.clock.now());
+        let (journal, at) = (self.ids.id.clone(), self.clock.now());
         let order = WriteOrder { policy: policy.clone(), index, cleared, intent, journal, judged, at };
         let look = Look::of(policy, environment, &order.cleared, ordered, &self.clients.registry);
         let (scope, out) = (scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
             let done = match look.again().await {
-                Err(why) => Some(Done::Write { intent, written: Written::Failed(why) }),
-                Ok(Some(why)) => Some(Done::TagMoved { intent, why }),
-                Ok(None) => match orders.send(order).await {
+                Err(Unfit::Unknown(why)) => Some(Done::Write { intent, written: Written::Failed(why) }),
+                Err(Unfit::Missing(why)) => Some(Done::ImageMissing { intent, effect: Blocked::Write, why }),
+                Err(Unfit::Moved(why)) => Some(Done::TagMoved { intent, why }),
+                Ok(()) => match orders.send(order).await {
                     Ok(()) => None,
                     Err(_) => Some(Done::Write { intent, written: Written::Failed("the writer stopped".to_owned()) }),
                 },
@@ -220,6 +220,18 @@ impl Daemon {
                 self.set_busy(scope, None);
                 self.written(scope, intent, written).await;
             }
+            Done::ImageMissing { intent, effect, why } => {
+                self.set_busy(scope, None);
+                // A retag that was begun may have moved some of its tags: it stays to be completed.
+                if effect == Blocked::Write {
+                    self.record(scope, vec![Event::Withdrawn { intent, why: crate::model::text::shown(&why) }]).await;
+                }
+                self.block(scope, effect, why);
+                let standing = self.memory.standing_mut(scope);
+                for block in standing.into_iter().flat_map(|standing| &mut standing.blocks) {
+                    block.is_image_missing |= block.effect == effect;
+                }
+            }
             Done::TagMoved { intent, why } => {
                 self.set_busy(scope, None);
                 let Some(standing) = self.memory.standing_mut(scope) else { return };
@@ -287,7 +299,7 @@ impl Daemon {
         let seen = release.builds().values().filter_map(|build| build.facts.seen).max();
         let since_seen = seen.and_then(|seen| Duration::try_from(self.clock.now().duration_since(seen)).ok());
         let events = meet::committed(&facts, standing, commit);
-        let reading = reading(scope, &release, self.journal.id(), intent, commit, pin);
+        let reading = reading(scope, &release, &self.ids.id, intent, commit, pin);
         if !self.record(scope, events).await {
             return self.reread(scope);
         }
@@ -386,7 +398,7 @@ impl Daemon {
         standing.copied = None;
         standing.blocks.retain(|block| block.effect != effect);
         tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until:.0}: {why}");
-        standing.blocks.push(Block { effect, why, until });
+        standing.blocks.push(Block { effect, why, is_image_missing: false, until });
     }
 
     /// A write lost a race: it is made again at once, unless it lost many.

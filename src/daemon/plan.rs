@@ -106,7 +106,7 @@ impl Daemon {
         let reading = known.standings.get(index)?.pin.as_ref().ok()?.clone()?;
         let mirror = self.readers.get(&deliver.repository)?.mirror.clone();
         let next = Sequence(self.past.last().map_or(0, |Sequence(last)| last) + 1);
-        let (policy, journal) = (known.policy.clone(), self.journal.id().to_owned());
+        let (policy, journal) = (known.policy.clone(), self.ids.id.clone());
         Some(Change { mirror, policy, index, cleared, reading, journal, next })
     }
 }

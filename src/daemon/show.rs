@@ -28,7 +28,7 @@ impl Daemon {
         let mode = if self.config.mode == Mode::Act { "act" } else { "observe" };
         Status {
             now: moment.now,
-            journal: self.journal.id().to_owned(),
+            journal: self.ids.id.clone(),
             mode,
             health: self.pulse.health(),
             policies: self.memory.policies.values().map(|known| self.policy(known, &moment)).collect(),
@@ -220,7 +220,7 @@ fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
         (_, None) => "progressing",
     };
     ArrivalView {
-        rollout: format!("{}-{}", facts.journal, arrival.rollout),
+        rollout: format!("{}-{}", facts.journal.id, arrival.rollout),
         release: arrival.release.as_ref().map(release_view),
         since: arrival.at,
         because,

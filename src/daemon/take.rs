@@ -6,7 +6,7 @@ use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan, reports, show};
 use crate::config::{self, Loaded};
-use crate::model::{Environment, Event, Policy, PolicyName, Scope, Tag, Why};
+use crate::model::{Environment, Event, OurCommit, Policy, PolicyName, Scope, Sequence, Tag, Why};
 use jiff::SignedDuration;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ impl Daemon {
             Message::Placed { project, revision, branch, result } => self.placed((project, revision, branch), result),
             Message::Read { repository, branch, at, result } => {
                 let tells = result.as_ref().is_ok_and(|reading| !reading.pins.is_empty());
+                if let Ok(reading) = &result {
+                    self.keep_ids_apart(reading).await;
+                }
                 self.read(&repository, &branch, at, result);
                 if tells {
                     self.settle_places().await;
@@ -147,6 +150,33 @@ impl Daemon {
                     self.due.insert((known.policy.name.clone(), index));
                 }
             }
+        }
+    }
+
+    /// Takes a new id where git shows a commit of this id with a number that this journal never gave out: another copy of
+    /// it went on, and no number may be given out twice.
+    async fn keep_ids_apart(&mut self, reading: &BranchReading) {
+        let last = self.past.last().unwrap_or(Sequence(0));
+        let ahead = reading.pins.iter().find_map(|(_, pin)| match &pin.as_ref().ok()?.ours {
+            OurCommit::Found(trailers) if trailers.journal == self.ids.id && trailers.sequence > last => {
+                Some((trailers.commit.clone(), trailers.sequence))
+            }
+            OurCommit::Found(_) | OurCommit::LimitReached | OurCommit::None => None,
+        });
+        let Some((commit, sequence)) = ahead else { return };
+        match self.journal.take_new_id().await {
+            Ok(ids) => {
+                tracing::warn!(
+                    "commit {} has number {sequence} of journal {}, which went only to {last} here: another copy of it \
+                     went on, so this one is {} from now on",
+                    commit.short(),
+                    self.ids.id,
+                    ids.id
+                );
+                self.ids = ids;
+                self.mark_all();
+            }
+            Err(error) => tracing::error!(%error, "the journal could not take a new id: {error}"),
         }
     }
 
@@ -339,7 +369,7 @@ impl Daemon {
                 });
             }
             Request::Reports(unsent, reply) => {
-                let (journal, reading, id) = (self.journal.clone(), self.reading.clone(), self.journal.id().to_owned());
+                let (journal, reading, id) = (self.journal.clone(), self.reading.clone(), self.ids.id.clone());
                 self.tasks.spawn(async move {
                     let _slot = reading.acquire().await;
                     answer(reply, reports::listed(&journal, &id, unsent).await);

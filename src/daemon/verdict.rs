@@ -63,7 +63,7 @@ impl Daemon {
 
     fn means(&self, signal: &Signal) -> Result<Meant, Refusal> {
         let (_, standing) = self.place(&signal.target)?;
-        let named = Named::read(&signal.rollout, self.journal.id());
+        let named = Named::read(&signal.rollout, &self.ids.id);
         Ok(match verdict::find(&standing.ledger, &named) {
             Found::It(arrival) => Meant::Rollout(arrival.rollout),
             Found::Perhaps(arrival, since) => match named {
@@ -119,7 +119,7 @@ impl Daemon {
         };
         let posted =
             Posted { check: signal.check.as_deref(), digests: signal.digests.as_ref(), verdict: signal.verdict };
-        let kept = format!("kept for rollout {}-{rollout}", self.journal.id());
+        let kept = format!("kept for rollout {}-{rollout}", self.ids.id);
         match verdict::counts(environment, arrival, &posted) {
             Counts::Repeated => return Ok(kept),
             Counts::Not(why) => return Err(self.fits_nothing(&signal, &why)),

@@ -1,9 +1,10 @@
 //! A copy of the whole journal as of one moment, made while it is in use.
 //!
-//! To restore one: stop the daemon, remove `journal.db-wal` and `journal.db-shm` beside the old file (they belong to it
-//! alone), and put the copy in its place.
+//! The copy has an id of its own and remembers the original's: whoever runs it gives out no number that the original
+//! gives out too. `restore` puts one in the place of a journal.
 
-use super::{Journal, JournalError, private, sqlite};
+use super::{Journal, JournalError, private, schema, sqlite};
+use sqlx::Connection as _;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -24,7 +25,7 @@ impl Journal {
             }
             Err(error) => return Err(failed(error)),
         }
-        let copied = match sqlite::copy(&self.readers, text).await {
+        let copied = match self.copy_apart(to, text).await {
             Ok(()) => File::open(to).and_then(|file| file.sync_all()).map_err(failed),
             Err(error) => Err(error),
         };
@@ -32,5 +33,12 @@ impl Journal {
             std::fs::remove_file(to).map_err(failed)?;
         }
         copied
+    }
+
+    async fn copy_apart(&self, to: &Path, text: &str) -> Result<(), JournalError> {
+        sqlite::copy(&self.readers, text).await?;
+        let mut copy = sqlite::open_alone(to).await?;
+        schema::take_new_id(&mut copy).await?;
+        Ok(copy.close().await?)
     }
 }

@@ -61,6 +61,20 @@ pub enum JournalError {
         "the disk that holds the journal is full: free some space; what was to be written was not, and can be tried again"
     )]
     Full,
+    /// The journal lies on a file system that other machines share.
+    #[error(
+        "the journal {} lies on {kind} (mounted at {}), which is shared over a network: locks and SQLite's log are not \
+         safe there, and two daemons could write at once; put it on a disk of this machine, or on a volume that one \\
+         node mounts at a time", path.display(), mounted.display()
+    )]
+    SharedFileSystem {
+        /// The journal.
+        path: PathBuf,
+        /// Where the file system is mounted.
+        mounted: PathBuf,
+        /// Which it is.
+        kind: String,
+    },
     /// The file that was opened is not what its name leads to any more: what is written would be lost.
     #[error(
         "the journal's file {} {how} while the daemon runs, so nothing is begun: put the file back, or stop the \

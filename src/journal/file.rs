@@ -85,7 +85,12 @@ fn identity(path: &Path) -> io::Result<Identity> {
 }
 
 fn log_beside(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-wal");
+    beside(database, "-wal")
+}
+
+/// The path with something after its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
     path.into()
 }

@@ -13,10 +13,13 @@ mod dated;
 mod entries;
 mod error;
 mod file;
+mod file_system;
+mod ids;
 mod lock;
 mod outbox;
 mod policies;
 mod private;
+mod restore;
 mod schema;
 mod searched;
 mod sightings;
@@ -32,6 +35,7 @@ pub use error::JournalError;
 pub use outbox::{OUTBOX_PAGE, Outgoing, RowId, RowStatus};
 pub use policies::GoodPolicy;
 pub use private::{make_folder, take_folder};
+pub use restore::{Restored, restore};
 pub use searched::Searched;
 pub use sightings::Sighting;
 pub use write::{CommitWatch, Moment};
@@ -71,6 +75,7 @@ impl Journal {
 
     async fn open_for_writing(address: &str, now: Timestamp, watch: Option<CommitWatch>) -> Result<Self, JournalError> {
         let path = sqlite::path_of(address)?;
+        file_system::must_be_local(&path)?;
         let lock = lock::Lock::take(&path, now)?;
         let failed = |error| JournalError::Io(format!("{}: {error}", path.display()));
         private::take_file(&path).map_err(failed)?;
@@ -100,7 +105,7 @@ impl Journal {
         Ok(Self { id, readers, writer: None, rows_before: [0, 0], lock: Mutex::new(None) })
     }
 
-    /// The journal's id: twelve hexadecimal digits, in the trailers of every commit of ours.
+    /// The journal's id when it was opened: twelve hexadecimal digits, in the trailers of every commit of ours.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

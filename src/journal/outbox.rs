@@ -7,8 +7,8 @@
 
 use super::value::{number, stored, time};
 use super::wire::{self, RowRef, RowText};
-use super::{Journal, JournalError, Write};
 use super::write::Writer;
+use super::{Journal, JournalError, Write};
 use crate::model::Sequence;
 use crate::relay::report::{Row, State};
 use jiff::Timestamp;

@@ -11,6 +11,9 @@ use std::path::Path;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_begin.sql")];
 /// The schema after all migrations.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
+/// The ids that a journal had before, each with the last number that it gave out under it.
+const FORMER_IDS: &str = "CREATE TABLE IF NOT EXISTS former_ids (\
+                          journal_id TEXT NOT NULL PRIMARY KEY, last_sequence BIGINT NOT NULL)";
 /// The table that tells a journal from another SQLite file.
 const META: &str = "meta";
 
@@ -26,13 +29,20 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
             let begin = "INSERT INTO meta (journal_id, created_ms, schema_version, last_sequence, last_row) \
                          VALUES ($1, $2, 1, 0, 0)";
             sqlx::query(begin).bind(new_id()?).bind(now.as_millisecond()).execute(write.on()).await?;
+            sqlx::raw_sql(FORMER_IDS).execute(write.on()).await?;
         }
         sqlx::query("UPDATE meta SET schema_version = $1").bind(version).execute(write.on()).await?;
         write.commit().await?;
     }
-    let mut look = writer.begin().await?;
-    let id = id(look.on()).await?;
-    look.give_up().await?;
+    let mut write = writer.begin().await?;
+    let id = id(write.on()).await?;
+    // A table more is no new schema: the version before passes it over.
+    if sqlite::tables(write.on()).await?.iter().any(|table| table == "former_ids") {
+        write.give_up().await?;
+    } else {
+        sqlx::raw_sql(FORMER_IDS).execute(write.on()).await?;
+        write.commit().await?;
+    }
     Ok(id)
 }
 
@@ -62,6 +72,16 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, 
         return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA });
     }
     Ok(found)
+}
+
+/// Gives a journal a new id; the one it had is remembered with the last number that was given out under it.
+pub(super) async fn take_new_id(connection: &mut SqliteConnection) -> Result<String, JournalError> {
+    let new = new_id()?;
+    sqlx::raw_sql(FORMER_IDS).execute(&mut *connection).await?;
+    let remember = "INSERT INTO former_ids (journal_id, last_sequence) SELECT journal_id, last_sequence FROM meta";
+    sqlx::query(remember).execute(&mut *connection).await?;
+    sqlx::query("UPDATE meta SET journal_id = $1").bind(&new).execute(connection).await?;
+    Ok(new)
 }
 
 async fn id(connection: &mut SqliteConnection) -> Result<String, JournalError> {

@@ -148,7 +148,7 @@ impl Journal {
     /// `Unreadable` where one makes no sense to this version.
     pub async fn namings(&self, repository: &Repository, tag: &Tag) -> Result<Vec<(Digest, Timestamp)>, JournalError> {
         let find = "SELECT digest, first_seen_ms FROM namings WHERE repository = $1 AND tag = $2 \
-                    ORDER BY rowid";
+                    ORDER BY first_seen_ms, digest";
         let rows: Vec<(String, i64)> =
             sqlx::query_as(find).bind(repository.to_string()).bind(tag.as_str()).fetch_all(&self.readers).await?;
         let what = format!("what `{tag}` named in {repository}");

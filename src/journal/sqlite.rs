@@ -49,6 +49,12 @@ pub(super) async fn open_writer(path: &Path, create: bool) -> Result<SqliteConne
     Ok(SqliteConnection::connect_with(&options).await?)
 }
 
+/// A connection to a file that nobody else uses, such as a copy: when it is closed, one plain file is left.
+pub(super) async fn open_alone(path: &Path) -> Result<SqliteConnection, JournalError> {
+    let options = SqliteConnectOptions::new().filename(path).journal_mode(SqliteJournalMode::Delete);
+    Ok(SqliteConnection::connect_with(&options.synchronous(SqliteSynchronous::Full)).await?)
+}
+
 /// The connections that read; they see what is committed and hold up no writer.
 pub(super) fn readers(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()

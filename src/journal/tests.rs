@@ -288,7 +288,8 @@ async fn a_backup_is_whole_replaces_nothing_and_goes_on_where_it_was_made() {
 
     std::fs::rename(&copy, place.file("journal.db")).expect("restore");
     let journal = place.open().await;
-    assert_eq!(journal.id(), id);
+    let ids = journal.ids().await.expect("ids");
+    assert!(ids.id != id && ids.may_have_given(&id, Sequence(1)) && !ids.may_have_given(&id, Sequence(2)));
     let next = journal.append(events(&[("shop", "prod", "b")]), no_rows, at(3)).await.expect("append");
     assert_eq!(next[0].sequence, Sequence(2));
     assert_eq!(reasons(&journal.entries(&Scope::default(), None, 10).await.expect("read")), ["a", "b"]);
@@ -507,4 +508,47 @@ async fn what_an_earlier_version_parked_for_a_right_is_taken_up_unless_something
     journal.close().await;
     let journal = place.open().await;
     assert_eq!(to_tell(&journal, "group/shop").await, ["1 running", "1 success"]);
+}
+
+#[tokio::test]
+async fn no_id_is_handed_out_twice_by_a_copy_or_a_restore() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let first = journal.ids().await.expect("ids");
+    assert_eq!((first.id.as_str(), first.former.len()), (journal.id(), 0));
+    journal.append(events(&[("shop", "prod", "a"), ("shop", "prod", "b")]), no_rows, at(1)).await.expect("append");
+    let copy = place.file("copy.db");
+    journal.backup(&copy).await.expect("a copy");
+    let running = restore(&place.address(), &copy, at(2)).await.expect_err("it is in use");
+    assert!(matches!(running, JournalError::Locked { .. }), "{running}");
+    journal.append(events(&[("shop", "prod", "c")]), no_rows, at(3)).await.expect("append");
+    journal.close().await;
+    let restored = restore(&place.address(), &copy, at(4)).await.expect("restored");
+    assert!(restored.before.is_some_and(|before| before.exists()) && copy.exists());
+    let journal = place.open().await;
+    let ids = journal.ids().await.expect("ids");
+    assert_eq!(ids.id, restored.id);
+    // The copy had an id of its own, which nobody gave a number out under.
+    assert_eq!(ids.former.len(), 2);
+    assert!(ids.may_have_given(&first.id, Sequence(2)) && !ids.may_have_given(&first.id, Sequence(3)));
+    let next = journal.append(events(&[("shop", "prod", "d")]), no_rows, at(5)).await.expect("append");
+    assert_eq!(next[0].sequence, Sequence(3));
+    let again = journal.take_new_id().await.expect("a new id");
+    assert!(again.id != ids.id && again.may_have_given(&ids.id, Sequence(3)));
+}
+
+#[tokio::test]
+async fn what_is_no_journal_is_not_restored_and_leaves_all_as_it_was() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let id = journal.id().to_owned();
+    journal.close().await;
+    std::fs::write(place.file("text"), "no journal at all, and long enough to be looked at").expect("written");
+    for (file, said) in
+        [("text", "cannot be read"), ("none", "there is no journal"), ("journal.db", "the journal itself")]
+    {
+        let error = restore(&place.address(), &place.file(file), at(1)).await.expect_err(file).to_string();
+        assert!(error.contains(said), "{file}: {error}");
+    }
+    assert_eq!(place.open().await.id(), id);
 }

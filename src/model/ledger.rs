@@ -512,7 +512,22 @@ impl Arrival {
         origin: Origin,
     ) -> Self {
         let (signal, checks, url, lost, end, rules, resumed) = (None, BTreeMap::new(), None, None, None, None, None);
-        Self { rollout, sequence: rollout, at, release, pin, commit, origin, signal, checks, url, lost, end, rules, resumed }
+        Self {
+            rollout,
+            sequence: rollout,
+            at,
+            release,
+            pin,
+            commit,
+            origin,
+            signal,
+            checks,
+            url,
+            lost,
+            end,
+            rules,
+            resumed,
+        }
     }
 
     /// Whether it brought that release.

@@ -84,6 +84,8 @@ pub enum Why {
     Unread { what: String, error: Option<String> },
     /// An effect failed and is tried again later.
     Blocked { effect: String, why: String, until: Timestamp },
+    /// A build of the release is no longer in the registry; it is looked for again.
+    ImageMissing { what: String, until: Timestamp },
     /// A release that waited was passed over by a newer one; it comes only when a person promotes it.
     Superseded { release: String, by: String },
     /// A verdict was posted and fitted no rollout.
@@ -139,6 +141,7 @@ impl Why {
             Self::Unbound => "Unbound",
             Self::Unread { .. } => "Unread",
             Self::Blocked { .. } => "Blocked",
+            Self::ImageMissing { .. } => "ImageMissing",
             Self::Superseded { .. } => "Superseded",
             Self::VerdictUnfit { .. } => "VerdictUnfit",
             Self::SignalLost { .. } => "SignalLost",
@@ -163,6 +166,7 @@ impl Why {
             | Self::Unread { .. }
             | Self::Blocked { .. }
             | Self::AlwaysOvertaken { .. }
+            | Self::ImageMissing { .. }
             | Self::VerdictUnfit { .. }
             | Self::SignalLost { .. } => true,
             Self::UpToDate
@@ -207,7 +211,8 @@ impl Why {
             | Self::Unsettled { until }
             | Self::StillSoaking { until }
             | Self::Frozen { until, .. }
-            | Self::Blocked { until, .. } => Some(*until),
+            | Self::Blocked { until, .. }
+            | Self::ImageMissing { until, .. } => Some(*until),
             Self::WindowShut { opens } => *opens,
             Self::ClockDoubtful { until, .. } => *until,
             Self::Held { until, .. } => *until,
@@ -277,6 +282,9 @@ impl fmt::Display for Why {
             Self::Unread { what, error: None } => write!(f, "{what} is not read yet"),
             Self::Blocked { effect, why, until } => {
                 write!(f, "{effect} failed and is tried again at {until:.0}: {why}")
+            }
+            Self::ImageMissing { what, until } => {
+                write!(f, "{what}: nothing is written that cannot be pulled; it is looked for again at {until:.0}")
             }
             Self::Superseded { release, by } => {
                 write!(f, "{release} was passed over by {by}: it comes only when a person promotes it")

@@ -3,8 +3,8 @@
 use super::{Step, select};
 use crate::model::policy::{Check, RolloutRules};
 use crate::model::{
-    Arrival, Builds, Entry, Environment, Event, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope, Tag, Why,
-    text,
+    Arrival, Builds, Entry, Environment, Event, JournalIds, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope,
+    Tag, Why, text,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct Facts<'a> {
     /// The time of this pass.
     pub now: Timestamp,
-    /// The id of this journal.
-    pub journal: &'a str,
+    /// The ids of this journal.
+    pub journal: &'a JournalIds,
     /// The policy.
     pub policy: &'a Policy,
     /// The environment.
@@ -65,6 +65,8 @@ pub struct Block {
     pub effect: Blocked,
     /// Why it failed.
     pub why: String,
+    /// Whether it was not begun because a build of the release is not in the registry.
+    pub is_image_missing: bool,
     /// When it may be tried again.
     pub until: Timestamp,
 }
@@ -103,6 +105,9 @@ impl Facts<'_> {
             Step::Rest(_) | Step::Record(_) => return None,
         };
         let block = self.blocks.iter().find(|block| block.effect == effect && self.now < block.until)?;
+        if block.is_image_missing {
+            return Some(Why::ImageMissing { what: block.why.clone(), until: block.until });
+        }
         Some(Why::Blocked { effect: words, why: block.why.clone(), until: block.until })
     }
 

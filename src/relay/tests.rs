@@ -144,7 +144,7 @@ fn another_journals_commit_stops_until_it_is_resumed() {
     world.settle();
     world.signal(0, Verdict::Healthy);
     world.settle();
-    world.journal = "ffffeeeedddd";
+    world.journal.id = "ffffeeeedddd".to_owned();
     world.entries.clear();
     world.push("dev", 2);
     for index in [0, 1] {
@@ -452,4 +452,20 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(order_of(&world), before);
     }
+}
+
+#[test]
+fn commits_of_a_former_id_are_ours_up_to_where_it_went() {
+    let mut world = World::new();
+    world.settle();
+    world.push("dev", 1);
+    world.settle();
+    let last = world.entries.last().unwrap().sequence;
+    world.journal =
+        JournalIds { id: "ffffeeeedddd".to_owned(), former: vec![FormerId { id: JOURNAL.to_owned(), last }] };
+    world.signal(0, Verdict::Healthy);
+    world.settle();
+    assert_eq!(world.pinned()[..2], ["v1", "v1"]);
+    world.journal.former[0].last = Sequence(0);
+    assert_eq!(world.why(0), ["JournalIsNew"]);
 }

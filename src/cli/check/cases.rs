@@ -7,8 +7,8 @@ use crate::model::event::{Event, Order};
 use crate::model::ledger::Vote;
 use crate::model::policy::{Ballot, Environment, Policy, Select, Strategy};
 use crate::model::{
-    Build, BuildFacts, Digest, Entry, Image, Ledger, Outcome, Pin, PinForm, Release, Scope, Sequence, Span, Tag,
-    TagList, Why,
+    Build, BuildFacts, Digest, Entry, Image, JournalIds, Ledger, Outcome, Pin, PinForm, Release, Scope, Sequence, Span,
+    Tag, TagList, Why,
 };
 use crate::relay::facts::{Facts, From};
 use crate::relay::gate::{self, Standing};
@@ -129,7 +129,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
     let facts = Facts {
         taken: None,
         now: case.now,
-        journal: "case",
+        journal: &JournalIds::default(),
         policy,
         environment,
         ledger: &ledger,

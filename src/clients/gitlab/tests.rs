@@ -168,7 +168,10 @@ async fn a_moved_project_names_its_new_path() {
     };
     let moved = script("/api/v4/projects/42").await;
     let error = moved.gitlab.default_branch("old/shop").await.expect_err("moved");
-    assert!(error.waits_for_a_person() && error.to_string().contains("old/shop is new/shop now: write that path"), "{error}");
+    assert!(
+        error.waits_for_a_person() && error.to_string().contains("old/shop is new/shop now: write that path"),
+        "{error}"
+    );
     assert_eq!(moved.asked()[1], "GET /api/v4/projects/42");
     for elsewhere in ["https://login.example.com/?next=x", "/users/sign_in", "http://127.0.0.1:1/api/v4/projects/42"] {
         let script = script(elsewhere).await;

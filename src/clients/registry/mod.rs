@@ -177,6 +177,16 @@ impl Registry {
         manifest::digest(&session(&host, &settings.pull, repository, Access::Pull), tag).await
     }
 
+    /// Whether a build is there, by its digest: one request, which carries no manifest.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says.
+    pub async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        let session = session(&host, &settings.pull, repository, Access::Pull);
+        Ok(manifest::named(&session, digest.as_str()).await?.is_some())
+    }
+
     /// What a tag names, as [`Self::digest`] tells it, for whoever goes on to [`Self::facts_of`]: one request, whose answer
     /// holds the manifest already, except on Docker Hub, which counts that as a pull.
     ///

@@ -21,7 +21,7 @@ pub(super) struct World {
     pub(super) tags: BTreeMap<String, Build>,
     pub(super) pins: BTreeMap<String, PinReading>,
     pub(super) commits: u64,
-    pub(super) journal: &'static str,
+    pub(super) journal: JournalIds,
     /// What came of the tag that alone pins the rollout in flight.
     pub(super) moved: Option<Why>,
     /// The release that was copied into repositories of an environment's own.
@@ -130,7 +130,7 @@ impl World {
             tags,
             pins,
             commits: 0,
-            journal: JOURNAL,
+            journal: JournalIds { id: JOURNAL.to_owned(), former: Vec::new() },
             moved: None,
             copied: None,
             n_copies: 0,
@@ -210,7 +210,7 @@ impl World {
         };
         let facts = Facts {
             now: self.now,
-            journal: self.journal,
+            journal: &self.journal,
             policy: &self.policy,
             environment,
             ledger: &ledgers[index],
@@ -270,7 +270,7 @@ impl World {
                 let name = environment.to_string();
                 let ours = pin::Trailers {
                     commit: commit.clone(),
-                    journal: self.journal.into(),
+                    journal: self.journal.id.clone(),
                     sequence,
                     policy,
                     environment,
