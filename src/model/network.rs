@@ -1,6 +1,6 @@
 //! A network: the addresses that begin alike.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Addresses that begin alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
