@@ -21,7 +21,7 @@ const ORDERS_MAX: usize = 1024;
 /// How many questions may wait for the loop: who asks more is told to ask again.
 const QUESTIONS_MAX: usize = 256;
 /// How long somebody waits for a new status before the last one that was published is shown.
-const FRESH_WITHIN: Duration = Duration::from_secs(2);
+const FRESH_WITHIN: Duration = Duration::from_secs(5);
 
 /// The way into a running daemon.
 ///

@@ -22,7 +22,7 @@ async fn an_hour_away_delays_reports_and_nothing_else() {
     story.wait(Duration::from_secs(3600));
     story
         .until("the status says so", || async {
-            let projects = story.handle().status().await.expect("a status").projects;
+            let projects = story.status().await.projects;
             let away = |project: &tagrelay::daemon::view::ProjectView| {
                 project.n_pending == 4 && project.error.as_ref().is_some_and(|error| error.contains("503"))
             };
@@ -54,7 +54,7 @@ async fn what_is_refused_for_good_is_parked_with_its_reason_and_the_next_goes() 
         story.start().await;
         story.until_at("prod", &first, "verified").await;
         let parked = || async {
-            let projects = story.handle().status().await.expect("a status").projects;
+            let projects = story.status().await.projects;
             let mut parked = projects.into_iter().flat_map(|project| project.parked);
             parked.any(|it| it.contains(words) && !it.contains('\n'))
         };

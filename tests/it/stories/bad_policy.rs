@@ -22,7 +22,7 @@ async fn a_typo_lets_what_is_in_flight_end_and_begins_nothing() {
             story.until_why("dev", "PolicyBroken").await;
         }
         story.until_said("dev", "policies/shop.yaml:11").await;
-        let status = story.handle().status().await.expect("a status");
+        let status = story.status().await;
         assert!(
             status.broken.iter().any(|it| it.contains("evidense") && it.contains("evidence")),
             "{:?}",
@@ -49,7 +49,7 @@ async fn other_policies_go_on() {
     let digest = story.push_image("other", "dev", 1);
     story.start().await;
     story.until_written("other/prod/kustomization.yaml", &digest).await;
-    let status = story.handle().status().await.expect("a status");
+    let status = story.status().await;
     assert!(status.broken.iter().any(|it| it.contains("policies/shop.yaml")), "{:?}", status.broken);
     let clash = chain("").replace("deployment/prod", "other/prod").replace("/shop]", "/other]");
     story.commit("policies/shop.yaml", Some(&clash)).await;

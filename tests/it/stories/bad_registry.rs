@@ -73,7 +73,7 @@ async fn a_dead_registry_is_tried_by_few_said_in_the_status_and_taken_up_again()
     story.until_at("prod", &first, "verified").await;
     story.world.registry.face.faults.add(Rule::every(Fault::Drop(Moment::Before)));
     let left_alone = || async {
-        let hosts = story.handle().status().await.expect("a status").hosts;
+        let hosts = story.status().await.hosts;
         hosts.into_iter().find_map(|view| Some((view.host, view.error?)))
     };
     story.until("the host is left alone", || async { left_alone().await.is_some() }).await;

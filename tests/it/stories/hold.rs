@@ -204,7 +204,7 @@ async fn a_hold_file_that_could_not_be_read_at_first_holds_once_it_can() {
     let lost = story.home.path().join("lost");
     std::fs::rename(&object, &lost).expect("taken away");
     story.world.git.face.faults.clear();
-    let broken = || async { story.handle().status().await.expect("a status").broken };
+    let broken = || async { story.status().await.broken };
     let stays = |errors: Vec<String>| errors.iter().any(|error| error.contains("could not be read, and stay as"));
     story.until("the status says so", || async { stays(broken().await) }).await;
     story.looked_again().await;

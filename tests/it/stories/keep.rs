@@ -109,7 +109,7 @@ async fn a_registry_that_removes_no_tags_is_asked_once() {
         run(&story, version, n).await;
     }
     let noted = || async {
-        let repositories = story.handle().status().await.expect("a status").repositories;
+        let repositories = story.status().await.repositories;
         repositories.iter().filter_map(|it| it.note.as_ref()).any(|note| note.contains("by a lifecycle rule"))
     };
     story.until("it is told", noted).await;

@@ -21,7 +21,7 @@ impl Story {
 
     /// The view of an environment of any policy.
     pub(crate) async fn view_of(&self, policy: &str, environment: &str) -> Option<EnvironmentView> {
-        let status = self.handle().status().await.expect("a status");
+        let status = self.status().await;
         let mut views = status.policies.into_iter().flat_map(|policy| policy.environments);
         views.find(|view| view.policy.as_str() == policy && view.environment.as_str() == environment)
     }
@@ -35,7 +35,7 @@ impl Story {
             let begun = Clock::Shifted(self.shift.clone()).now();
             self.read_now().await;
             self.until("everything is read again", || async {
-                let status = self.handle().status().await.expect("a status");
+                let status = self.status().await;
                 let later = |read: Option<jiff::Timestamp>| read.is_some_and(|at| at > begun);
                 let repositories = status.repositories.iter().all(|it| it.error.is_some() || later(it.read_at));
                 repositories
@@ -65,7 +65,7 @@ impl Story {
     /// Has all repositories and branches read now, as webhooks do.
     pub(crate) async fn read_now(&self) {
         self.handle().reload();
-        for view in self.handle().status().await.expect("a status").repositories {
+        for view in self.status().await.repositories {
             let repository = Repository::parse(&view.repository).expect("a repository");
             self.handle().wake(repository, None).await.expect("a running daemon");
         }

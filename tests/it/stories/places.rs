@@ -18,7 +18,7 @@ environments:
 
 /// Whether an environment of `aaa` says this reason; none where there is no such policy.
 async fn says(story: &Story, code: &str) -> Option<bool> {
-    let status = story.handle().status().await.expect("a status");
+    let status = story.status().await;
     let policy = status.policies.into_iter().find(|policy| policy.name.as_str() == "aaa")?;
     Some(policy.environments.iter().any(|environment| environment.why.iter().any(|why| why.code() == code)))
 }
@@ -26,7 +26,7 @@ async fn says(story: &Story, code: &str) -> Option<bool> {
 async fn until_broken(story: &Story, text: &str) {
     let what = format!("somebody is told `{text}`");
     let is_told = || async {
-        let status = story.handle().status().await.expect("a status");
+        let status = story.status().await;
         status.broken.iter().any(|told| told.contains(text))
     };
     story.until(&what, is_told).await;

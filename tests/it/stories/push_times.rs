@@ -64,7 +64,7 @@ async fn harbor_says_what_was_pushed_last() {
     let explained = story.handle().explain(target("dev")).await.expect("explained");
     let note = explained.notes.first().expect("a note");
     assert!(note.contains("`pushed` means first seen here") && note.contains("403"), "{note}");
-    let repositories = story.handle().status().await.expect("a status").repositories;
+    let repositories = story.status().await.repositories;
     assert!(repositories.iter().all(|view| view.error.is_none() && view.note.as_ref() == Some(note)));
     story.stop().await;
 }
@@ -136,7 +136,7 @@ async fn a_push_time_that_is_told_while_its_tag_is_being_read_counts() {
     story.until("the pinned build is asked for", asked).await;
     list.cancel();
     let listed = || async {
-        let status = story.handle().status().await.expect("a status");
+        let status = story.status().await;
         status.repositories.iter().any(|view| view.n_tags == Some(2))
     };
     story.until("the list is known", listed).await;
@@ -223,7 +223,7 @@ async fn push_times_that_were_told_while_nobody_wanted_them_count_when_somebody_
     let policy = story.file("policies/shop.yaml").await;
     let commit = story.commit("policies/shop.yaml", Some(&policy.replace("newest: pushed", "semver: '*'"))).await;
     let is_read = || async {
-        let branches = story.handle().status().await.expect("a status").branches;
+        let branches = story.status().await.branches;
         branches.iter().any(|view| view.tip.as_ref().is_some_and(|tip| commit.starts_with(tip)))
     };
     story.until("the policy asks for versions", is_read).await;

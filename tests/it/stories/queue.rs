@@ -28,14 +28,14 @@ impl Told {
         story.push("old", 9);
         let queue = Queue::start(story.world.effects.clone()).await.expect("a queue");
         let address = crate::port::free_address();
-        let config = format!(
-            "{}server:\n  listen: '{address}'\n  webhooks:\n    ecr:\n      \
-             queue: https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay\n      \
-             endpoint_url: {}\n      plain_http: true\n      registry: '{}'\n",
-            story.config,
+        let server = format!(
+            "server: {{ listen: '{address}', webhooks: {{ ecr: {{ \
+             queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/tagrelay', \
+             endpoint_url: '{}', plain_http: true, registry: '{}' }} }}, ",
             queue.face.url(),
             story.world.registry.host(),
         );
+        let config = story.config.replace("server: { ", &server);
         let file = story.home.path().join("tagrelay.yaml");
         std::fs::write(&file, config).expect("written");
         let log = std::fs::File::create(story.home.path().join("log")).expect("a log");

@@ -46,7 +46,7 @@ async fn world(images: &[&str]) -> Story {
 
 /// Why a repository could not be read, as the status has it.
 async fn error_of(story: &Story, image: &str) -> Option<String> {
-    let repositories = story.handle().status().await.expect("a status").repositories;
+    let repositories = story.status().await.repositories;
     repositories.into_iter().find(|view| view.repository.ends_with(&format!("/{image}")))?.error
 }
 
@@ -329,7 +329,7 @@ async fn twenty_thousand_tags_are_one_list() {
     story.until_written(&file("shop"), "newTag: 1.0.19999").await;
     let digest = story.push("1.1.0", 2);
     story.until_written(&file("shop"), &digest).await;
-    let repositories = story.handle().status().await.expect("a status").repositories;
+    let repositories = story.status().await.repositories;
     assert_eq!(repositories[0].n_tags, Some(20_001));
     story.stop().await;
 }

@@ -92,7 +92,7 @@ async fn a_rollback_waits_for_no_registry_that_hangs_and_holds_up_nobody() {
     let mut rolled_back = Box::pin(story.rollback("prod", None));
     let others = async {
         story.until("the registry is asked", || async { !registry.requests().is_empty() }).await;
-        story.handle().status().await.expect("a status");
+        story.status().await;
         story.view("prod").await.expect("prod")
     };
     tokio::select! {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use tagrelay::config::{self, Config};
-use tagrelay::daemon::{Clients, Clock, Daemon, Handle, Signal, Target, journal_path};
+use tagrelay::daemon::view::Status;
+use tagrelay::daemon::{Clients, Clock, Daemon, Handle, Refusal, Signal, Target, journal_path};
 use tagrelay::journal::{Journal, JournalError};
 use tagrelay::model::event::Verdict;
 use tagrelay::model::{EnvironmentName, PolicyName};
@@ -144,6 +145,20 @@ impl Story {
         self.running.as_ref().expect("a running daemon").metrics.encode()
     }
 
+    /// Everything at one glance. A daemon that has too much to do says so, and is asked again.
+    pub(crate) async fn status(&self) -> Status {
+        let begun = std::time::Instant::now();
+        loop {
+            match self.handle().status().await {
+                Ok(status) => return status,
+                Err(Refusal::Unavailable(_)) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(100)).await
+                }
+                Err(refusal) => panic!("no status: {refusal:?}"),
+            }
+        }
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.running.as_ref().expect("a running daemon").handle
     }
@@ -234,7 +249,7 @@ impl Story {
     pub(crate) async fn account(&self) -> String {
         let mut account = String::new();
         if let Some(running) = &self.running {
-            let status = running.handle.status().await.expect("a status");
+            let status = running.handle.status().await;
             account.push_str(&format!("{status:#?}\n"));
             let history = running.handle.history(None, None, 50).await.expect("a history");
             for line in history.iter().rev() {
