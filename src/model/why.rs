@@ -249,16 +249,9 @@ impl fmt::Display for Why {
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
             Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
-            Self::NeverRanHere { release } => {
-                write!(
-                    f,
-                    "{release} was never verified and never adopted here: promote it, so that its gates are asked"
-                )
-            }
+            Self::NeverRanHere { release } => never_ran_here(f, release),
             Self::JournalIsNew { commit } => journal_is_new(f, commit.as_deref()),
-            Self::JournalUnwell { since, why } => {
-                write!(f, "the journal takes no write since {since:.0}, and nothing is begun until it does: {why}")
-            }
+            Self::JournalUnwell { since, why } => journal_unwell(f, *since, why),
             Self::ClockDoubtful { words, until: _ } => write!(f, "no gate opens: {words}"),
             Self::PolicyBroken { at } => write!(f, "the policy file is broken, nothing new begins: {at}"),
             Self::PlaceTaken { place, by } => {
@@ -299,6 +292,14 @@ impl fmt::Display for Why {
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }
     }
+}
+
+fn never_ran_here(f: &mut fmt::Formatter<'_>, release: &str) -> fmt::Result {
+    write!(f, "{release} was never verified and never adopted here: promote it, so that its gates are asked")
+}
+
+fn journal_unwell(f: &mut fmt::Formatter<'_>, since: Timestamp, why: &str) -> fmt::Result {
+    write!(f, "the journal takes no write since {since:.0}, and nothing is begun until it does: {why}")
 }
 
 fn journal_is_new(f: &mut fmt::Formatter<'_>, commit: Option<&str>) -> fmt::Result {

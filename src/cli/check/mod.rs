@@ -9,9 +9,9 @@ mod targets;
 
 use super::{Exit, Wrong, file, print};
 use crate::config::{self, Case, CaseFile, Config, Diagnostic, Loaded};
+use crate::daemon::Clock;
 use crate::model::policy::{Policy, PolicyOrigin};
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -73,7 +73,7 @@ impl Check {
                     let written = files.iter().find(|(origin, _)| *origin == policy.origin);
                     written.map(|(_, text)| text.clone()).unwrap_or_default()
                 };
-                found.outlook = outlook::outlook(&config, &loaded.policies, Timestamp::now(), text_of);
+                found.outlook = outlook::outlook(&config, &loaded.policies, Clock::System.now(), text_of);
                 found.unfit = targets::unfit(&config, &loaded.policies, owner.as_deref());
                 found.take(&loaded);
             }

@@ -152,7 +152,7 @@ impl Story {
             match self.handle().status().await {
                 Ok(status) => return status,
                 Err(Refusal::Unavailable(_)) if begun.elapsed() < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(100)).await
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(refusal) => panic!("no status: {refusal:?}"),
             }
