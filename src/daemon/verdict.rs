@@ -46,6 +46,19 @@ impl Daemon {
 
     /// Takes in what the branch says of the commit in a verdict.
     pub(super) async fn sought(&mut self, signal: Signal, rollout: Sequence, sought: Sought, reply: Reply) {
+        // While the branch was looked into, the rollout that the commit began may have come to be known, or another one.
+        match self.means(&signal) {
+            Ok(Meant::Rollout(known)) => {
+                let kept = self.keep_verdict(signal, known).await;
+                return answer(reply, kept);
+            }
+            Ok(Meant::Perhaps { rollout: last, .. }) if last != rollout => {
+                let why = "what runs there changed meanwhile: post it again".to_owned();
+                return answer(reply, Err(Refusal::Unavailable(why)));
+            }
+            Ok(Meant::Perhaps { .. } | Meant::Nothing) => {}
+            Err(refusal) => return answer(reply, Err(refusal)),
+        }
         let holds = match sought {
             Sought::Unread(error) => Err(Refusal::Unavailable(format!("the branch could not be read: {error}"))),
             Sought::Not(why) => Err(self.fits_nothing(&signal, &why)),

@@ -1,6 +1,6 @@
 //! The configuration of a running daemon is changed: the real binary, its file, and SIGHUP.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ async fn a_token_that_is_taken_out_counts_no_more_and_a_broken_file_changes_noth
     for who in ["alice", "bob"] {
         std::fs::write(home.join(who), token(who)).expect("written");
     }
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let address = crate::port::free_address();
     let write = |people: &[&str], more: &str| {
         std::fs::write(home.join("tagrelay.yaml"), config(home, address, people, more)).expect("written");
     };
