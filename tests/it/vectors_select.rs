@@ -146,7 +146,8 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
     };
     let tags: TagList = builds.iter().map(|build| &build.tag).collect();
     let (mut known, none) = (HashMap::new(), HashSet::new());
-    loop {
+    // A tag is asked for its digest and then for its facts: a question that comes again for ever would hang the tests.
+    for _ in 0..=2 * builds.len() {
         let tags = [Tags { image: &image, tags: &tags, known: &known, dated: None, reserved: &none }];
         let request = Request {
             select,
@@ -164,9 +165,11 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
         }
         for want in outcome.wanted {
             let build = builds.iter().find(|build| build.tag == want.tag).cloned();
-            known.insert(want.tag, Known { build, facts_read: want.need == Need::Facts, ..Known::default() });
+            let (facts_read, moved_at) = (want.need == Need::Facts, Some(Timestamp::UNIX_EPOCH));
+            known.insert(want.tag, Known { build, facts_read, moved_at, ..Known::default() });
         }
     }
+    panic!("a tag is asked for again and again: {:?}", known.keys());
 }
 
 fn tag_json(tag: Option<&str>) -> Value {
