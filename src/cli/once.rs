@@ -9,17 +9,13 @@ use crate::journal::{Journal, JournalError};
 use crate::model::PolicyName;
 use anyhow::Context as _;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long nothing must happen before the daemon is at rest: longer than a slow answer of a registry or a push takes.
-const QUIET: Duration = Duration::from_secs(5);
 
 /// Makes passes over these policies, or all, until nothing more happens.
 pub(super) async fn run(config: Arc<Config>, policies: Vec<PolicyName>) -> anyhow::Result<Exit> {
     let Opened { daemon, handle, metrics: _ } = open(config, Clock::System).await?;
     drop(handle);
     let daemon = if policies.is_empty() { daemon } else { daemon.only(policies.clone()) };
-    let rest = daemon.run_until_rest(QUIET).await;
+    let rest = daemon.run_until_rest().await;
     complain(&rest);
     let missing: Vec<_> = policies.iter().filter(|policy| !rest.policies.contains(policy)).collect();
     for policy in &missing {
@@ -45,7 +41,7 @@ pub(super) async fn plan(config: Arc<Config>, policy: Option<&PolicyName>) -> an
     let config = Config { mode: Mode::Observe, journal, ..(*config).clone() };
     let Opened { daemon, handle, metrics: _ } = open(Arc::new(config), Clock::System).await?;
     drop(handle);
-    let (plans, rest) = daemon.plan_at_rest(QUIET, policy).await.map_err(|refusal| match refusal {
+    let (plans, rest) = daemon.plan_at_rest(policy).await.map_err(|refusal| match refusal {
         Refusal::NotFound(why) => anyhow::Error::from(Failure { why, exit: Exit::Nothing }),
         refusal => refusal.into(),
     })?;

@@ -4,6 +4,7 @@
 
 use super::Daemon;
 use super::message::{Done, Message};
+use super::perform::held;
 use crate::clients::registry::{Carriage, Copied, Registry};
 use crate::model::{Environment, PinForm, Policy, Release, ReleaseId, Scope, Tag};
 use crate::relay::Cleared;
@@ -15,6 +16,7 @@ impl Daemon {
     /// Begins to copy a release; another that is being copied here is given up.
     pub(super) fn copy(&mut self, policy: &Policy, environment: &Environment, scope: &Scope, cleared: Cleared) {
         let stop = self.stop.child_token();
+        let brake = self.precheck(policy, environment, cleared.because());
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         standing.copying = Some((cleared.release().clone(), stop.clone().drop_guard()));
         standing.why = vec![crate::model::Why::Copying { release: cleared.release().to_string() }];
@@ -24,8 +26,12 @@ impl Daemon {
         tracing::info!(environment.scope = %scope, "{scope}: {} is copied", cleared.release());
         self.tasks.spawn(async move {
             let release = cleared.release().id().clone();
+            let carried = async {
+                held(brake.as_ref()).await.map_err(|unfit| unfit.to_string())?;
+                carry(&registry, &cleared, &carriages, is_by_tag).await
+            };
             let result = tokio::select! {
-                result = carry(&registry, &cleared, &carriages, is_by_tag) => result,
+                result = carried => result,
                 // The next one finds what is there already, and goes on from that.
                 () = stop.cancelled() => return,
             };

@@ -1,5 +1,6 @@
 //! The clients, made from the configuration, and the tasks that read and send beside the loop.
 
+use super::holds::{Holds, OnBranch};
 use super::need::{self, Need};
 use super::outbox::Outbox;
 use super::poll::{Poller, spread};
@@ -173,9 +174,15 @@ impl Daemon {
         for (name, mirror) in self.clients.mirrors.clone() {
             let (orders, wanted) = watch::channel(self.orders(&name, 0));
             let (wake, tips) = (Arc::new(Notify::new()), Tips::default());
+            let policies = wanted.borrow().policies.clone();
+            let holds = policies.map(|(branch, directory)| Arc::new(OnBranch::new(mirror.clone(), branch, &directory)));
+            if let Some(holds) = &holds {
+                self.holds.insert(Some(name.clone()), Holds::Branch(holds.clone()));
+            }
             let reader = Reader {
                 name: name.clone(),
                 mirror: mirror.clone(),
+                holds,
                 journal: self.journal.clone(),
                 clock: self.clock.clone(),
                 tips: tips.clone(),

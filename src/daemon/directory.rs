@@ -1,9 +1,10 @@
 //! Policies in a local directory: read again when a file of it changes, its HOLD files too.
 
 use super::Daemon;
-use super::message::{HoldFile, Message, PolicyFiles};
+use super::holds::{Holds, in_directory};
+use super::message::{Message, PolicyFiles};
+use super::read::{POLICIES_BYTES_MAX, POLICY_BYTES_MAX, is_policy_file};
 use crate::model::policy::PolicyOrigin;
-use crate::model::text;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,13 +12,12 @@ use tokio::sync::mpsc;
 
 /// How often the directory is looked at.
 const EVERY: Duration = Duration::from_secs(2);
-/// The largest policy file.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 impl Daemon {
     /// Starts to watch the directory that the configuration names, if it names one.
-    pub(super) fn start_directory(&self) {
+    pub(super) fn start_directory(&mut self) {
         if let Some(directory) = self.config.policies.clone() {
+            self.holds.insert(None, Holds::Directory(directory.clone()));
             self.readings.spawn(watch(directory, self.out.clone()));
         }
     }
@@ -27,17 +27,24 @@ async fn watch(directory: PathBuf, out: mpsc::Sender<Message>) {
     let mut last = None;
     loop {
         let read = directory.clone();
-        let files = tokio::task::spawn_blocking(move || read_all(&read)).await;
-        let result = match files {
-            Ok(Ok(files)) => Ok(files),
-            Ok(Err(error)) => Err(format!("{}: {error}", directory.display())),
-            Err(error) => Err(error.to_string()),
+        let read = tokio::task::spawn_blocking(move || (in_directory(&read).ok(), policies(&read))).await;
+        let (holds, files) = match read {
+            Ok((holds, Ok(files))) => (holds, Ok(files)),
+            Ok((holds, Err(error))) => (holds, Err(format!("{}: {error}", directory.display()))),
+            Err(error) => (None, Err(error.to_string())),
         };
-        if last.as_ref() != Some(&result) {
-            last = Some(result.clone());
-            if out.send(Message::Policies { repository: None, result }).await.is_err() {
-                return;
+        let read = (holds, files);
+        // How often nobody could tell which HOLD files there are is counted. Those that are there are told each time, for a
+        // look right before an effect may have told of one that is gone again.
+        let message = match &read {
+            (Some(holds), _) if last.as_ref() == Some(&read) => {
+                Message::Holds { repository: None, holds: holds.clone() }
             }
+            (holds, result) => Message::Policies { repository: None, holds: holds.clone(), result: result.clone() },
+        };
+        last = Some(read);
+        if out.send(message).await.is_err() {
+            return;
         }
         tokio::time::sleep(EVERY).await;
         if out.is_closed() {
@@ -46,26 +53,38 @@ async fn watch(directory: PathBuf, out: mpsc::Sender<Message>) {
     }
 }
 
-fn read_all(directory: &Path) -> io::Result<PolicyFiles> {
-    let (mut files, mut holds) = (Vec::new(), Vec::new());
+/// Reads the policy files, each by itself. Symbolic links are followed here: mounted directories are made of them.
+fn policies(directory: &Path) -> io::Result<PolicyFiles> {
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let is_hold = name == "HOLD" || name.starts_with("HOLD.");
-        if !path.is_file() || !(is_hold || name.ends_with(".yaml") || name.ends_with(".yml")) {
-            continue;
-        }
-        if path.metadata()?.len() > FILE_BYTES_MAX {
-            return Err(io::Error::other(format!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())));
-        }
-        let content = std::fs::read_to_string(&path)?;
-        if is_hold {
-            holds.push(HoldFile { name, reason: text::shown(&content), who: "whoever wrote the file".to_owned() });
-        } else {
-            files.push((PolicyOrigin { repository: None, path: path.display().to_string() }, content));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if is_policy_file(&name) && !path.is_dir() {
+            paths.push(path);
         }
     }
-    files.sort();
-    holds.sort();
-    Ok(PolicyFiles { files, holds })
+    paths.sort();
+    let (mut read, mut n_left) = (PolicyFiles::default(), POLICIES_BYTES_MAX);
+    for path in paths {
+        let origin = PolicyOrigin { repository: None, path: path.display().to_string() };
+        match policy(&path, &mut n_left) {
+            Ok(text) => read.files.push((origin, text)),
+            Err(error) => read.unread.push((origin, error.to_string())),
+        }
+    }
+    Ok(read)
+}
+
+fn policy(path: &Path, n_left: &mut usize) -> io::Result<String> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let too_large = |limit: usize| io::Error::other(format!("it is larger than {limit} bytes, the limit"));
+    let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if size > POLICY_BYTES_MAX {
+        return Err(too_large(POLICY_BYTES_MAX));
+    }
+    *n_left = n_left.checked_sub(size).ok_or_else(|| too_large(POLICIES_BYTES_MAX))?;
+    std::fs::read_to_string(path)
 }

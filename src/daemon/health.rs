@@ -165,7 +165,7 @@ impl Daemon {
             }
         }
         let view = |(of, name, is_tried): (Option<String>, String, bool)| {
-            let n_files = self.sources.get(&of).map(Vec::len);
+            let n_files = self.sources.get(&of).map(super::message::PolicyFiles::len);
             let n_before = self.pulse.n_files.entry(of.clone()).or_default();
             *n_before = n_files.unwrap_or(0).max(*n_before);
             let error = self.memory.unreadable.get(&of).cloned();

@@ -30,6 +30,9 @@ pub(super) enum Unfit {
     /// A tag was moved.
     #[error("{0}")]
     Moved(Why),
+    /// A HOLD file holds it.
+    #[error("{0}")]
+    Held(Why),
 }
 
 impl Look {

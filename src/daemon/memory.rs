@@ -3,7 +3,6 @@
 use super::deeper::Waiting;
 use super::keep::Keeping;
 use super::lists::Kept;
-use super::message::HoldFile;
 use super::place::Placed;
 use crate::config::{Access, Act};
 use crate::model::policy::{Promote, Select};
@@ -11,13 +10,20 @@ use crate::model::{
     BuildFacts, Builds, CommitId, Dated, Digest, Entry, Environment, EnvironmentName, JournalIds, Ledger, PinForm,
     PinReading, Policy, PolicyName, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
+use crate::relay::brake::{Brakes, HoldFile};
 use crate::relay::facts::{Block, Facts, From};
 use crate::relay::select;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
+
+/// How many readings in a row must fail, and for how long, before nothing new begins because nobody can tell whether a HOLD
+/// file is there.
+const UNHELD_POLLS: u32 = 3;
+/// See [`UNHELD_POLLS`].
+const UNHELD_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 /// What is asked of GitLab: a project, a revision, and the branch that may hold it.
 pub(super) type Place = (String, String, String);
@@ -39,6 +45,10 @@ pub(super) struct Memory {
     pub(super) queue: Option<String>,
     /// HOLD files, by the repository of the policies they stand beside.
     pub(super) holds: BTreeMap<Option<String>, Vec<HoldFile>>,
+    /// What these hold, and which environments stand beside them.
+    pub(super) brakes: BTreeMap<Option<String>, (Brakes, Beside)>,
+    /// Since when nobody can tell which HOLD files there are.
+    pub(super) unheld: BTreeMap<Option<String>, Unheld>,
     /// What is known of each image repository.
     pub(super) repositories: BTreeMap<Repository, Shelf>,
     /// What is known of each branch: (repository's name, branch).
@@ -66,6 +76,31 @@ pub(super) struct BrokenFile {
     pub(super) at: String,
     /// All that is wrong, drawn.
     pub(super) text: String,
+}
+
+/// The environments whose policies stand beside some HOLD files.
+pub(super) type Beside = Arc<Vec<(PolicyName, EnvironmentName)>>;
+
+/// How often in a row, and since when, nobody could tell which HOLD files there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unheld {
+    since: Timestamp,
+    n_polls: u32,
+    error: String,
+}
+
+impl Unheld {
+    /// One more time.
+    pub(super) fn again(before: Option<&Self>, now: Timestamp, error: String) -> Self {
+        let since = before.map_or(now, |before| before.since);
+        Self { since, n_polls: before.map_or(1, |before| before.n_polls.saturating_add(1)), error }
+    }
+
+    /// Why nothing new begins meanwhile: one missed reading is no reason yet.
+    pub(super) fn why(&self, now: Timestamp) -> Option<Why> {
+        let long = self.n_polls >= UNHELD_POLLS && now.duration_since(self.since) >= UNHELD_FOR;
+        long.then(|| Why::HoldsUnread { since: self.since, error: self.error.clone() })
+    }
 }
 
 /// A policy and the standing of its environments.
@@ -356,7 +391,7 @@ impl Memory {
             tag,
             chosen,
             may_approve: may_approve(policy, environment, moment.access),
-            stops: self.stops(known, index),
+            stops: self.stops(known, index, moment.now),
             taken: standing.taken.clone(),
             unfit: &standing.unfit,
             moved: self.moved(environment, &standing.ledger),
@@ -400,23 +435,35 @@ impl Memory {
     }
 
     /// What stops every new change of an environment, besides the holds of its ledger.
-    fn stops(&self, known: &Known, index: usize) -> Vec<Why> {
+    fn stops(&self, known: &Known, index: usize, now: Timestamp) -> Vec<Why> {
         let (policy, standing) = (&known.policy, &known.standings[index]);
         let environment = &policy.environments[index].name;
         let mut stops: Vec<Why> = known.broken.iter().cloned().collect();
         stops.extend(self.doubt.clone().map(|(words, until)| Why::ClockDoubtful { words, until }));
         stops.extend(standing.too_many.iter().map(|(why, _)| why.clone()));
-        let names = |file: &&HoldFile| {
-            let named = file.name.strip_prefix("HOLD").map(|rest| rest.trim_start_matches('.'));
-            named.is_some_and(|n| n.is_empty() || n == policy.name.as_str() || n == environment.as_str())
-        };
-        let files = self.holds.get(&policy.origin.repository).into_iter().flatten().filter(names);
-        stops.extend(files.map(|file| Why::Held {
-            who: format!("{} (file {})", file.who, file.name),
-            reason: file.reason.clone(),
-            until: None,
-        }));
+        let source = &policy.origin.repository;
+        if let Some((brakes, _)) = self.brakes.get(source) {
+            stops.extend(brakes.on(&policy.name, environment).cloned());
+        }
+        stops.extend(self.unheld.get(source).and_then(|unheld| unheld.why(now)));
         stops
+    }
+
+    /// Reads the names of the HOLD files anew, after these or the policies beside them changed.
+    pub(super) fn find_brakes(&mut self) {
+        let mut beside: BTreeMap<Option<String>, Vec<(PolicyName, EnvironmentName)>> = BTreeMap::new();
+        for known in self.policies.values() {
+            let names = known.policy.environments.iter().map(|e| (known.policy.name.clone(), e.name.clone()));
+            beside.entry(known.policy.origin.repository.clone()).or_default().extend(names);
+        }
+        let sources: BTreeSet<Option<String>> = self.holds.keys().chain(beside.keys()).cloned().collect();
+        self.brakes.clear();
+        for source in sources {
+            let beside = beside.remove(&source).unwrap_or_default();
+            let files = self.holds.get(&source).map(Vec::as_slice).unwrap_or_default();
+            let brakes = Brakes::new(files, beside.iter().map(|(policy, environment)| (policy, environment)));
+            self.brakes.insert(source, (brakes, Arc::new(beside)));
+        }
     }
 }
 
@@ -425,4 +472,30 @@ impl Memory {
 pub(super) fn pinned_by_tag<'a>(environment: &Environment, ledger: &'a Ledger) -> Option<&'a Release> {
     let by_tag = environment.pin == PinForm::Tag && environment.followed_tag().is_none();
     ledger.in_flight().filter(|_| by_tag)?.release.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_that_cannot_be_read_for_long_lets_nothing_new_begin() {
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
+        let check = |polls: &[i64], now: i64, expected: bool| {
+            let mut unheld = None;
+            for poll in polls {
+                unheld = Some(Unheld::again(unheld.as_ref(), at(*poll), "503".to_owned()));
+            }
+            let why = unheld.and_then(|unheld| unheld.why(at(now)));
+            assert_eq!(why.is_some(), expected, "{polls:?} at {now}: {why:?}");
+        };
+        check(&[], 500, false);
+        check(&[0], 500, false);
+        check(&[0, 60], 500, false);
+        check(&[0, 60, 119], 119, false);
+        check(&[0, 60, 119], 120, true);
+        check(&[0, 1, 2], 119, false);
+        check(&[0, 1, 2], 120, true);
+        check(&[0, 60, 120, 180], 180, true);
+    }
 }

@@ -10,6 +10,7 @@ use crate::model::policy::PolicyOrigin;
 use crate::model::{
     Build, CommitId, Digest, Pin, PinReading, Release, ReleaseId, Repository, Scope, Sequence, Tag, TagList, Why,
 };
+use crate::relay::brake::HoldFile;
 use crate::relay::edit::Claim;
 use crate::relay::facts::Blocked;
 use jiff::Timestamp;
@@ -28,8 +29,10 @@ pub(super) enum Message {
     Placed { project: String, revision: String, branch: String, result: Result<bool, String> },
     /// A branch of a GitOps repository was read, or could not be.
     Read { repository: String, branch: String, at: Timestamp, result: Result<BranchReading, String> },
-    /// Policy files were read, or could not be.
-    Policies { repository: Option<String>, result: Result<PolicyFiles, String> },
+    /// Policy files were read, or could not be; and the HOLD files beside them, none where nobody can tell what they are.
+    Policies { repository: Option<String>, holds: Option<Vec<HoldFile>>, result: Result<PolicyFiles, String> },
+    /// HOLD files were looked for, and nothing else.
+    Holds { repository: Option<String>, holds: Vec<HoldFile> },
     /// An effect came to its end.
     Done { scope: Scope, done: Done },
     /// Somebody asks.
@@ -85,24 +88,20 @@ pub(super) struct BranchReading {
     pub(super) pins: Vec<(Scope, Result<PinReading, Why>)>,
 }
 
-/// The policy files of one place, and the HOLD files beside them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The policy files of one place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PolicyFiles {
     /// Policies and their cases.
     pub(super) files: Vec<(PolicyOrigin, String)>,
-    /// HOLD files.
-    pub(super) holds: Vec<HoldFile>,
+    /// Those that cannot be read, and why.
+    pub(super) unread: Vec<(PolicyOrigin, String)>,
 }
 
-/// A file that holds what its name says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HoldFile {
-    /// `HOLD`, `HOLD.prod` or `HOLD.shop`.
-    pub(super) name: String,
-    /// Its text.
-    pub(super) reason: String,
-    /// Who committed it.
-    pub(super) who: String,
+impl PolicyFiles {
+    /// How many files there are.
+    pub(super) fn len(&self) -> usize {
+        self.files.len() + self.unread.len()
+    }
 }
 
 /// What became of an effect.
@@ -121,6 +120,8 @@ pub(super) enum Done {
     ImageMissing { intent: Sequence, effect: Blocked, why: String },
     /// A tag that a release was chosen by names another digest now.
     TagMoved { intent: Sequence, why: Why },
+    /// A HOLD file that was found right before the effect holds it.
+    Braked { intent: Sequence, why: Why },
 }
 
 /// What became of a write.

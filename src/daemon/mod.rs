@@ -25,6 +25,7 @@ mod deeper;
 mod directory;
 pub mod handle;
 pub mod health;
+mod holds;
 mod journal_watch;
 mod keep;
 mod learn;
@@ -46,10 +47,12 @@ mod read;
 mod reconfigure;
 mod registries;
 mod reports;
+mod rest;
 mod round;
 mod shelf;
 mod show;
 mod slots;
+mod sources;
 mod take;
 mod verdict;
 pub mod view;
@@ -62,7 +65,6 @@ pub use registries::registry_settings;
 
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
-use crate::model::policy::Deliver;
 use crate::model::{Event, JournalIds, PolicyName, Repository, Scope, Sequence};
 use crate::telemetry::Metrics;
 use clock::Watch;
@@ -143,9 +145,11 @@ pub struct Daemon {
     readings: TaskTracker,
     senders: TaskTracker,
     stop: CancellationToken,
-    sources: BTreeMap<Option<String>, Vec<(crate::model::policy::PolicyOrigin, String)>>,
     /// From which file each policy was loaded last.
     origins: BTreeMap<PolicyName, String>,
+    sources: BTreeMap<Option<String>, message::PolicyFiles>,
+    /// Where HOLD files are looked for, by the place of the policies that they stand beside.
+    holds: BTreeMap<Option<String>, holds::Holds>,
     acts: bool,
     /// The policies that this process serves; none = all.
     only: Option<BTreeSet<PolicyName>>,
@@ -248,6 +252,7 @@ impl Daemon {
             stop,
             sources: BTreeMap::new(),
             origins: BTreeMap::new(),
+            holds: BTreeMap::new(),
             acts,
             only: None,
             causeless: BTreeMap::new(),
@@ -322,11 +327,14 @@ impl Daemon {
         self.pulse.beat();
     }
 
-    /// Makes passes until nothing was kept or begun for so long, then stops: what `tagrelay once` does. Returns what could
-    /// not be read, and what was served.
-    pub async fn run_until_rest(mut self, quiet: Duration) -> Rest {
-        self.pass_until_rest(quiet).await;
-        let rest = self.at_rest();
+    /// Makes passes until nothing more happens by itself, then stops: what `tagrelay once` does. Returns what could not be
+    /// read, made or told, and what was served.
+    pub async fn run_until_rest(mut self) -> Rest {
+        let late = self.pass_until_rest().await;
+        let mut rest = self.at_rest();
+        rest.errors.extend(late);
+        rest.errors.extend(self.unmade());
+        rest.errors.extend(self.untold().await);
         self.finish().await;
         rest
     }
@@ -335,69 +343,16 @@ impl Daemon {
     ///
     /// # Errors
     /// When there is no such policy.
-    pub async fn plan_at_rest(
-        mut self,
-        quiet: Duration,
-        policy: Option<&PolicyName>,
-    ) -> Result<(Vec<view::PlanView>, Rest), Refusal> {
-        self.pass_until_rest(quiet).await;
-        let (drafts, rest) = (self.plan(policy), self.at_rest());
+    pub async fn plan_at_rest(mut self, policy: Option<&PolicyName>) -> Result<(Vec<view::PlanView>, Rest), Refusal> {
+        let late = self.pass_until_rest().await;
+        let (drafts, mut rest) = (self.plan(policy), self.at_rest());
+        rest.errors.extend(late);
         let plans = match drafts {
             Ok(drafts) => Ok(plan::finished(drafts).await),
             Err(refusal) => Err(refusal),
         };
         self.finish().await;
         Ok((plans?, rest))
-    }
-
-    async fn pass_until_rest(&mut self, quiet: Duration) {
-        let mut tick = tokio::time::interval(TICK);
-        while self.active.elapsed() < quiet || self.is_busy() || self.is_copying() || self.is_reading() {
-            let turn = self.next(&mut tick).await;
-            self.turn(turn).await;
-        }
-    }
-
-    /// Whether nothing is being read, judged or made, and no message waits.
-    fn is_idle(&self) -> bool {
-        let is_checking = |standing: &memory::Standing| !standing.checking.is_empty();
-        let mut standings = self.memory.policies.values().flat_map(|known| &known.standings);
-        let is_making = self.is_busy() || self.is_copying() || standings.any(is_checking);
-        let is_judging = !self.due.is_empty() || !self.inbox.is_empty() || !self.requests.orders.is_empty();
-        !is_making && !is_judging && !self.is_reading() && self.memory.placing.is_empty()
-    }
-
-    /// Whether something that is needed was neither read yet nor failed to be read.
-    fn is_reading(&self) -> bool {
-        let with_policies = self.config.repositories.iter().filter(|(_, settings)| settings.policies.is_some());
-        let sources: Vec<Option<String>> = match self.config.policies {
-            Some(_) => vec![None],
-            None => with_policies.map(|(name, _)| Some(name.clone())).collect(),
-        };
-        let unheard = |of: &Option<String>| !self.sources.contains_key(of) && !self.memory.unreadable.contains_key(of);
-        let unpolled = |repository: &Repository| match self.memory.repositories.get(repository) {
-            Some(shelf) => (shelf.read_at.is_none() && shelf.error.is_none()) || !shelf.learning.is_empty(),
-            None => true,
-        };
-        let environments = self.memory.policies.values().flat_map(|known| &known.policy.environments);
-        let mut places = environments.filter(|environment| !environment.is_tag_only()).map(|e| &e.deliver);
-        let unread = |deliver: &Deliver| {
-            let branch = self.memory.branches.get(&(deliver.repository.clone(), deliver.branch.clone()));
-            branch.is_none_or(|branch| branch.read_at.is_none() && branch.error.is_none())
-        };
-        sources.iter().any(unheard) || self.pollers.keys().any(unpolled) || places.any(unread)
-    }
-
-    fn at_rest(&self) -> Rest {
-        // What lasts is passed over: it was told, and kept nothing back.
-        let passing = |shelf: &memory::Shelf| shelf.failed.values().find(|failed| !failed.lasts).cloned();
-        let error = |shelf: &memory::Shelf| shelf.error.clone().or_else(|| Some(passing(shelf)?.error));
-        let shelves = self.memory.repositories.values().filter_map(error);
-        let branches = self.memory.branches.values().filter_map(|branch| branch.error.clone());
-        let broken = self.memory.broken.iter().map(|broken| &broken.text);
-        let broken = self.memory.unreadable.values().chain(broken).cloned();
-        let errors = shelves.chain(branches).chain(broken).collect();
-        Rest { errors, policies: self.memory.policies.keys().filter(|name| self.serves(name)).cloned().collect() }
     }
 
     fn serves(&self, policy: &PolicyName) -> bool {

@@ -1,6 +1,7 @@
 //! Effects: one exhaustive match from a step to the client call that makes it, and what becomes of each.
 
 use super::Daemon;
+use super::holds::Precheck;
 use super::look::{Look, Unfit};
 use super::message::{Done, Message, Written};
 use super::writer::{WriteOrder, Writer};
@@ -99,6 +100,7 @@ impl Daemon {
         let begun = standing.ledger.open_intent().is_some_and(|open| open.effect == effect);
         let ordered = begun || standing.ledger.order.is_some();
         let look = Look::of(policy, environment, &cleared, ordered, &self.clients.registry);
+        let brake = self.precheck(policy, environment, cleared.because()).filter(|_| !begun);
         let Some(intent) = self.intend(scope, effect, &cleared).await else { return };
         self.set_busy(scope, Some("retag"));
         let (registry, images, scope, out) =
@@ -106,6 +108,7 @@ impl Daemon {
         self.tasks.spawn(async move {
             let moved = async {
                 look.again().await?;
+                held(brake.as_ref()).await?;
                 for image in &images {
                     let moved = registry.retag(&cleared, &image.name, &image.repository, &tag).await;
                     moved.map_err(|error| Unfit::Unknown(error.to_string()))?;
@@ -115,6 +118,7 @@ impl Daemon {
             let done = match moved.await {
                 Ok(()) => Done::Retag { intent, tag, result: Ok(()) },
                 Err(Unfit::Moved(why)) => Done::TagMoved { intent, why },
+                Err(Unfit::Held(why)) => Done::Braked { intent, why },
                 Err(Unfit::Missing(why)) => Done::ImageMissing { intent, effect: Blocked::Retag, why },
                 Err(Unfit::Unknown(error)) => Done::Retag { intent, tag, result: Err(error) },
             };
@@ -137,16 +141,20 @@ impl Daemon {
         let (journal, at) = (self.ids.id.clone(), self.clock.now());
         let order = WriteOrder { policy: policy.clone(), index, cleared, intent, journal, judged, at };
         let look = Look::of(policy, environment, &order.cleared, ordered, &self.clients.registry);
+        let brake = self.precheck_of_write(policy, environment, order.cleared.because());
         let (scope, out) = (scope.clone(), self.out.clone());
         self.tasks.spawn(async move {
-            let done = match look.again().await {
+            let sent = async {
+                look.again().await?;
+                held(brake.as_ref()).await?;
+                orders.send(order).await.map_err(|_| Unfit::Unknown("the writer stopped".to_owned()))
+            };
+            let done = match sent.await {
+                Ok(()) => None,
                 Err(Unfit::Unknown(why)) => Some(Done::Write { intent, written: Written::Failed(why) }),
                 Err(Unfit::Missing(why)) => Some(Done::ImageMissing { intent, effect: Blocked::Write, why }),
                 Err(Unfit::Moved(why)) => Some(Done::TagMoved { intent, why }),
-                Ok(()) => match orders.send(order).await {
-                    Ok(()) => None,
-                    Err(_) => Some(Done::Write { intent, written: Written::Failed("the writer stopped".to_owned()) }),
-                },
+                Err(Unfit::Held(why)) => Some(Done::Braked { intent, why }),
             };
             if let Some(done) = done {
                 let _sent = out.send(Message::Done { scope, done }).await;
@@ -237,6 +245,10 @@ impl Daemon {
                 let Some(standing) = self.memory.standing_mut(scope) else { return };
                 let release = standing.ledger.intents.get(&intent).map(|intent| intent.release.id().clone());
                 standing.unfit.extend(release.map(|release| (release, why.clone())));
+                self.record(scope, vec![Event::Withdrawn { intent, why: why.to_string() }]).await;
+            }
+            Done::Braked { intent, why } => {
+                self.set_busy(scope, None);
                 self.record(scope, vec![Event::Withdrawn { intent, why: why.to_string() }]).await;
             }
         }
@@ -416,6 +428,18 @@ impl Daemon {
             standing.blocks.clear();
             (standing.n_failures, standing.n_races) = (0, 0);
         }
+    }
+}
+
+/// Finds out right before an effect whether a HOLD file holds it.
+///
+/// # Errors
+/// When one does, or nobody can tell.
+pub(super) async fn held(brake: Option<&Precheck>) -> Result<(), Unfit> {
+    let Some(brake) = brake else { return Ok(()) };
+    match brake.run().await.map_err(Unfit::Unknown)? {
+        Some(why) => Err(Unfit::Held(why)),
+        None => Ok(()),
     }
 }
 

@@ -27,13 +27,17 @@ impl Daemon {
         self.origins.iter().map(|(name, origin)| (name.clone(), owner(origin))).collect()
     }
 
-    /// Whether nobody could tell yet what a file says: its source was not read since the start.
+    /// Whether nobody can tell what a file says: its source was not read since the start, or the file itself cannot be read.
     fn is_unread(&self, origin: &str) -> bool {
         let holders = self.config.repositories.iter().filter(|(_, settings)| settings.policies.is_some());
         let mut names = holders.map(|(name, _)| name);
+        let is_unread = |source: &Option<String>| {
+            let files = self.sources.get(source);
+            files.is_none_or(|files| files.unread.iter().any(|(of, _)| of.to_string() == origin))
+        };
         match (&self.config.policies, names.find(|name| origin.starts_with(&format!("{name}:")))) {
-            (Some(_), _) => !self.sources.contains_key(&None),
-            (None, Some(name)) => !self.sources.contains_key(&Some(name.clone())),
+            (Some(_), _) => is_unread(&None),
+            (None, Some(name)) => is_unread(&Some(name.clone())),
             // It stands nowhere any more.
             (None, None) => false,
         }

@@ -6,7 +6,7 @@ use super::handle::Refusal;
 use super::memory::Known;
 use super::view::{FileDiff, PlanView};
 use super::writer::message;
-use crate::clients::git::Mirror;
+use crate::clients::git::{Mirror, readable};
 use crate::model::policy::ReportSha;
 use crate::model::{Environment, PinReading, Policy, PolicyName, Sequence};
 use crate::relay::edit;
@@ -116,7 +116,9 @@ impl Change {
     async fn show(self, plan: &mut PlanView) {
         let Self { mirror, policy, index, cleared, reading, journal, next } = self;
         let Some(environment) = policy.environments.get(index) else { return };
-        let files = match mirror.read(&reading.tip, &edit::wanted(&environment.write)).await {
+        let paths = edit::wanted(&environment.write);
+        let files = mirror.read(&reading.tip, &paths).await.map_err(|error| error.to_string());
+        let files = match files.and_then(|files| readable(&files, &paths).map_err(|unread| unread.reason)) {
             Ok(files) => files,
             Err(error) => return plan.effects.push(format!("but its files could not be read: {error}")),
         };

@@ -2,13 +2,14 @@
 //!
 //! A branch whose tip is known is not read again; a tip that only our writer moved is not even looked into.
 
-use super::message::{BranchReading, HoldFile, Message, PolicyFiles};
+use super::holds::{Found, OnBranch};
+use super::message::{BranchReading, Message, PolicyFiles};
 use super::poll::pause;
-use crate::clients::git::{GitError, History, Mirror};
+use crate::clients::git::{Contents, GitError, History, Limits, Mirror, readable};
 use crate::journal::{Journal, JournalError, Searched};
 use crate::model::policy::PolicyOrigin;
 use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
-use crate::relay::edit::{self, Files};
+use crate::relay::{brake, edit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,8 +17,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How many policy files one directory may have.
-const POLICY_FILES_MAX: usize = 10_000;
+/// The largest policy file.
+pub(super) const POLICY_BYTES_MAX: usize = 1 << 20;
+/// How large the policy files of one place may be together.
+pub(super) const POLICIES_BYTES_MAX: usize = 32 << 20;
+/// How many bytes of them are fetched at once.
+const FETCHED_BYTES_MAX: u64 = 64 << 20;
 
 /// What is to be read of a repository.
 #[derive(Clone, Default)]
@@ -84,6 +89,8 @@ impl Tips {
 pub(super) struct Reader {
     pub(super) name: String,
     pub(super) mirror: Arc<Mirror>,
+    /// The HOLD files beside its policies, where it has policies.
+    pub(super) holds: Option<Arc<OnBranch>>,
     pub(super) journal: Arc<Journal>,
     pub(super) clock: super::clock::Clock,
     pub(super) tips: Tips,
@@ -175,23 +182,21 @@ impl Reader {
         self.mirror.fetch(branch, &tip).await?;
         let mut whole = true;
         if let Some((_, directory)) = orders.policies.as_ref().filter(|(of, _)| of == branch) {
-            let result = self.policies(&tip, directory).await.map_err(|unread| unread.error);
-            whole = result.is_ok();
-            let repository = Some(self.name.clone());
-            // The loop may be gone; the reading of the branch finds that out.
-            let _sent = self.out.send(Message::Policies { repository, result }).await;
+            whole &= self.beside(&tip, directory).await?;
         }
         let here = |(policy, index, _): &&(Arc<Policy>, usize, _)| policy.environments[*index].deliver.branch == branch;
         let environments: Vec<_> = orders.environments.iter().filter(here).collect();
         let places = environments.iter().flat_map(|(policy, index, _)| &policy.environments[*index].write);
         let wanted: Vec<String> = places.flat_map(|place| edit::wanted(std::slice::from_ref(place))).collect();
         let files = self.mirror.read(&tip, &wanted).await?;
+        whole &= files.values().all(|file| file.as_ref().map_or_else(|unread| unread.lasts, |_| true));
         let (mut claims, mut pins) = (Vec::new(), Vec::with_capacity(environments.len()));
         for (policy, index, met) in environments {
             let environment = &policy.environments[*index];
             let scope = Scope::of(&policy.name, &environment.name);
-            let claimed = edit::claims(&environment.write, &environment.images, &files);
-            claims.extend(claimed.ok().map(|claimed| (scope.clone(), claimed)));
+            let own = readable(&files, &edit::wanted(&environment.write)).ok();
+            let claimed = own.and_then(|own| edit::claims(&environment.write, &environment.images, &own).ok());
+            claims.extend(claimed.map(|claimed| (scope.clone(), claimed)));
             let reading = self.pin(policy, *index, met.as_ref(), &tip, &files).await?;
             pins.push((scope, reading));
         }
@@ -211,20 +216,23 @@ impl Reader {
         index: usize,
         met: Option<&CommitId>,
         tip: &CommitId,
-        files: &Files,
+        files: &Contents<String>,
     ) -> Result<Result<PinReading, Why>, Unread> {
         let environment = &policy.environments[index];
-        let pin = match edit::read(&environment.write, &environment.images, files) {
+        let paths = edit::wanted(&environment.write);
+        let pin = readable(files, &paths).map_err(|unread| unread.reason).and_then(|files| {
+            edit::read(&environment.write, &environment.images, &files).map_err(|error| error.to_string())
+        });
+        let pin = match pin {
             Ok(pin) => pin,
             Err(error) => {
                 let what = format!("the pin of {}/{}", policy.name, environment.name);
-                return Ok(Err(Why::Unread { what, error: Some(error.to_string()) }));
+                return Ok(Err(Why::Unread { what, error: Some(error) }));
             }
         };
         let known = self.journal.searched(&policy.name, &environment.name).await;
         let known = known?;
         let stop_at = known.as_ref().map(|known| &known.tip).or(met);
-        let paths = edit::wanted(&environment.write);
         let found = self.mirror.search(tip, &paths, &policy.name, &environment.name, stop_at).await?;
         let History { ours, last_touch, reached_stop } = found;
         let ours = match (ours, known) {
@@ -239,29 +247,48 @@ impl Reader {
         Ok(Ok(PinReading { tip: tip.clone(), pin, ours, last_touch }))
     }
 
-    /// Reads the policy files of a directory, and the HOLD files beside them.
-    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<PolicyFiles, Unread> {
-        let paths = self.mirror.list(tip, directory.trim_matches('/')).await?;
-        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let is_hold = |path: &String| name(path) == "HOLD" || name(path).starts_with("HOLD.");
-        let is_policy = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
-        let wanted: Vec<String> = paths.into_iter().filter(|path| is_hold(path) || is_policy(path)).collect();
-        if wanted.len() > POLICY_FILES_MAX {
-            let why = format!("{directory} holds more than {POLICY_FILES_MAX} policy files");
-            return Err(why.into());
-        }
-        let mut texts = self.mirror.read(tip, &wanted).await?;
-        let mut holds = Vec::new();
-        for path in wanted.iter().filter(|path| is_hold(path)) {
-            let Some(reason) = texts.remove(path) else { continue };
-            let touch = self.mirror.last_touch(tip, path).await?;
-            let who = touch.map_or_else(|| "somebody".to_owned(), |touch| touch.author);
-            holds.push(HoldFile { name: name(path), reason: crate::model::text::shown(&reason), who });
-        }
-        let origin = |path| PolicyOrigin { repository: Some(self.name.clone()), path };
-        let files = texts.into_iter().map(|(path, text)| (origin(path), text)).collect();
-        Ok(PolicyFiles { files, holds })
+    /// Reads the policy files and the HOLD files, and tells the loop; false where some of it is to be read again.
+    ///
+    /// # Errors
+    /// When nobody can tell which HOLD files there are. Whatever the files beside them are, these are read.
+    async fn beside(&self, tip: &CommitId, directory: &str) -> Result<bool, Unread> {
+        let holds = match &self.holds {
+            Some(holds) => holds.at(tip).await?,
+            None => Found { files: Vec::new(), whole: true },
+        };
+        let read = self.policies(tip, directory).await;
+        let whole = holds.whole && read.as_ref().is_ok_and(|(_, whole)| *whole);
+        let result = read.map(|(files, _)| files).map_err(|unread| unread.error);
+        let (repository, holds) = (Some(self.name.clone()), Some(holds.files));
+        // The loop may be gone; the reading of the branch finds that out.
+        let _sent = self.out.send(Message::Policies { repository, holds, result }).await;
+        Ok(whole)
     }
+
+    /// Reads the policy files of a directory, each by itself, and says whether what cannot be read stays so.
+    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<(PolicyFiles, bool), Unread> {
+        let listed = self.mirror.list(tip, directory.trim_matches('/'), is_policy_file).await?;
+        let paths: Vec<String> = listed.into_iter().map(|file| file.path).collect();
+        let limits = Limits { file: POLICY_BYTES_MAX, all: POLICIES_BYTES_MAX, fetched: FETCHED_BYTES_MAX };
+        let (mut read, mut whole) = (PolicyFiles::default(), true);
+        for (path, content) in self.mirror.read_bytes(tip, &paths, limits).await? {
+            let origin = PolicyOrigin { repository: Some(self.name.clone()), path };
+            match content.map(String::from_utf8) {
+                Ok(Ok(text)) => read.files.push((origin, text)),
+                Ok(Err(error)) => read.unread.push((origin, format!("it is not UTF-8: {}", error.utf8_error()))),
+                Err(unread) => {
+                    whole &= unread.lasts;
+                    read.unread.push((origin, unread.reason));
+                }
+            }
+        }
+        Ok((read, whole))
+    }
+}
+
+/// Whether a file of this name is a policy, or cases of one.
+pub(super) fn is_policy_file(name: &str) -> bool {
+    !brake::is_hold_file(name) && (name.ends_with(".yaml") || name.ends_with(".yml"))
 }
 
 /// A reading that failed: it is told, and tried again later.

@@ -6,6 +6,7 @@ use super::memory::{BrokenFile, Known, Standing};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan, reports, show};
 use crate::config::{self, Loaded};
+use crate::model::policy::PolicyOrigin;
 use crate::model::{Environment, Event, OurCommit, Policy, PolicyName, Scope, Sequence, Tag, Why};
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -47,17 +48,20 @@ impl Daemon {
                     self.settle_places().await;
                 }
             }
-            Message::Policies { repository, result } => match result {
-                Ok(files) => self.policies(repository, files).await,
-                Err(error) => {
-                    let of = repository.as_deref().unwrap_or("the policies' directory");
-                    let error = format!("the policies of {of} could not be read, and stay as they were: {error}");
-                    if self.memory.unreadable.get(&repository) != Some(&error) {
-                        tracing::error!("{error}");
-                    }
-                    self.memory.unreadable.insert(repository, error);
+            Message::Policies { repository, holds, result } => {
+                match holds {
+                    Some(holds) => self.holds_read(&repository, holds),
+                    None => self.holds_unread(repository.clone(), "the directory cannot be read"),
                 }
-            },
+                match result {
+                    Ok(files) => self.policies(repository, files).await,
+                    Err(error) => self.policies_unread(repository, &error),
+                }
+            }
+            Message::Holds { repository, holds } => {
+                self.holds_read(&repository, holds);
+                self.read_policies_again(repository.as_deref());
+            }
             Message::Done { scope, done } => self.done(&scope, done).await,
             Message::Asked(request) => self.asked(request).await,
             Message::BringBack { target, to, reason, who, reply } => {
@@ -183,6 +187,15 @@ impl Daemon {
     /// Takes in the reading of a branch.
     fn read(&mut self, repository: &str, branch: &str, at: Timestamp, result: Result<BranchReading, String>) {
         let key = (repository.to_owned(), branch.to_owned());
+        if self.has_policies(repository, branch) {
+            match &result {
+                Ok(_) => self.policies_found(&Some(repository.to_owned())),
+                Err(error) => {
+                    self.holds_unread(Some(repository.to_owned()), error);
+                    self.policies_unread(Some(repository.to_owned()), error);
+                }
+            }
+        }
         let known = self.memory.branches.entry(key).or_default();
         let reading = match result {
             Err(error) => {
@@ -230,20 +243,18 @@ impl Daemon {
     async fn policies(&mut self, repository: Option<String>, files: PolicyFiles) {
         self.memory.unreadable.remove(&repository);
         // The branch is read anew whenever the policies change, so what is the same must change nothing.
-        let holds = self.memory.holds.insert(repository.clone(), files.holds.clone());
-        let sources = self.sources.insert(repository, files.files.clone());
-        if sources.is_some_and(|sources| sources == files.files) {
-            if holds.is_some_and(|holds| holds != files.holds) {
-                self.mark_all();
-            }
+        let before = self.sources.insert(repository.clone(), files.clone());
+        if before.as_ref() == Some(&files) {
             return;
         }
+        self.count_policies(&repository, before.as_ref(), &files);
         self.judge_policies().await;
     }
 
     /// Judges all policy files that were read by the configuration in use.
     pub(super) async fn judge_policies(&mut self) {
-        let all: Vec<_> = self.sources.values().flatten().cloned().collect();
+        let all: Vec<_> = self.sources.values().flat_map(|files| &files.files).cloned().collect();
+        let unread: Vec<_> = self.sources.values().flat_map(|files| &files.unread).cloned().collect();
         let Loaded { policies, broken, cases: _ } = config::policies_among(&self.config, &all, &self.owners());
         self.memory.broken.clear();
         let mut wanted: BTreeMap<PolicyName, (Policy, Option<Why>)> = BTreeMap::new();
@@ -272,7 +283,18 @@ impl Daemon {
             self.metrics.failed(broken.name.as_ref());
             let text = broken.diagnostics.render(false);
             self.memory.broken.push(BrokenFile { file: broken.origin.to_string(), at: at.clone(), text });
-            for policy in self.last_good(&broken).await {
+            for policy in self.last_good(&broken.origin).await {
+                let why = Some(Why::PolicyBroken { at: at.clone() });
+                wanted.entry(policy.name.clone()).or_insert((policy, why));
+            }
+        }
+        for (origin, why) in unread {
+            let at = format!("{origin}: {why}");
+            tracing::error!(policy.file = %origin, "a policy cannot be read and begins nothing new: {at}");
+            self.metrics.failed(None);
+            let text = format!("error: the policy cannot be read: {at}");
+            self.memory.broken.push(BrokenFile { file: origin.to_string(), at: at.clone(), text });
+            for policy in self.last_good(&origin).await {
                 let why = Some(Why::PolicyBroken { at: at.clone() });
                 wanted.entry(policy.name.clone()).or_insert((policy, why));
             }
@@ -282,8 +304,8 @@ impl Daemon {
     }
 
     /// The last good texts of a broken file.
-    async fn last_good(&self, broken: &config::Broken) -> Vec<Policy> {
-        let origin = broken.origin.to_string();
+    async fn last_good(&self, of: &PolicyOrigin) -> Vec<Policy> {
+        let origin = of.to_string();
         let texts = match self.journal.last_good_policies(&origin).await {
             Ok(texts) => texts,
             Err(error) => {
@@ -291,7 +313,7 @@ impl Daemon {
                 return Vec::new();
             }
         };
-        let files: Vec<_> = texts.into_iter().map(|good| (broken.origin.clone(), good.text)).collect();
+        let files: Vec<_> = texts.into_iter().map(|good| (of.clone(), good.text)).collect();
         config::policies(&self.config, &files).policies
     }
 
@@ -336,6 +358,7 @@ impl Daemon {
         }
         self.due.clear();
         self.memory.find_users();
+        self.memory.find_brakes();
         self.tell_tasks();
         self.mark_all();
     }

@@ -6,7 +6,7 @@ use super::command::{is_unmet, not_kept};
 use super::handle::{Refusal, Reply, Signal};
 use super::message::Message;
 use super::take::answer;
-use crate::clients::git::{GitError, Mirror};
+use crate::clients::git::{GitError, Mirror, readable};
 use crate::model::event::{CheckResult, Event, Verdict};
 use crate::model::policy::Environment;
 use crate::model::{CommitId, Pin, Scope, Sequence, Why, text};
@@ -196,8 +196,13 @@ async fn look(mirror: &Mirror, environment: &Environment, commit: &CommitId, sin
         Err(error @ GitError::Invalid { .. }) => return Sought::Not(error.to_string()),
         Err(error) => return Sought::Unread(error.to_string()),
     }
-    let files = match mirror.read(commit, &edit::wanted(&environment.write)).await {
-        Ok(files) => files,
+    let paths = edit::wanted(&environment.write);
+    let files = match mirror.read(commit, &paths).await {
+        Ok(contents) => match readable(&contents, &paths) {
+            Ok(files) => files,
+            Err(unreadable) if unreadable.lasts => return Sought::Not(unreadable.reason),
+            Err(unreadable) => return Sought::Unread(unreadable.reason),
+        },
         Err(error @ GitError::Invalid { .. }) => return Sought::Not(error.to_string()),
         Err(error) => return Sought::Unread(error.to_string()),
     };

@@ -3,7 +3,7 @@
 //! It pushes only on the tip that was judged, or on commits of its own above it. Anything else goes back to the pass.
 
 use super::message::{Done, Message, Written};
-use crate::clients::git::{Author, GitError, Mirror, NewCommit, Pushed};
+use crate::clients::git::{Author, Contents, GitError, Mirror, NewCommit, Pushed, readable};
 use crate::config::Config;
 use crate::model::pin::Trailers;
 use crate::model::{CommitId, Environment, Pin, Policy, Scope, Sequence};
@@ -14,7 +14,6 @@ use crate::relay::gate::Cleared;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -124,14 +123,17 @@ impl Writer {
         let mut stacked = Stacked { base: tip.clone(), commits: Vec::new(), orders: Vec::new(), at: None };
         let wanted: Vec<String> = batch.iter().flat_map(|order| edit::wanted(&order.environment().write)).collect();
         let config = self.config.borrow().clone();
-        let mut files: Files = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
+        let contents = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
+        // What this batch changed so far.
+        let mut changed = Files::new();
         for order in batch {
             let known = order.judged.0 == tip || chain.contains(&order.judged.0);
-            stacked.orders.push(if known {
-                plan(order, &config, &mut files, &mut stacked.commits)
+            let planned = if known {
+                plan(order, &config, &contents, &mut changed, &mut stacked.commits)
             } else {
                 Planned::Raced
-            });
+            };
+            stacked.orders.push(planned);
         }
         stacked.at = batch.iter().map(|order| order.at).max().filter(|_| !stacked.commits.is_empty());
         Ok(stacked)
@@ -213,18 +215,31 @@ impl Planned {
     }
 }
 
-/// Plans one order on these files; what it changes, the next order sees.
-fn plan(order: &WriteOrder, config: &Config, files: &mut Files, commits: &mut Vec<NewCommit>) -> Planned {
+/// Plans one order on these files and on what the orders before it changed; what it changes, the next order sees. A file
+/// that cannot be read stops the orders that need it.
+fn plan(
+    order: &WriteOrder,
+    config: &Config,
+    contents: &Contents<String>,
+    before: &mut Files,
+    commits: &mut Vec<NewCommit>,
+) -> Planned {
     let environment = order.environment();
     let images = &environment.images;
-    let read = edit::read(&environment.write, images, files);
+    let paths = edit::wanted(&environment.write);
+    let mut files = match readable(contents, &paths) {
+        Ok(files) => files,
+        Err(unread) => return Planned::Failed(unread.reason),
+    };
+    files.extend(paths.iter().filter_map(|path| Some((path.clone(), before.get(path)?.clone()))));
+    let read = edit::read(&environment.write, images, &files);
     match read {
         Ok(pin) if pin == order.judged.1 => {}
         Ok(_) => return Planned::Raced,
         Err(error) => return Planned::Failed(error.to_string()),
     }
-    let plan = edit::plan(&environment.write, images, environment.pin, &order.cleared, files);
-    let changed = match plan.and_then(|plan| edit::apply(&plan, files)) {
+    let plan = edit::plan(&environment.write, images, environment.pin, &order.cleared, &files);
+    let changed = match plan.and_then(|plan| edit::apply(&plan, &files)) {
         Ok(changed) => changed,
         Err(error) => return Planned::Failed(error.to_string()),
     };
@@ -238,22 +253,20 @@ fn plan(order: &WriteOrder, config: &Config, files: &mut Files, commits: &mut Ve
             Ok(message) => message,
             Err(error) => return Planned::Failed(error.to_string()),
         };
-    let new: BTreeMap<String, Option<String>> =
-        changed.iter().map(|(path, text)| (path.clone(), Some(text.clone()))).collect();
-    let old: Files = changed.keys().filter_map(|path| Some((path.clone(), files.get(path)?.clone()))).collect();
-    files.extend(changed);
+    files.extend(changed.clone());
     let release = order.cleared.release();
-    let why = match edit::read(&environment.write, images, files) {
+    match edit::read(&environment.write, images, &files) {
         Ok(pin) if pin.says(release) => {
-            commits.push(NewCommit { files: new, message });
-            return Planned::Stacked(pin);
+            before.extend(changed.clone());
+            let files = changed.into_iter().map(|(path, text)| (path, Some(text))).collect();
+            commits.push(NewCommit { files, message });
+            Planned::Stacked(pin)
         }
-        Ok(pin) => format!("the change would pin {pin} and not {release}: it is not made; look at what `write` names"),
-        Err(error) => error.to_string(),
-    };
-    // What is not made, the next order must not see.
-    files.extend(old);
-    Planned::Failed(why)
+        Ok(pin) => Planned::Failed(format!(
+            "the change would pin {pin} and not {release}: it is not made; look at what `write` names"
+        )),
+        Err(error) => Planned::Failed(error.to_string()),
+    }
 }
 
 /// The message of the commit that makes a change: its trailers say what it is to whoever reads the history.

@@ -40,6 +40,8 @@ pub enum Why {
     Frozen { until: Timestamp, reason: String, rollback: bool },
     /// A hold.
     Held { who: String, reason: String, until: Option<Timestamp> },
+    /// Nobody can tell which HOLD files stand beside the policy.
+    HoldsUnread { since: Timestamp, error: String },
     /// The release is not tried here again by itself.
     Refused { release: String, why: String },
     /// An order waits for what is named beside it.
@@ -119,6 +121,7 @@ impl Why {
             Self::WindowShut { .. } => "WindowShut",
             Self::Frozen { .. } => "Frozen",
             Self::Held { .. } => "Held",
+            Self::HoldsUnread { .. } => "HoldsUnread",
             Self::Refused { .. } => "Refused",
             Self::OrderWaits { .. } => "OrderWaits",
             Self::NeverRanHere { .. } => "NeverRanHere",
@@ -157,6 +160,7 @@ impl Why {
         match self {
             Self::SetIncomplete { .. }
             | Self::WindowShut { opens: None }
+            | Self::HoldsUnread { .. }
             | Self::JournalIsNew { .. }
             | Self::PolicyBroken { .. }
             | Self::PlaceTaken { .. }
@@ -247,6 +251,7 @@ impl fmt::Display for Why {
             Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
+            Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
             Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
             Self::NeverRanHere { release } => never_ran_here(f, release),
@@ -292,6 +297,13 @@ impl fmt::Display for Why {
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }
     }
+}
+
+fn holds_unread(f: &mut fmt::Formatter<'_>, since: Timestamp, error: &str) -> fmt::Result {
+    write!(
+        f,
+        "nothing new begins: a HOLD file may stand where this policy stands, which cannot be read since {since:.0}: {error}"
+    )
 }
 
 fn never_ran_here(f: &mut fmt::Formatter<'_>, release: &str) -> fmt::Result {

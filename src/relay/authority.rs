@@ -101,7 +101,8 @@ pub fn barrier(why: &Why) -> Barrier {
         | Why::Frozen { rollback: true, .. } => Barrier::Gate,
         Why::Frozen { rollback: false, .. } => Barrier::StrictFreeze,
         Why::Held { who, .. } if who == OURSELVES => Barrier::OwnHold,
-        Why::Held { .. } | Why::Suspended => Barrier::PersonHold,
+        // A HOLD file may stand where nobody can look.
+        Why::Held { .. } | Why::HoldsUnread { .. } | Why::Suspended => Barrier::PersonHold,
         Why::PolicyBroken { .. } | Why::ClockDoubtful { .. } | Why::TooManyChanges { .. } => Barrier::Doubt,
         Why::NotAutomatic | Why::RolloutInFlight { .. } => Barrier::Pace,
         _ => Barrier::Fact,

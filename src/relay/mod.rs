@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod authority;
+pub mod brake;
 pub mod candidate;
 pub mod change;
 pub mod edit;

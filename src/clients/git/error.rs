@@ -71,6 +71,18 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// What happened, in words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unreachable(reason)
+            | Self::Busy(reason, _)
+            | Self::Refused(reason)
+            | Self::Absent(reason)
+            | Self::Invalid(reason)
+            | Self::Store(reason) => reason.clone(),
+        }
+    }
+
     /// The failure with the remote's name, as the caller sees it.
     pub(super) fn at(self, remote: &str) -> GitError {
         let remote = remote.to_owned();

@@ -5,16 +5,20 @@
 use super::cache;
 use super::error::Fault;
 use super::source::Source;
+use super::tree;
 use crate::model::pin::{Touch, Trailers};
 use crate::model::{CommitId, EnvironmentName, OurCommit, PolicyName, text};
-use git2::{Commit, Oid, Repository, Sort};
+use git2::{Commit, Oid, Repository, Sort, Tree};
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// How deep history is fetched, one after another, as long as the search comes to where it is cut. The last is the limit:
 /// a repository in which 5000 commits lie above ours is looked after by others.
 pub(super) const DEPTHS: [u32; 3] = [50, 500, 5_000];
+
+/// The same for who committed a file, which no decision hangs on.
+const COMMITTER_DEPTHS: [u32; 2] = [50, 500];
 
 /// The most commits that are looked at: side branches count too, so more than [`DEPTHS`].
 const COMMITS_MAX: usize = 20_000;
@@ -24,8 +28,8 @@ const COMMITS_MAX: usize = 20_000;
 pub(super) struct Wanted {
     /// Files or directories.
     pub(super) places: Vec<String>,
-    /// Whose trailers are sought; none = whoever touched the places last is all that is asked.
-    pub(super) of: Option<(PolicyName, EnvironmentName)>,
+    /// Whose trailers are sought.
+    pub(super) of: (PolicyName, EnvironmentName),
     /// A commit up to which history was searched before.
     pub(super) stop_at: Option<Oid>,
 }
@@ -59,6 +63,74 @@ pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted) -> Result<H
     let repository = source.repository()?;
     let cuts = cache::cuts_of(repository.path())?;
     Ok(walk(&repository, &cuts, tip, wanted)?.0)
+}
+
+/// Who committed the last change of each of these files, as far as history is here or comes in a few steps: one walk for all
+/// of them. A file whose last change is not found is left out.
+pub(super) fn committers(
+    source: &dyn Source,
+    tip: Oid,
+    directory: &str,
+    names: &[String],
+) -> Result<BTreeMap<String, String>, Fault> {
+    let mut found = BTreeMap::new();
+    for depth in COMMITTER_DEPTHS {
+        let repository = source.repository()?;
+        let cuts = cache::cuts_of(repository.path())?;
+        let end = walk_for_committers(&repository, &cuts, tip, (directory, names), &mut found)?;
+        if end != End::Cut {
+            break;
+        }
+        if distance(&repository, &cuts, tip)? < depth {
+            source.deepen(tip, depth)?;
+        }
+    }
+    Ok(found)
+}
+
+fn walk_for_committers(
+    repository: &Repository,
+    cuts: &BTreeSet<Oid>,
+    tip: Oid,
+    (directory, names): (&str, &[String]),
+    found: &mut BTreeMap<String, String>,
+) -> Result<End, Fault> {
+    let mut left: BTreeSet<&str> = names.iter().map(String::as_str).filter(|name| !found.contains_key(*name)).collect();
+    let mut order = repository.revwalk()?;
+    order.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
+    order.push(tip)?;
+    for id in order.take(COMMITS_MAX) {
+        let id = id?;
+        if left.is_empty() {
+            return Ok(End::Told);
+        }
+        if cuts.contains(&id) {
+            return Ok(End::Cut);
+        }
+        let commit = repository.find_commit(id)?;
+        let here = tree::subtree(repository, commit.tree()?, directory)?;
+        let mut before = Vec::new();
+        for parent in commit.parents() {
+            before.push(tree::subtree(repository, parent.tree()?, directory)?);
+        }
+        let id_of = |tree: &Option<Tree<'_>>| tree.as_ref().map(Tree::id);
+        // Most commits leave the whole directory alone: then no file of it is looked for.
+        if before.iter().any(|before| id_of(before) == id_of(&here)) {
+            continue;
+        }
+        let content = |tree: &Option<Tree<'_>>, name: &str| tree.as_ref()?.get_name(name).map(|entry| entry.id());
+        let touched = |name: &&&str| {
+            let now = content(&here, name);
+            (now.is_some() || !before.is_empty()) && before.iter().all(|before| content(before, name) != now)
+        };
+        let touched: Vec<&str> = left.iter().filter(touched).copied().collect();
+        let who = text::shown(&String::from_utf8_lossy(commit.committer().name_bytes()));
+        for name in touched {
+            left.remove(name);
+            found.insert(name.to_owned(), who.clone());
+        }
+    }
+    Ok(End::Told)
 }
 
 /// How many commits deep the history of a tip is whole. Depth is counted by parents and not by the commits' times, for
@@ -117,9 +189,6 @@ fn walk(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid, wanted: &Wanted
         let name = cache::name(id)?;
         let ours = ours(&name, &commit, wanted);
         history.last_touch.get_or_insert_with(|| touch(name, &commit));
-        if wanted.of.is_none() {
-            return Ok((history, End::Told));
-        }
         if let Some(trailers) = ours {
             history.ours = OurCommit::Found(trailers);
             return Ok((history, End::Told));
@@ -133,7 +202,7 @@ fn walk(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid, wanted: &Wanted
 }
 
 fn ours(name: &CommitId, commit: &Commit<'_>, wanted: &Wanted) -> Option<Trailers> {
-    let (policy, environment) = wanted.of.as_ref()?;
+    let (policy, environment) = &wanted.of;
     let message = String::from_utf8_lossy(commit.message_bytes());
     Trailers::read(name, &message).filter(|trailers| trailers.policy == *policy && trailers.environment == *environment)
 }

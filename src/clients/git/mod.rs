@@ -25,9 +25,9 @@ pub use commit::{Author, NewCommit};
 pub use error::GitError;
 pub use history::History;
 pub use remote::{Remote, Token, location};
+pub use tree::{Contents, Limits, Listed, Unreadable, readable};
 
 use crate::clients::http::Counter;
-use crate::model::pin::Touch;
 use crate::model::{CommitId, EnvironmentName, PolicyName, text};
 use cache::Cache;
 use error::Fault;
@@ -109,24 +109,43 @@ impl Mirror {
         self.run(move |source| source.fetch(&checked(&branch)?, oid(&tip)?)).await
     }
 
-    /// Reads those of these files that exist at a fetched commit; missing contents come in one request.
+    /// Reads those of these files that exist at a fetched commit, each by itself; missing contents come in one request. What
+    /// is no text file (a symbolic link, a directory, too large, another encoding) is told of that file alone.
     ///
     /// # Errors
-    /// [`GitError::Invalid`] for a path that is a directory, a symlink or a submodule, and for a file that is too large
-    /// or no UTF-8.
-    pub async fn read(&self, tip: &CommitId, paths: &[String]) -> Result<BTreeMap<String, String>, GitError> {
+    /// When none of them can be read for a reason that lies in the server or the mirror.
+    pub async fn read(&self, tip: &CommitId, paths: &[String]) -> Result<Contents<String>, GitError> {
         let (tip, paths) = (tip.clone(), paths.to_vec());
         self.run(move |source| tree::read(source, oid(&tip)?, &paths)).await
     }
 
-    /// The paths, from the root, of the files directly in a directory, sorted; none where there is no such directory.
-    /// `""` is the root. Symlinks are left out.
+    /// The same as bytes and within limits.
     ///
     /// # Errors
-    /// [`GitError::Invalid`] for more files than anybody writes.
-    pub async fn list(&self, tip: &CommitId, directory: &str) -> Result<Vec<String>, GitError> {
+    /// As [`Mirror::read`].
+    pub async fn read_bytes(
+        &self,
+        tip: &CommitId,
+        paths: &[String],
+        limits: Limits,
+    ) -> Result<Contents<Vec<u8>>, GitError> {
+        let (tip, paths) = (tip.clone(), paths.to_vec());
+        self.run(move |source| tree::read_bytes(source, oid(&tip)?, &paths, limits)).await
+    }
+
+    /// What stands directly in a directory and has a name that is wanted, sorted by path; nothing where there is no such
+    /// directory. `""` is the root. Symbolic links and submodules are among it, directories are not.
+    ///
+    /// # Errors
+    /// [`GitError::Invalid`] for more files of such names than anybody writes.
+    pub async fn list(
+        &self,
+        tip: &CommitId,
+        directory: &str,
+        is_wanted: fn(&str) -> bool,
+    ) -> Result<Vec<Listed>, GitError> {
         let (tip, directory) = (tip.clone(), directory.to_owned());
-        self.run(move |source| tree::list(source, oid(&tip)?, &directory)).await
+        self.run(move |source| tree::list(source, oid(&tip)?, &directory, is_wanted)).await
     }
 
     /// Searches back from a fetched tip for the newest commit that touched these places (files or directories) and has
@@ -150,7 +169,7 @@ impl Mirror {
         let (places, policy, environment) = (places.to_vec(), policy.clone(), environment.clone());
         self.run(move |source| {
             let stop_at = stop_at.as_ref().map(oid).transpose()?;
-            history::search(source, oid(&tip)?, &history::Wanted { places, of: Some((policy, environment)), stop_at })
+            history::search(source, oid(&tip)?, &history::Wanted { places, of: (policy, environment), stop_at })
         })
         .await
     }
@@ -164,17 +183,19 @@ impl Mirror {
         self.run(move |source| later::is_later(source, &checked(&branch)?, oid(&commit)?, oid(&since)?)).await
     }
 
-    /// Who touched a file last, as far as history is searched.
+    /// Who committed the last change of each of these files of a directory, by name, as far as history is here or comes in a
+    /// few steps. History is walked once for all of them.
     ///
     /// # Errors
     /// When more history is needed and does not come.
-    pub async fn last_touch(&self, tip: &CommitId, path: &str) -> Result<Option<Touch>, GitError> {
-        let (tip, places) = (tip.clone(), vec![path.to_owned()]);
-        self.run(move |source| {
-            let wanted = history::Wanted { places, of: None, stop_at: None };
-            Ok(history::search(source, oid(&tip)?, &wanted)?.last_touch)
-        })
-        .await
+    pub async fn committers(
+        &self,
+        tip: &CommitId,
+        directory: &str,
+        names: &[String],
+    ) -> Result<BTreeMap<String, String>, GitError> {
+        let (tip, directory, names) = (tip.clone(), directory.to_owned(), names.to_vec());
+        self.run(move |source| history::committers(source, oid(&tip)?, &directory, &names)).await
     }
 
     /// Makes these commits on `base`, each on the one before, and moves the branch there if it stands on `base`. The

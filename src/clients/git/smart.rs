@@ -83,7 +83,7 @@ impl Smart {
 
     fn ask(&self, ask: &Ask<'_>) -> Result<bool, Fault> {
         let answer = self.post("git-upload-pack", ask.body(), PACK_TIMEOUT)?;
-        let mut packets = Packets::new(answer, PACK_BYTES_MAX);
+        let mut packets = Packets::new(answer, ask.bytes_max.unwrap_or(PACK_BYTES_MAX).min(PACK_BYTES_MAX));
         let Some(cut) = upload::until_pack(&mut packets)? else { return Ok(false) };
         self.cache.store(&cut, |mut store| upload::copy_pack(&mut packets, &mut store))?;
         Ok(true)
@@ -173,8 +173,9 @@ impl Source for Smart {
         self.cache.note(&repository, branch, Some(tip))
     }
 
-    fn obtain(&self, contents: &[Oid]) -> Result<(), Fault> {
-        self.bring(&Ask { wants: contents, done: true, ..Ask::default() }).map(drop)
+    fn obtain(&self, contents: &[Oid], bytes_max: u64) -> Result<(), Fault> {
+        let bytes_max = Some(bytes_max);
+        self.bring(&Ask { wants: contents, done: true, bytes_max, ..Ask::default() }).map(drop)
     }
 
     fn deepen(&self, tip: Oid, depth: u32) -> Result<(), Fault> {
@@ -186,7 +187,8 @@ impl Source for Smart {
         let known = [tip];
         let depth = Some(depth);
         let blobless = abilities.filter;
-        self.bring(&Ask { wants: &known, haves: &known, shallow, depth, blobless, done: true }).map(drop)
+        self.bring(&Ask { wants: &known, haves: &known, shallow, depth, blobless, done: true, bytes_max: None })
+            .map(drop)
     }
 
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {

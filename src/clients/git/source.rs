@@ -17,8 +17,8 @@ pub(super) trait Source: Send + Sync {
     /// Brings a commit here that is the tip of this branch.
     fn fetch(&self, branch: &str, tip: Oid) -> Result<(), Fault>;
 
-    /// Brings file contents here, in one request.
-    fn obtain(&self, contents: &[Oid]) -> Result<(), Fault>;
+    /// Brings file contents here, in one request whose answer has at most so many bytes.
+    fn obtain(&self, contents: &[Oid], bytes_max: u64) -> Result<(), Fault>;
 
     /// Brings the history of this tip so many commits deep.
     fn deepen(&self, tip: Oid, depth: u32) -> Result<(), Fault>;

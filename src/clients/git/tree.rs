@@ -6,9 +6,10 @@ use super::cache;
 use super::error::Fault;
 use super::source::Source;
 use crate::model::text;
-use git2::{ErrorCode, ObjectType, Oid, Repository, Tree, TreeEntry};
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository, Tree, TreeEntry};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The largest file that is read: a values file of a megabyte is already unusual, and each is held in memory.
 const FILE_BYTES_MAX: usize = 8 << 20;
@@ -16,56 +17,225 @@ const FILE_BYTES_MAX: usize = 8 << 20;
 /// The most files that one directory may have: more are no configuration written by people.
 const FILES_LISTED_MAX: usize = 10_000;
 
+/// How often contents are asked for in ever smaller parts: enough to find two of thousands that do not come.
+const ASKED_MAX: usize = 32;
+
+/// And for how long: a server that does not answer at all is not asked for every part.
+const ASKED_WITHIN: Duration = Duration::from_secs(20);
+
 /// The mode of a symbolic link in a tree.
 pub(super) const LINK: i32 = 0o120_000;
 
-/// Reads those of these files that exist; contents that are not here yet come in one request.
-pub(super) fn read(source: &dyn Source, at: Oid, paths: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+/// What became of the files that exist, each by itself.
+pub type Contents<T> = BTreeMap<String, Result<T, Unreadable>>;
+
+/// Why one file cannot be read, where the others beside it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// In words, with the file's path.
+    pub reason: String,
+    /// Whether it stays so until somebody commits something else.
+    pub lasts: bool,
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many bytes a file may have.
+    pub file: usize,
+    /// How many bytes all of them may have; what is beyond is told of as unreadable.
+    pub all: usize,
+    /// How many bytes one answer of the server may have.
+    pub fetched: u64,
+}
+
+/// The texts of those of these files that exist, where every one of them can be read.
+///
+/// # Errors
+/// The first that cannot.
+pub fn readable<'p>(
+    contents: &Contents<String>,
+    paths: impl IntoIterator<Item = &'p String>,
+) -> Result<BTreeMap<String, String>, Unreadable> {
+    let there = paths.into_iter().filter_map(|path| Some((path, contents.get(path)?)));
+    there.map(|(path, content)| Ok((path.clone(), content.clone()?))).collect()
+}
+
+/// What is directly in a directory and no directory itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its path from the root.
+    pub path: String,
+    /// The id of its content: another content has another one.
+    pub content: String,
+}
+
+/// Reads those of these files that exist as text; contents that are not here yet come in one request.
+pub(super) fn read(source: &dyn Source, at: Oid, paths: &[String]) -> Result<Contents<String>, Fault> {
+    let limits = Limits { file: FILE_BYTES_MAX, all: usize::MAX, fetched: u64::MAX };
+    let contents = read_bytes(source, at, paths, limits)?;
+    let text = |path: &String, content: Result<Vec<u8>, Unreadable>| {
+        String::from_utf8(content?).map_err(|error| {
+            let error = error.utf8_error();
+            lasting(format!("`{}` is not UTF-8: {error}", text::shown(path)))
+        })
+    };
+    Ok(contents
+        .into_iter()
+        .map(|(path, content)| {
+            let content = text(&path, content);
+            (path, content)
+        })
+        .collect())
+}
+
+/// Reads those of these files that exist, within limits.
+pub(super) fn read_bytes(
+    source: &dyn Source,
+    at: Oid,
+    paths: &[String],
+    limits: Limits,
+) -> Result<Contents<Vec<u8>>, Fault> {
     let repository = source.repository()?;
     let tree = cache::commit(&repository, at)?.tree()?;
-    let mut files = BTreeMap::new();
+    let mut contents: Contents<Vec<u8>> = BTreeMap::new();
+    let mut files: BTreeMap<&String, Oid> = BTreeMap::new();
     for path in paths {
-        if let Some(entry) = entry(&tree, path)? {
-            files.insert(path, file(&entry, path)?);
+        match entry(&tree, path).and_then(|entry| entry.map(|entry| file(&entry, path)).transpose()) {
+            Ok(None) => {}
+            Ok(Some(id)) => drop(files.insert(path, id)),
+            Err(Fault::Invalid(reason)) => drop(contents.insert(path.clone(), Err(lasting(reason)))),
+            Err(fault) => return Err(fault),
         }
     }
     let odb = repository.odb()?;
     let mut missing: Vec<Oid> = files.values().copied().filter(|id| !odb.exists(*id)).collect();
     missing.sort_unstable();
     missing.dedup();
-    if missing.is_empty() {
-        return texts(&repository, files);
+    let failed = obtain(source, missing, limits.fetched)?;
+    // A new opening knows what came.
+    let repository = source.repository()?;
+    let odb = repository.odb()?;
+    let mut n_left = limits.all;
+    for (path, id) in files {
+        let content = match failed.get(&id) {
+            Some(reason) => Err(Unreadable { reason: format!("`{}`: {reason}", text::shown(path)), lasts: false }),
+            None => content(&odb, path, id, limits.file),
+        };
+        let content = content.and_then(|content| {
+            n_left = n_left.checked_sub(content.len()).ok_or_else(|| {
+                let (shown, all) = (text::shown(path), limits.all);
+                lasting(format!(
+                    "`{shown}` is not read: with the files before it there are more than {all} bytes, the limit"
+                ))
+            })?;
+            Ok(content)
+        });
+        contents.insert(path.clone(), content);
     }
-    source.obtain(&missing)?;
-    texts(&source.repository()?, files)
+    Ok(contents)
 }
 
-/// The paths of the files directly in a directory, sorted; none where there is no such directory. `""` is the root.
-pub(super) fn list(source: &dyn Source, at: Oid, directory: &str) -> Result<Vec<String>, Fault> {
+fn lasting(reason: String) -> Unreadable {
+    Unreadable { reason, lasts: true }
+}
+
+fn content(odb: &Odb<'_>, path: &str, id: Oid, bytes_max: usize) -> Result<Vec<u8>, Unreadable> {
+    let shown = text::shown(path);
+    let damaged = |error: git2::Error| Unreadable {
+        reason: format!("`{shown}` cannot be read from the repository: {}", text::shown(error.message())),
+        lasts: false,
+    };
+    let (size, _) = odb.read_header(id).map_err(damaged)?;
+    if size > bytes_max {
+        return Err(lasting(format!("`{shown}` has {size} bytes; {bytes_max} are the limit")));
+    }
+    Ok(odb.read(id).map_err(damaged)?.data().to_vec())
+}
+
+/// Brings contents here, and returns why some did not come. What the server does not give together is asked for in halves,
+/// so that one content that it lost, or that is too large, keeps no other back.
+///
+/// # Errors
+/// When nothing of it comes.
+fn obtain(source: &dyn Source, missing: Vec<Oid>, bytes_max: u64) -> Result<BTreeMap<Oid, String>, Fault> {
+    let (mut failed, mut n_asked, mut n_came) = (BTreeMap::new(), 0, 0);
+    let (mut first, begun) = (None, Instant::now());
+    let mut parts = if missing.is_empty() { Vec::new() } else { vec![missing] };
+    while let Some(mut part) = parts.pop() {
+        n_asked += 1;
+        match source.obtain(&part, bytes_max) {
+            Ok(()) => n_came += 1,
+            Err(fault @ (Fault::Busy(..) | Fault::Store(_))) => return Err(fault),
+            Err(fault) => {
+                if part.len() > 1 && n_asked < ASKED_MAX && begun.elapsed() < ASKED_WITHIN {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([second, part]);
+                } else {
+                    let reason = fault.reason();
+                    failed.extend(part.into_iter().map(|id| (id, reason.clone())));
+                }
+                first.get_or_insert(fault);
+            }
+        }
+    }
+    // With one content alone nobody can tell whether it or the server is at fault: the next reading tells.
+    match first {
+        Some(fault) if n_came == 0 && failed.len() > 1 => Err(fault),
+        _ => Ok(failed),
+    }
+}
+
+/// What is directly in a directory and has a name that is wanted, sorted; nothing where there is no such directory. `""` is
+/// the root. Symbolic links and submodules are among it, directories are not.
+pub(super) fn list(
+    source: &dyn Source,
+    at: Oid,
+    directory: &str,
+    is_wanted: fn(&str) -> bool,
+) -> Result<Vec<Listed>, Fault> {
     let repository = source.repository()?;
     let root = cache::commit(&repository, at)?.tree()?;
-    let directory = directory.trim_end_matches('/');
-    let tree = if matches!(directory, "" | ".") {
-        root
-    } else {
-        match entry(&root, directory)?.filter(|entry| entry.kind() == Some(ObjectType::Tree)) {
-            Some(entry) => repository.find_tree(entry.id())?,
-            None => return Ok(Vec::new()),
-        }
+    let mut listed = match subtree(&repository, root, directory)? {
+        Some(tree) => listed(&tree, directory, is_wanted)?,
+        None => Vec::new(),
     };
+    listed.sort_unstable();
+    Ok(listed)
+}
+
+fn listed(tree: &Tree<'_>, directory: &str, is_wanted: fn(&str) -> bool) -> Result<Vec<Listed>, Fault> {
+    let directory = directory.trim_end_matches('/');
     let prefix = if matches!(directory, "" | ".") { String::new() } else { format!("{directory}/") };
-    let is_file = |entry: &TreeEntry<'_>| entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK;
-    let mut files = Vec::new();
-    for entry in tree.iter().filter(is_file) {
-        // A name that is no UTF-8 cannot be written in a policy either.
-        files.extend(entry.name().ok().map(|name| format!("{prefix}{name}")));
-        if files.len() > FILES_LISTED_MAX {
+    let mut listed = Vec::new();
+    for entry in tree.iter().filter(|entry| entry.kind() != Some(ObjectType::Tree)) {
+        // A name that is no UTF-8 stands for itself, as far as it can be shown.
+        let name = String::from_utf8_lossy(entry.name_bytes());
+        if is_wanted(&name) {
+            listed.push(Listed { path: format!("{prefix}{name}"), content: entry.id().to_string() });
+        }
+        if listed.len() > FILES_LISTED_MAX {
             let shown = text::shown(directory);
             return Err(Fault::Invalid(format!("`{shown}` holds more than {FILES_LISTED_MAX} files, the limit")));
         }
     }
-    files.sort_unstable();
-    Ok(files)
+    Ok(listed)
+}
+
+/// The tree of a directory, where it is one.
+pub(super) fn subtree<'r>(
+    repository: &'r Repository,
+    root: Tree<'r>,
+    directory: &str,
+) -> Result<Option<Tree<'r>>, Fault> {
+    let directory = directory.trim_end_matches('/');
+    if matches!(directory, "" | ".") {
+        return Ok(Some(root));
+    }
+    match entry(&root, directory)?.filter(|entry| entry.kind() == Some(ObjectType::Tree)) {
+        Some(entry) => Ok(Some(repository.find_tree(entry.id())?)),
+        None => Ok(None),
+    }
 }
 
 /// What stands at a path.
@@ -97,22 +267,6 @@ pub(super) fn file(entry: &TreeEntry<'_>, path: &str) -> Result<Oid, Fault> {
         _ => "no file",
     };
     Err(Fault::Invalid(format!("`{}` is {what}; name the file itself", text::shown(path))))
-}
-
-fn texts(repository: &Repository, files: BTreeMap<&String, Oid>) -> Result<BTreeMap<String, String>, Fault> {
-    let odb = repository.odb()?;
-    let mut texts = BTreeMap::new();
-    for (path, id) in files {
-        let (size, _) = odb.read_header(id)?;
-        let shown = text::shown(path);
-        if size > FILE_BYTES_MAX {
-            return Err(Fault::Invalid(format!("`{shown}` has {size} bytes; {FILE_BYTES_MAX} are the limit")));
-        }
-        let content = std::str::from_utf8(odb.read(id)?.data()).map(str::to_owned);
-        let content = content.map_err(|error| Fault::Invalid(format!("`{shown}` is not UTF-8: {error}")))?;
-        texts.insert(path.clone(), content);
-    }
-    Ok(texts)
 }
 
 #[cfg(test)]
@@ -148,12 +302,15 @@ mod tests {
             ("latin1", 0o100_644, b"caf\xe9"),
             ("large", 0o100_644, &large),
         ]);
-        let check = |path: &str, expected: Result<Option<&str>, &str>| match (
-            read(&source, at, &[path.to_owned()]),
-            expected,
-        ) {
-            (Ok(files), Ok(text)) => assert_eq!(files.get(path).map(String::as_str), text),
-            (Err(fault), Err(part)) => assert!(format!("{fault:?}").contains(part), "{fault:?}"),
+        let paths =
+            ["file", "run", "missing", "file/below", "link", "link/below", "module", "latin1", "large", "../file"];
+        let files = read(&source, at, &paths.map(str::to_owned)).expect("each by itself");
+        let check = |path: &str, expected: Result<Option<&str>, &str>| match (files.get(path), expected) {
+            (None, Ok(None)) => {}
+            (Some(Ok(text)), Ok(Some(expected))) => assert_eq!(text, expected),
+            (Some(Err(unreadable)), Err(part)) => {
+                assert!(unreadable.reason.contains(part) && unreadable.lasts, "{unreadable:?}");
+            }
             (read, _) => panic!("{path}: {read:?}"),
         };
         check("file", Ok(Some("text")));
@@ -166,8 +323,13 @@ mod tests {
         check("latin1", Err("`latin1` is not UTF-8"));
         check("large", Err("`large` has 8388609 bytes; 8388608 are the limit"));
         check("../file", Err("no path inside the repository"));
-        assert_eq!(list(&source, at, "").expect("listed"), ["file", "large", "latin1", "run"]);
-        assert_eq!(list(&source, at, "file").expect("listed"), [""; 0]);
+        let names = |directory: &str, is_wanted: fn(&str) -> bool| -> Vec<String> {
+            let listed = list(&source, at, directory, is_wanted).expect("listed");
+            listed.into_iter().map(|listed| listed.path).collect()
+        };
+        assert_eq!(names("", |_| true), ["file", "large", "latin1", "link", "module", "run"]);
+        assert_eq!(names("", |name| name.starts_with('l')), ["large", "latin1", "link"]);
+        assert_eq!(names("file", |_| true), [""; 0]);
         assert!(matches!(read(&source, Oid::ZERO_SHA1, &[]), Err(Fault::Absent(_))), "never fetched");
     }
 
@@ -176,6 +338,7 @@ mod tests {
         let names: Vec<String> = (0..=FILES_LISTED_MAX).map(|number| number.to_string()).collect();
         let entries: Vec<(&str, i32, &[u8])> = names.iter().map(|name| (name.as_str(), 0o100_644, &b"x"[..])).collect();
         let (_scratch, source, at) = repository(&entries);
-        assert!(format!("{:?}", list(&source, at, "")).contains("more than 10000 files"));
+        assert!(format!("{:?}", list(&source, at, "", |_| true)).contains("more than 10000 files"));
+        assert_eq!(list(&source, at, "", |name| name == "77").expect("one").len(), 1, "others do not hide it");
     }
 }

@@ -88,6 +88,8 @@ pub(super) struct Ask<'a> {
     pub(super) blobless: bool,
     /// Whether the server is to send at once, without first saying whether it knows what we have.
     pub(super) done: bool,
+    /// How many bytes the answer may have; none = as many as any answer may.
+    pub(super) bytes_max: Option<u64>,
 }
 
 impl Ask<'_> {
@@ -252,7 +254,15 @@ mod tests {
     #[test]
     fn an_ask_as_bytes() {
         let (a, b) = (Oid::from_str(A).expect("an id"), Oid::from_str(B).expect("an id"));
-        let ask = Ask { wants: &[a], haves: &[b], shallow: vec![b], depth: Some(50), blobless: true, done: true };
+        let ask = Ask {
+            wants: &[a],
+            haves: &[b],
+            shallow: vec![b],
+            depth: Some(50),
+            blobless: true,
+            done: true,
+            bytes_max: None,
+        };
         let body = String::from_utf8(ask.body()).expect("text");
         let lines: Vec<&str> =
             body.lines().map(|line| line.trim_start_matches("0001").get(4..).unwrap_or("")).collect();

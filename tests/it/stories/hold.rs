@@ -4,7 +4,6 @@ use super::people::{BOTH, DEV, PROD, chain, named};
 use super::world::Story;
 use std::time::Duration;
 use tagrelay::daemon::{Command, Refusal};
-use tagrelay::sandbox::fault::{Fault, Rule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_by_command_stops_what_it_names_until_it_is_resumed() {
@@ -186,31 +185,5 @@ async fn a_followed_tag_that_is_moved_back_holds_until_it_is_resumed_and_then_wa
     assert_eq!(story.why("dev").await, ["MovedBack"]);
     let third = story.push("dev", 3);
     story.until_at("prod", &third, "verified").await;
-    story.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_file_that_could_not_be_read_at_first_holds_once_it_can() {
-    let mut story = Story::new(&chain(""), BOTH).await;
-    let digest = story.push("dev", 1);
-    story.start().await;
-    story.until_at("prod", &digest, "verified").await;
-    story.world.git.face.faults.add(Rule::every(Fault::answer(503)));
-    story.commit("policies/HOLD", Some("the fair\n")).await;
-    // The server has lost the text of the file, and nothing else.
-    let blob = git2::Oid::hash_object(git2::ObjectType::Blob, b"the fair\n").expect("an id").to_string();
-    let (folder, name) = blob.split_at(2);
-    let object = story.deploys.path().join("objects").join(folder).join(name);
-    let lost = story.home.path().join("lost");
-    std::fs::rename(&object, &lost).expect("taken away");
-    story.world.git.face.faults.clear();
-    let broken = || async { story.status().await.broken };
-    let stays = |errors: Vec<String>| errors.iter().any(|error| error.contains("could not be read, and stay as"));
-    story.until("the status says so", || async { stays(broken().await) }).await;
-    story.looked_again().await;
-    std::fs::rename(&lost, &object).expect("brought back");
-    story.until("the file is read", || async { broken().await.is_empty() }).await;
-    story.push("dev", 2);
-    story.until_why("dev", "Held").await;
     story.stop().await;
 }

@@ -1,6 +1,8 @@
 //! A person without a running daemon: `plan` looks by itself, `once` does one round of work.
 
+use super::brake::{LINK, commit_raw};
 use super::new_tag::{KUSTOMIZATION, POLICY};
+use super::people::{BOTH, DEV, chain};
 use super::world::Story;
 use crate::cli::{Said, said, tagrelay};
 use tagrelay::sandbox::fault::{Fault, Rule};
@@ -58,4 +60,41 @@ async fn once_fails_where_a_build_could_not_be_read_for_a_moment() {
     story.world.registry.face.faults.clear();
     assert_eq!(says(&story, &["once"]).await.code, Some(0));
     assert!(story.file(FILE).await.contains("1.0.0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_and_plan_end_and_say_what_could_not_be_read_or_told() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    story.push("dev", 1);
+    let sound = story.config.clone();
+    let odd = [
+        (sound.replace("branch: main", "branch: trunk"), "has no branch trunk"),
+        (sound.replace("/deploys", "/nowhere"), "the policies of default could not be read"),
+        (format!("{sound}policies: {}\n", story.home.path().join("nowhere").display()), "nowhere"),
+    ];
+    for (config, words) in odd {
+        story.config = config;
+        for command in ["once", "plan"] {
+            let ended = says(&story, &[command]).await;
+            assert!(ended.err.contains(words), "{command}: {}", ended.err);
+            let told = ended.err.lines().filter(|line| line.starts_with("error:") && line.contains(words)).count();
+            assert_eq!(told, 1, "{command}: {}", ended.err);
+            assert_ne!(ended.code, Some(0), "{command}");
+        }
+    }
+    story.config = sound;
+    story.world.gitlab.face.faults.add(Rule::every(Fault::answer(503)));
+    let untold = says(&story, &["once"]).await;
+    assert_eq!(untold.code, Some(1), "{}", untold.err);
+    assert!(
+        untold.err.contains("reports for group/deploys are not told yet") && untold.err.contains("503"),
+        "{}",
+        untold.err
+    );
+    story.world.gitlab.face.faults.clear();
+    assert_eq!(says(&story, &["once"]).await.code, Some(0));
+    commit_raw(story.deploys.path(), &[(DEV, Some((LINK, b"../prod/kustomization.yaml")))]);
+    let unread = says(&story, &["once"]).await;
+    assert_eq!(unread.code, Some(1), "{}", unread.err);
+    assert!(unread.err.contains("is a symbolic link"), "{}", unread.err);
 }
