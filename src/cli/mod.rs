@@ -114,7 +114,7 @@ enum Command {
     /// Edit one file on disk as the daemon would; prints the diff, --write writes it.
     Edit(edit::Edit),
     #[command(flatten)]
-    Ask(ask::Ask),
+    Ask(Box<ask::Ask>),
     /// The whole daemon on an embedded registry, git repository, GitLab and cluster, with a tour.
     #[cfg(feature = "sandbox")]
     Demo {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Makes passes over these policies, or all, until nothing more happens.
 pub(super) async fn run(config: Arc<Config>, policies: Vec<PolicyName>) -> anyhow::Result<Exit> {
-    let Opened { daemon, handle, metrics: _ } = open(config, Clock::System).await?;
+    let Opened { daemon, handle, .. } = open(config, Clock::System).await?;
     drop(handle);
     let daemon = if policies.is_empty() { daemon } else { daemon.only(policies.clone()) };
     let rest = daemon.run_until_rest().await;
@@ -39,7 +39,7 @@ pub(super) async fn plan(config: Arc<Config>, policy: Option<&PolicyName>) -> an
     }
     let journal = format!("sqlite://{}", copy.display());
     let config = Config { mode: Mode::Observe, journal, ..(*config).clone() };
-    let Opened { daemon, handle, metrics: _ } = open(Arc::new(config), Clock::System).await?;
+    let Opened { daemon, handle, .. } = open(Arc::new(config), Clock::System).await?;
     drop(handle);
     let (plans, rest) = daemon.plan_at_rest(policy).await.map_err(|refusal| match refusal {
         Refusal::NotFound(why) => anyhow::Error::from(Failure { why, exit: Exit::Nothing }),

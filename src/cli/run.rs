@@ -33,6 +33,8 @@ pub(super) struct Opened {
     pub(super) handle: Handle,
     /// What it counts.
     pub(super) metrics: Metrics,
+    /// The journal's id.
+    journal: String,
 }
 
 /// Reads a configuration; what is wrong with it is drawn on standard error.
@@ -49,9 +51,10 @@ pub(super) async fn open(config: Arc<Config>, clock: Clock) -> anyhow::Result<Op
     }
     let journal = Arc::new(open_journal(&config.journal, &clock).await?);
     let clients = Clients::new(&config, &metrics, &file)?;
+    let id = journal.id().to_owned();
     let daemon = Daemon::open(config, journal, clients, clock, metrics.clone()).await?;
     let handle = daemon.handle();
-    Ok(Opened { daemon, handle, metrics })
+    Ok(Opened { daemon, handle, metrics, journal: id })
 }
 
 async fn open_journal(address: &str, clock: &Clock) -> anyhow::Result<Journal> {
@@ -66,7 +69,7 @@ async fn open_journal(address: &str, clock: &Clock) -> anyhow::Result<Journal> {
 
 /// Runs the daemon and its server until a signal.
 pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()> {
-    let Opened { daemon, handle, metrics } = open(config.clone(), Clock::System).await?;
+    let Opened { daemon, handle, metrics, journal } = open(config.clone(), Clock::System).await?;
     let listener = TcpListener::bind(config.server.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
@@ -85,7 +88,7 @@ pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()
     let server = Server::new(handle.clone(), config.server.access.clone(), Arc::new(move || metrics.encode()));
     let server = server.following(daemon.configuration());
     let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
-    let server = server.with_reading(config.server.read, refused);
+    let server = server.with_reading(config.server.read, refused).of_journal(&journal);
     server::weak_secrets(&config.server).iter().for_each(|warning| tracing::warn!("{warning}"));
     let serving = serve_apart(listener, server, leave.clone())?;
     let listening = queue.map(|queue| tokio::spawn(queue.run(stop.clone())));

@@ -99,8 +99,7 @@ fn steers(segment: &str) -> bool {
 /// A name as the least careful file system reads it: letters of one case, without characters that nobody sees, without
 /// dots and blanks at its end, and without the stream that NTFS lets stand behind a colon.
 fn folded(segment: &str) -> String {
-    let is_seen = |c: &char| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    let seen: String = segment.chars().filter(is_seen).collect();
+    let seen: String = segment.chars().filter(|c| !crate::model::text::is_unseen(*c)).collect();
     let name = seen.split(':').next().unwrap_or_default();
     name.trim_end_matches(['.', ' ']).to_lowercase()
 }

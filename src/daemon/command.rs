@@ -3,16 +3,16 @@
 use super::Daemon;
 use super::handle::{Command, Refusal, Reply, Target};
 use super::look;
+use super::meant::{find, one_of};
 use super::memory::{Known, Standing};
 use super::message::Message;
 use super::take::answer;
+use super::vote::{Vote, Word};
 use crate::model::event::{Event, Order};
-use crate::model::policy::Ballot;
 use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, Sequence, text};
 use crate::relay::authority;
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::facts::Facts;
-use crate::relay::gate::{self, Standing as GateStanding};
 use crate::relay::resume::{self, Asked, Of, Stop};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +27,14 @@ impl Daemon {
             return self.command_later(command, who, reply);
         }
         let done = match command {
-            Command::Approve { target, release, by } => self.vote(&target, release.as_deref(), None, by, &who).await,
+            Command::Approve { target, release, reason, by } => {
+                self.vote(&target, Vote { word: Word::Approve, release, reason, by }, &who).await
+            }
             Command::Reject { target, release, reason, by } => {
-                self.vote(&target, release.as_deref(), Some(&reason), by, &who).await
+                self.vote(&target, Vote { word: Word::Reject, release, reason, by }, &who).await
+            }
+            Command::Unapprove { target, release, reason, by } => {
+                self.vote(&target, Vote { word: Word::TakeBack, release, reason, by }, &who).await
             }
             Command::Hold { scope, reason, until } => self.hold(&scope, &reason, until, who).await,
             Command::Resume { scope, of, every } => {
@@ -58,34 +63,6 @@ impl Daemon {
         }
         self.keep(scope, vec![Event::Held { who, why: text::shown(reason), until }]).await?;
         Ok(format!("{scope} is held until {}", until.map_or("it is resumed".to_owned(), |until| format!("{until:.0}"))))
-    }
-
-    /// Keeps a vote: for a release, or against it where there is a reason.
-    async fn vote(
-        &mut self,
-        target: &Target,
-        named: Option<&str>,
-        against: Option<&str>,
-        by: Ballot,
-        who: &str,
-    ) -> Result<String, Refusal> {
-        let approve = against.is_none();
-        let scope = Scope::of(&target.policy, &target.environment);
-        let (release, rules) = self.with_facts(target, |facts| {
-            let release = match named {
-                Some(named) => find(facts, named)?,
-                None => the_one_that_waits(facts)?,
-            };
-            Ok((release, gate::terms(facts.environment)))
-        })?;
-        let id = release.id().clone();
-        let mut events = vec![Event::Voted { release: id, rules, approve, who: who.to_owned(), by }];
-        if let Some(reason) = against {
-            let why = format!("rejected: {}", text::shown(reason));
-            events.push(Event::Refused { release: release.clone(), who: who.to_owned(), why });
-        }
-        self.keep(&scope, events).await?;
-        Ok(format!("{} {release} ({}) for {scope}", if approve { "approved" } else { "rejected" }, release.id()))
     }
 
     /// Lifts what stands in the way in a scope; an environment that met another journal's commit adopts its pin as it is.
@@ -286,7 +263,7 @@ impl Daemon {
         Ok(format!("{release} in {scope}: {words}"))
     }
 
-    async fn keep(&mut self, scope: &Scope, events: Vec<Event>) -> Result<(), Refusal> {
+    pub(super) async fn keep(&mut self, scope: &Scope, events: Vec<Event>) -> Result<(), Refusal> {
         if !self.record(scope, events).await {
             return Err(not_kept());
         }
@@ -354,26 +331,6 @@ pub(super) fn is_unmet(standing: &Standing) -> bool {
     pin.as_ref().is_some_and(|reading| !reading.pin.0.is_empty() && !met(&reading.pin))
 }
 
-/// The candidate that waits for nothing but votes; more than one is for a person to name.
-fn the_one_that_waits(facts: &Facts<'_>) -> Result<Release, Refusal> {
-    let found = candidate::candidates(facts);
-    let waits = |release: &&Release| {
-        gate::standings(facts, release)
-            .iter()
-            .any(|standing| matches!(standing, GateStanding::Shut(why) if why.code() == "ApprovalsMissing"))
-    };
-    let mut waiting = found.releases.iter().filter(waits);
-    let Some(first) = waiting.next() else {
-        return Err(Refusal::NotFound("nothing waits for approval there".to_owned()));
-    };
-    let others: Vec<&Release> = waiting.collect();
-    if others.is_empty() {
-        return Ok(first.clone());
-    }
-    let list = choices(&[&[first], others.as_slice()].concat());
-    Err(Refusal::Ambiguous(format!("more than one release waits, name one: {list}")))
-}
-
 /// The release that a rollback leaves.
 fn left(facts: &Facts<'_>) -> Result<Release, Refusal> {
     let current = facts.ledger.current().and_then(|current| current.release.clone());
@@ -413,47 +370,4 @@ fn newest(found: &Candidates) -> Result<Release, Refusal> {
         let why: Vec<String> = found.passed_over.iter().map(ToString::to_string).collect();
         Refusal::NotFound(format!("there is no candidate: {}", why.join("; ")))
     })
-}
-
-/// The release that a person names by its id, a tag or a digest, among all that the environment may know.
-pub(super) fn find(facts: &Facts<'_>, named: &str) -> Result<Release, Refusal> {
-    let chosen = facts.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
-    let ledgers = facts.before.iter().copied().chain([facts.ledger]).chain(facts.from.map(|from| from.ledger));
-    let arrived =
-        ledgers.flat_map(|ledger| ledger.arrivals.iter().rev()).filter_map(|arrival| arrival.release.as_ref());
-    let tagged = facts.tagged();
-    one_of(chosen.chain(arrived).chain(&tagged), named)
-}
-
-/// The one of these releases that a person names by its id, a tag or a digest.
-fn one_of<'a>(releases: impl Iterator<Item = &'a Release>, named: &str) -> Result<Release, Refusal> {
-    let mut found: Vec<&Release> = Vec::new();
-    for release in releases {
-        let builds = || release.builds().values();
-        let is = release.id().is_named(named)
-            || builds().any(|build| build.tag.as_str() == named || build.digest.as_str() == named);
-        if is && !found.contains(&release) {
-            found.push(release);
-        }
-    }
-    match found.as_slice() {
-        [] => Err(Refusal::NotFound(format!(
-            "no release is known by `{}`: name an id, a tag or a digest",
-            text::shown(named)
-        ))),
-        [one] => Ok((*one).clone()),
-        several => {
-            let list = choices(several);
-            Err(Refusal::Ambiguous(format!("more than one release is meant, name one by its id: {list}")))
-        }
-    }
-}
-
-/// Releases to choose among: by what is shown of their ids, or the whole where that does not tell them apart.
-fn choices(releases: &[&Release]) -> String {
-    let shown: BTreeSet<String> = releases.iter().map(|release| release.id().to_string()).collect();
-    let whole = shown.len() < releases.len();
-    let id = |release: &Release| if whole { release.id().as_str().to_owned() } else { release.id().to_string() };
-    let each = releases.iter().take(LISTED_MAX).map(|release| format!("{} ({release})", id(release)));
-    each.collect::<Vec<_>>().join(", ")
 }

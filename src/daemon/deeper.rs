@@ -2,12 +2,12 @@
 
 use super::Daemon;
 use super::choose::{DEPTH_MAX, Lack};
-use super::command::find;
 use super::handle::{Command, Refusal, Reply, Request, Target};
+use super::meant::find;
 use super::memory::Memory;
 use super::message::Message;
 use crate::model::policy::Select;
-use crate::model::{Digest, PolicyName, ReleaseId, Tag};
+use crate::model::{PolicyName, ReleaseId, Tag};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -81,8 +81,8 @@ impl Daemon {
         if environment.promote.is_some() || !environment.select.as_ref().is_some_and(Select::lists) {
             return false;
         }
-        let is_short_id = named.len() >= ReleaseId::SHOWN && named.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_short_id || Digest::parse(named).is_ok() {
+        let digits = named.strip_prefix("sha256:").unwrap_or(named);
+        if digits.len() >= ReleaseId::SHOWN && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return true;
         }
         let Ok(tag) = Tag::parse(named) else { return false };

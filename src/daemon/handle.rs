@@ -80,7 +80,20 @@ pub enum Command {
         target: Target,
         /// Which: an id, a tag or a digest.
         release: Option<String>,
+        /// Why; empty where nothing is said.
+        reason: String,
         /// Where the vote was given.
+        by: Ballot,
+    },
+    /// Takes back one's own vote for a release; none = the one that one approved.
+    Unapprove {
+        /// Where.
+        target: Target,
+        /// Which.
+        release: Option<String>,
+        /// Why; empty where nothing is said.
+        reason: String,
+        /// Where it was said.
         by: Ballot,
     },
     /// Refuses a release; none = the one that waits.
@@ -143,6 +156,7 @@ impl Command {
         match self {
             Self::Approve { target, release, .. }
             | Self::Reject { target, release, .. }
+            | Self::Unapprove { target, release, .. }
             | Self::Promote { target, release, .. }
             | Self::Rollback { target, release, .. } => Some((target, release.as_deref()?)),
             Self::Hold { .. } | Self::Resume { .. } | Self::Verify { .. } => None,

@@ -31,6 +31,7 @@ mod keep;
 mod learn;
 mod lists;
 mod look;
+mod meant;
 mod memory;
 mod message;
 mod need;
@@ -56,6 +57,7 @@ mod sources;
 mod take;
 mod verdict;
 pub mod view;
+mod vote;
 mod writer;
 
 pub use clock::Clock;

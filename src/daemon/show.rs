@@ -268,8 +268,10 @@ pub(super) fn sentence(event: &Event) -> (&'static str, String) {
         Event::Lost { rollout, why } => ("lost", format!("rollout {rollout}: {why}")),
         Event::Ended { rollout, outcome, why } => ("ended", format!("rollout {rollout} is {outcome}: {why}")),
         Event::RulesKept { rules } => ("rules_kept", rules_kept(rules)),
-        Event::Voted { release, approve: true, who, .. } => ("voted", format!("{who} approves {release}")),
-        Event::Voted { release, approve: false, who, .. } => ("voted", format!("{who} rejects {release}")),
+        Event::Voted { release, approve, who, why, .. } => {
+            let says = if *approve { "approves" } else { "does not approve" };
+            ("voted", format!("{who} {says} {release}{}", text::after_colon(why)))
+        }
         Event::Held { who, why, .. } => ("held", format!("held by {who}: {why}")),
         Event::Claimed { places } => {
             let places: Vec<String> = places.iter().map(|place| crate::relay::places::shown(place)).collect();

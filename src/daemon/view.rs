@@ -226,7 +226,9 @@ pub struct PlanView {
     pub environment: EnvironmentView,
     /// What would be done, one sentence each; empty = nothing.
     pub effects: Vec<String>,
-    /// The files that would change, as unified diffs.
+    /// What would be done with the candidate once all that stands in its way is gone, one sentence each.
+    pub later: Vec<String>,
+    /// The files that would change, now or then, as unified diffs.
     pub diffs: Vec<FileDiff>,
     /// What GitLab would be told, one sentence each.
     pub reports: Vec<String>,

@@ -172,12 +172,14 @@ pub enum Event {
         release: ReleaseId,
         /// The terms that the vote was given under: gates and places, one a line.
         rules: String,
-        /// For or against.
+        /// For; else against, or taken back where no refusal comes with it.
         approve: bool,
         /// Who.
         who: String,
         /// Where.
         by: Ballot,
+        /// Why; empty where nothing is said.
+        why: String,
     },
     /// Changes of what the scope names are stopped.
     Held {

@@ -183,6 +183,8 @@ pub struct Vote {
     pub who: String,
     /// Where.
     pub by: Ballot,
+    /// Why; empty where nothing is said.
+    pub why: String,
     /// When.
     pub at: Timestamp,
 }
@@ -259,9 +261,9 @@ impl Ledger {
                     arrival.rules = Some(Arc::new(rules.clone()));
                 }
             }
-            Event::Voted { release, rules, approve, who, by } => {
-                let (release, rules, who) = (release.clone(), rules.clone(), who.clone());
-                self.votes.push(Vote { release, rules, approve: *approve, who, by: *by, at });
+            Event::Voted { release, rules, approve, who, by, why } => {
+                let (release, rules, who, why) = (release.clone(), rules.clone(), who.clone(), why.clone());
+                self.votes.push(Vote { release, rules, approve: *approve, who, by: *by, why, at });
             }
             Event::Held { who, why, until } => self.holds.push(Hold {
                 sequence,

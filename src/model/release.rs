@@ -34,12 +34,6 @@ impl ReleaseId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether a person who types this may mean it: its first digits, at least those that are shown.
-    #[must_use]
-    pub fn is_named(&self, text: &str) -> bool {
-        text.len() >= Self::SHOWN && self.0.starts_with(text)
-    }
 }
 
 fn is_hex(text: &str) -> bool {
@@ -83,6 +77,30 @@ impl Release {
     pub fn builds(&self) -> &Builds {
         &self.builds
     }
+
+    /// Whether a person who types this names the whole of it: its tags, one of them, a digest, or its id.
+    #[must_use]
+    pub fn has_name(&self, text: &str) -> bool {
+        let mut builds = self.builds.values();
+        let is_build = |build: &Build| build.tag.as_str() == text || build.digest.as_str() == text;
+        self.id.as_str() == text || builds.any(is_build) || self.to_string() == text
+    }
+
+    /// Whether a person who types this may mean it: any name that is printed of it, with the first digits of a digest or
+    /// of the id. Where several names are typed, as they stand beside one another in a status, each must fit.
+    #[must_use]
+    pub fn is_named(&self, text: &str) -> bool {
+        let is_beginning = |word: &str| {
+            let digits = word.strip_prefix("sha256:").unwrap_or(word);
+            let mut digests = self.builds.values().map(|build| build.digest.as_str());
+            digits.len() >= ReleaseId::SHOWN
+                && is_hex(digits)
+                && (self.id.0.starts_with(word)
+                    || digests.any(|digest| digest.trim_start_matches("sha256:").starts_with(digits)))
+        };
+        let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches(['(', ')', ',', '`'])).collect();
+        !words.is_empty() && words.iter().all(|word| self.has_name(word) || is_beginning(word))
+    }
 }
 
 impl PartialEq for Release {
@@ -109,6 +127,7 @@ impl fmt::Display for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{BuildFacts, Digest, ImageName, Tag};
 
     #[test]
     fn an_id_is_whole_and_is_named_by_its_first_digits() {
@@ -124,11 +143,45 @@ mod tests {
         assert_eq!([ReleaseId::parse_short(text), ReleaseId::parse_short("e3b0c44298fg")], [None, None]);
         let other = ReleaseId(format!("e3b0c44298fc{}", "0".repeat(52)).into());
         assert_ne!(whole, other, "two that look the same are two");
-        let check = |text: &str, expected| assert_eq!((whole.is_named(text), other.is_named(text)), expected, "{text}");
+        let named = |id: &ReleaseId, text: &str| Release { id: id.clone(), builds: Builds::default() }.is_named(text);
+        let check = |text: &str, expected| assert_eq!((named(&whole, text), named(&other, text)), expected, "{text}");
         check("e3b0c44298fc", (true, true));
         check("e3b0c44298fc1", (true, false));
         check(text, (true, false));
         check("e3b0c44298f", (false, false));
         check("", (false, false));
+    }
+
+    #[test]
+    fn every_name_that_is_printed_names_it() {
+        let digest = Digest::parse(&format!("sha256:953216c1489b{}", "0".repeat(52))).expect("digest");
+        let build = |tag: &str, digest: &Digest| Build {
+            tag: Tag::parse(tag).expect("tag"),
+            digest: digest.clone(),
+            facts: BuildFacts::default().into(),
+        };
+        let name = |text: &str| ImageName::parse(text).expect("name");
+        let worker = build("1.1.0", &Digest::of(b"worker"));
+        let release =
+            Release::new([(name("app"), build("dev", &digest)), (name("worker"), worker)].into_iter().collect());
+        let id = release.id().to_string();
+        let row = format!("dev {id}");
+        let choice = format!("{id} (dev)");
+        for text in [
+            "dev",
+            "1.1.0",
+            "dev, worker 1.1.0",
+            "953216c1489b",
+            "sha256:953216c1489b",
+            digest.as_str(),
+            &id,
+            &row,
+            &choice,
+        ] {
+            assert!(release.is_named(text), "{text}");
+        }
+        for text in ["", "de", "9532", "953216c1489b (prod)", "sha256:", "prod 953216c1489b"] {
+            assert!(!release.is_named(text), "{text}");
+        }
     }
 }

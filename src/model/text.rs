@@ -5,38 +5,43 @@ use ring::digest;
 /// The longest piece of outside text that is shown in one place.
 const SHOWN_CHARS_MAX: usize = 200;
 
-/// Outside text as one bounded line: control and bidirectional characters become spaces, the rest past 200 is cut.
+/// Outside text as one bounded line: control characters, and those that are not seen or turn the text around, become
+/// spaces; the rest past 200 is cut.
 ///
-/// Every tag, label, commit subject, check answer or webhook text passes here before it reaches a message, a merge
-/// request, a page or a log. A leading `/` (a GitLab quick action) loses its place at the front; `@` can mention nobody.
+/// Every tag, label, commit subject, check answer or webhook text passes here before it reaches a message, a page or a log.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let harmless = |c: char| match c {
-        c if c.is_control() => ' ',
-        '\u{2028}'
-        | '\u{2029}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => ' ',
-        c => c,
-    };
+    let harmless = |c: char| if c.is_control() || is_unseen(c) { ' ' } else { c };
     let line: String = text.chars().take(SHOWN_CHARS_MAX).map(harmless).collect();
-    let line = line.trim();
-    let mut shown = String::with_capacity(line.len() + 8);
-    if line.starts_with('/') {
-        shown.push('\u{2060}');
-    }
-    for c in line.chars() {
-        shown.push(c);
-        if c == '@' {
-            shown.push('\u{2060}');
-        }
-    }
+    let mut shown = line.trim().to_owned();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// Whether a character leaves no mark, or changes how others are read.
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// The same for a message that GitLab reads: a leading `/` gives no order there (a quick action), and `@` mentions nobody.
+#[must_use]
+pub fn shown_to_gitlab(text: &str) -> String {
+    let line = shown(text).replace('@', "@\u{2060}");
+    if line.starts_with('/') { format!("\u{2060}{line}") } else { line }
 }
 
 /// `: text`, or nothing where there is no text.
@@ -68,8 +73,10 @@ mod tests {
     fn outside_text_is_one_harmless_line() {
         assert_eq!(shown("fix: login"), "fix: login");
         assert_eq!(shown("a\nTagrelay-Journal: forged"), "a Tagrelay-Journal: forged");
-        assert_eq!(shown("  /merge"), "\u{2060}/merge");
-        assert_eq!(shown("cc @all"), "cc @\u{2060}all");
+        assert_eq!(shown("a\u{9b}b\u{61c}c\u{202e}d\u{2060}e\u{e0041}f"), "a b c d e f");
+        assert_eq!(shown("/etc/tagrelay.yaml"), "/etc/tagrelay.yaml", "a path is copied as it stands");
+        assert_eq!(shown_to_gitlab("  /merge"), "\u{2060}/merge");
+        assert_eq!(shown_to_gitlab("cc @all"), "cc @\u{2060}all");
         assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
     }
 }

@@ -18,12 +18,6 @@ use serde_json::json;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Approval {
-    release: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Reasoned {
     release: Option<String>,
     #[serde(default)]
@@ -65,8 +59,15 @@ struct Nothing {}
 /// Votes for a release.
 pub(super) async fn approve(State(server): State<Server>, somebody: Somebody, At(target): At, body: Body) -> Answer {
     let errand = Errand::at(&server, &somebody, Act::Approve, &target)?;
-    let Approval { release } = body.read()?;
-    errand.carry_out(Command::Approve { target, release, by: Ballot::Cli }).await
+    let Reasoned { release, reason } = body.read()?;
+    errand.carry_out(Command::Approve { target, release, reason, by: Ballot::Cli }).await
+}
+
+/// Takes back one's own vote for a release.
+pub(super) async fn unapprove(State(server): State<Server>, somebody: Somebody, At(target): At, body: Body) -> Answer {
+    let errand = Errand::at(&server, &somebody, Act::Approve, &target)?;
+    let Reasoned { release, reason } = body.read()?;
+    errand.carry_out(Command::Unapprove { target, release, reason, by: Ballot::Cli }).await
 }
 
 /// Refuses a release.

@@ -30,7 +30,7 @@ use crate::telemetry::metrics::Delivered;
 use access::{Gatekeeper, LetIn};
 use alarm::Alarm;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -72,7 +72,12 @@ pub struct Server {
     /// Deliveries that proved nothing.
     unproven: Arc<Alarm>,
     read: Option<ReadAccess>,
+    /// The id of the journal that answers come from, where it is told.
+    journal: Option<HeaderValue>,
 }
+
+/// The header of each answer that names the journal it comes from.
+pub(crate) const JOURNAL_HEADER: &str = "tagrelay-journal";
 
 impl Server {
     /// A server for this daemon, these people and these numbers.
@@ -89,6 +94,7 @@ impl Server {
             sessions: Arc::default(),
             unproven: Arc::default(),
             read: None,
+            journal: None,
         }
     }
 
@@ -112,6 +118,13 @@ impl Server {
         if let Some(gatekeeper) = Arc::get_mut(&mut self.gatekeeper) {
             gatekeeper.refused = refused;
         }
+        self
+    }
+
+    /// The same server, whose answers name this journal: whoever asks can tell which daemon they reached.
+    #[must_use]
+    pub fn of_journal(mut self, id: &str) -> Self {
+        self.journal = HeaderValue::from_str(id).ok();
         self
     }
 
@@ -188,6 +201,7 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
         ("/api/v1/policies/{policy}/environments/{environment}", Readers, get(read::environment)),
         ("/api/v1/policies/{policy}/environments/{environment}/explain", Readers, get(read::explain)),
         ("/api/v1/policies/{policy}/environments/{environment}/approve", Changers, post(change::approve)),
+        ("/api/v1/policies/{policy}/environments/{environment}/unapprove", Changers, post(change::unapprove)),
         ("/api/v1/policies/{policy}/environments/{environment}/reject", Changers, post(change::reject)),
         ("/api/v1/policies/{policy}/environments/{environment}/promote", Changers, post(change::promote)),
         ("/api/v1/policies/{policy}/environments/{environment}/rollback", Changers, post(change::rollback)),
@@ -222,6 +236,7 @@ fn router(server: Server, address: SocketAddr) -> Router {
         .layer(middleware::from_fn_with_state(address, origin::is_for_us))
         .layer(DefaultBodyLimit::max(crate::model::budget::BODY_BYTES))
         .layer(middleware::map_response(harmless))
+        .layer(middleware::map_response_with_state(server.journal.clone(), with_journal))
         .with_state(server)
 }
 
@@ -231,6 +246,14 @@ async fn in_time(request: Request, next: Next) -> Result<Response, Refused> {
     answered.map_err(|_| {
         Refused::unavailable("the whole request was not answered in time: look at the status, then ask again")
     })
+}
+
+/// Says which journal an answer comes from.
+async fn with_journal(State(journal): State<Option<HeaderValue>>, mut response: Response) -> Response {
+    if let Some(journal) = journal {
+        response.headers_mut().insert(JOURNAL_HEADER, journal);
+    }
+    response
 }
 
 /// Tells browsers to run nothing, to frame nothing, to guess nothing, and to keep nothing unless the answer says so.

@@ -162,6 +162,7 @@ fn plan(view: &PlanView) -> Value {
     json!({
         "environment": environment(&view.environment),
         "effects": view.effects,
+        "later": view.later,
         "diffs": diffs.collect::<Vec<_>>(),
         "reports": view.reports,
         "message": view.message,

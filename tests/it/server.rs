@@ -80,7 +80,7 @@ async fn every_change_takes_a_token_with_the_right_there() {
 async fn a_change_reaches_the_daemon_as_it_was_said_and_with_its_name() {
     let face = Face::open().await;
     for ((path, body), expected) in changes().into_iter().zip([
-        "alice: Approve { target: shop/prod, release: None, by: Cli }",
+        "alice: Approve { target: shop/prod, release: None, reason: \"\", by: Cli }",
         r#"alice: Reject { target: shop/prod, release: Some("1.0"), reason: "it leaks", by: Cli }"#,
         "alice: Promote { target: shop/prod, release: None, force: None }",
         r#"alice: Promote { target: shop/prod, release: Some("1.0"), force: Some("the shop is down") }"#,
@@ -356,7 +356,7 @@ async fn what_makes_no_sense_is_refused_in_one_sentence() {
     };
     for ((to, body), says) in [
         (("approve", json!({ "relaese": "1.0" })), "unknown field `relaese`"),
-        (("approve", json!({ "reason": "it is not kept" })), "unknown field `reason`"),
+        (("verify", json!({ "reason": "it is not kept" })), "unknown field `reason`"),
         (("approve", json!([])), "the body"),
         (("approve", json!({ "release": 1 })), "expected a string"),
         (("promote", json!({ "force": true })), "needs a `reason`"),
@@ -500,7 +500,7 @@ async fn the_page_says_what_runs_what_waits_and_what_to_type() {
     let page = face.get("/").await;
     assert_eq!(page.headers.get(CONTENT_TYPE).expect("a type"), "text/html; charset=utf-8");
     for words in [
-        "tagrelay approve shop/prod",
+        "tagrelay approve shop/prod ",
         "tagrelay resume shop/dev",
         "tagrelay resume --all --env staging",
         "broken.yaml:3: unknown key",

@@ -2,16 +2,19 @@
 //!
 //! It tries nothing twice and follows no redirect: a person is there to ask again.
 
+use super::reach::{self, Daemon};
 use super::{Exit, Wrong, print};
 use crate::cli::Failure;
 use crate::clients::http::{self, HttpError, Transport};
 use crate::config::{Secret, SecretSource};
+use crate::server::JOURNAL_HEADER;
 use clap::Args;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use tokio::sync::OnceCell;
 
 /// The largest answer that is read: the tags of an environment with all of their reasons are a few megabytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -25,9 +28,12 @@ const HEADING: &str = "The running daemon";
 /// The running daemon.
 #[derive(Debug, Args)]
 pub(super) struct Server {
-    /// Its address.
-    #[arg(long, value_name = "URL", env = "TAGRELAY_SERVER", default_value = "http://127.0.0.1:8080", help_heading = HEADING)]
-    server: Url,
+    /// Its address; default `server.listen` of the configuration, where there is one, else http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL", env = "TAGRELAY_SERVER", help_heading = HEADING)]
+    server: Option<Url>,
+    /// The daemon's configuration: it says where the daemon listens and which journal it keeps.
+    #[arg(long, value_name = "FILE", env = "TAGRELAY_CONFIG", help_heading = HEADING)]
+    config: Option<PathBuf>,
     /// Your token. Everybody on this machine can read it there: set TAGRELAY_TOKEN, or say --token-file.
     #[arg(long, help_heading = HEADING)]
     token: Option<SecretString>,
@@ -40,6 +46,9 @@ pub(super) struct Server {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// The daemon that this comes to.
+    #[arg(skip)]
+    daemon: OnceCell<Box<Daemon>>,
 }
 
 /// No daemon answers.
@@ -53,7 +62,7 @@ pub(super) struct NobodyAnswers {
 impl Server {
     /// Reads something.
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let mut url = self.url(path)?;
+        let mut url = self.url(path).await?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -62,15 +71,27 @@ impl Server {
 
     /// Changes something.
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
-        self.ask(Method::POST, self.url(path)?, Some(body)).await
+        self.ask(Method::POST, self.url(path).await?, Some(body)).await
     }
 
-    fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
-        let mut url = self.server.clone();
+    /// The daemon that is asked.
+    async fn daemon(&self) -> anyhow::Result<&Daemon> {
+        let reached = || async { Ok(Box::new(reach::daemon(self.server.as_ref(), self.config.as_deref()).await?)) };
+        self.daemon.get_or_try_init(reached).await.map(AsRef::as_ref)
+    }
+
+    /// The configuration, where one is named or stands here.
+    pub(super) fn configuration(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| Some(PathBuf::from(reach::CONFIGURATION)).filter(|path| path.exists()))
+    }
+
+    async fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
+        let server = &self.daemon().await?.url;
+        let mut url = server.clone();
         let known = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
         let segments = url.path_segments_mut().ok().filter(|_| known);
         let mut segments =
-            segments.ok_or_else(|| Wrong::because(format!("`{}` is no http:// or https:// address", self.server)))?;
+            segments.ok_or_else(|| Wrong::because(format!("`{server}` is no http:// or https:// address")))?;
         segments.pop_if_empty().extend(["api", "v1"]).extend(path);
         drop(segments);
         Ok(url)
@@ -90,15 +111,27 @@ impl Server {
             request = request.json(body);
         }
         let response = http::send(&client, request.build()?, &http::uncounted()).await;
-        let response = response.map_err(|why| NobodyAnswers { server: http::shown_url(&self.server), why })?;
+        let daemon = self.daemon().await?;
+        let server = http::shown_url(&daemon.url);
+        let response = response.map_err(|why| NobodyAnswers { server: server.clone(), why })?;
         let status = response.status();
+        let answers = response.headers().get(JOURNAL_HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        if let (Some(kept), Some(id)) =
+            (&daemon.journal, answers.filter(|id| daemon.journal.as_ref().is_some_and(|kept| kept.id != *id)))
+        {
+            let by = kept.by.display();
+            anyhow::bail!(
+                "the daemon at {server} keeps journal {}, and {by} names journal {}: it is another daemon; say which one is meant with --server URL or --config FILE",
+                crate::model::text::shown(&id),
+                kept.id
+            );
+        }
         let body = http::body(response, ANSWER_BYTES_MAX, "answer").await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         match value["error"]["message"].as_str() {
             None if status.is_success() && value.is_object() => Ok(value),
             Some(why) => Err(Failure { why: why.to_owned(), exit: exit(status) }.into()),
             None => {
-                let server = http::shown_url(&self.server);
                 anyhow::bail!("{server} answers {status}, and not as tagrelay does: is the address right?")
             }
         }
@@ -155,20 +188,28 @@ mod tests {
 
     fn server(url: &str, token: Option<&str>) -> Server {
         let url = url.parse().expect("a URL");
-        Server { server: url, token: token.map(SecretString::from), token_file: None, plain_http: false, json: false }
+        Server {
+            server: Some(url),
+            config: None,
+            token: token.map(SecretString::from),
+            token_file: None,
+            plain_http: false,
+            json: false,
+            daemon: OnceCell::new(),
+        }
     }
 
-    #[test]
-    fn an_address_may_have_a_path_and_names_are_escaped() {
+    #[tokio::test]
+    async fn an_address_may_have_a_path_and_names_are_escaped() {
         for (base, url) in [
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/v1/policies/a%20b"),
             ("https://example.com/tagrelay/", "https://example.com/tagrelay/api/v1/policies/a%20b"),
             ("https://example.com/tagrelay", "https://example.com/tagrelay/api/v1/policies/a%20b"),
         ] {
-            assert_eq!(server(base, None).url(&["policies", "a b"]).expect("a URL").as_str(), url);
+            assert_eq!(server(base, None).url(&["policies", "a b"]).await.expect("a URL").as_str(), url);
         }
-        assert!(server("mailto:x@example.com", None).url(&[]).is_err());
-        assert!(server("file:///etc", None).url(&[]).is_err());
+        assert!(server("mailto:x@example.com", None).url(&[]).await.is_err());
+        assert!(server("file:///etc", None).url(&[]).await.is_err());
     }
 
     #[test]

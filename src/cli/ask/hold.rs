@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Args)]
 struct Over {
     /// One policy or environment.
-    #[arg(value_name = "POLICY[/ENV]", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "POLICY[/ENV]", required_unless_present_any = ["all", "env"], conflicts_with = "all")]
     part: Option<Part>,
     /// Every policy.
     #[arg(long)]
     all: bool,
     /// This environment of every policy.
-    #[arg(long, value_name = "ENV", requires = "all", conflicts_with = "part")]
+    #[arg(long, value_name = "ENV", conflicts_with = "part")]
     #[arg(value_parser = |text: &str| EnvironmentName::parse(text).map_err(|error| error.to_string()))]
     env: Option<EnvironmentName>,
 }

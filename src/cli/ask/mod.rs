@@ -8,6 +8,7 @@ mod history;
 mod hold;
 mod order;
 mod plan;
+mod reach;
 mod reports;
 mod status;
 mod view;
@@ -36,6 +37,8 @@ pub(super) enum Ask {
     Approve(order::Order),
     /// Reject a release (default: the one that waits): it is refused there.
     Reject(order::Order),
+    /// Take back your own vote for a release (default: the one that you approved).
+    Unapprove(order::Order),
     /// Order a release (default: the candidate): it waits for the gates; --force passes gates and holds.
     Promote(order::Promote),
     /// Bring back a release that ran there (default: the last verified one), hold, and refuse the one that is left.
@@ -60,6 +63,7 @@ impl Ask {
             Self::Reports(reports) => reports.run().await,
             Self::Approve(order) => order.give("approve").await,
             Self::Reject(order) => order.give("reject").await,
+            Self::Unapprove(order) => order.give("unapprove").await,
             Self::Promote(promote) => promote.give().await,
             Self::Rollback(rollback) => rollback.give().await,
             Self::Verify(verify) => verify.give().await,

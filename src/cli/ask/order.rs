@@ -11,9 +11,9 @@ pub(in crate::cli) struct Order {
     /// The environment.
     #[arg(value_name = "POLICY/ENV")]
     place: Place,
-    /// The release: an id, a tag or a digest.
+    /// The release: a tag, a digest or an id, or the beginning of one as `status` shows it.
     release: Option<String>,
-    /// Why.
+    /// Why: it is kept with your name.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Rollback {
     /// The environment.
     #[arg(value_name = "POLICY/ENV")]
     place: Place,
-    /// The release, which ran there before: an id, a tag or a digest.
+    /// The release, which ran there before: a tag, a digest or an id, or the beginning of one as `status` shows it.
     release: Option<String>,
     /// Why: it is kept with your name and stands in the commit.
     #[arg(long, value_name = "TEXT")]
@@ -60,18 +60,27 @@ impl Rollback {
 /// An order that waits for the gates, or passes them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Promote {
-    #[command(flatten)]
-    order: Order,
+    /// The environment.
+    #[arg(value_name = "POLICY/ENV")]
+    place: Place,
+    /// The release: a tag, a digest or an id, or the beginning of one as `status` shows it.
+    release: Option<String>,
     /// Pass gates and holds; the reason is kept with your name.
     #[arg(long, requires = "reason")]
     force: bool,
+    /// Why it is forced: it is kept with your name.
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: Server,
 }
 
 impl Promote {
     /// Gives the order.
     pub(super) async fn give(self) -> anyhow::Result<Exit> {
-        let force = [("force".to_owned(), json!(self.force))];
-        self.order.send("promote", force.into_iter().collect()).await
+        let Self { place, release, force, reason, server } = self;
+        let force = [("force".to_owned(), json!(force))];
+        Order { place, release, reason, server }.send("promote", force.into_iter().collect()).await
     }
 }
 

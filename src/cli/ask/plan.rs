@@ -2,37 +2,39 @@
 
 use super::client::{NobodyAnswers, Server};
 use super::view::{self, harmless, list, text};
-use super::{Exit, Wrong, print};
-use crate::cli::{ConfigFile, once, policy_name, run};
-use crate::model::PolicyName;
+use super::{Exit, Part, Wrong, print};
+use crate::cli::{once, run};
 use crate::server;
 use clap::Args;
 use serde_json::Value;
 use std::io;
+use std::path::Path;
 
 /// What to plan.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Plan {
-    /// One policy; default all.
-    #[arg(value_parser = policy_name)]
-    policy: Option<PolicyName>,
+    /// One policy or environment; default all.
+    #[arg(value_name = "POLICY[/ENV]")]
+    part: Option<Part>,
     #[command(flatten)]
     server: Server,
-    #[command(flatten)]
-    file: ConfigFile,
 }
 
 impl Plan {
     /// Plans.
     pub(super) async fn run(self) -> anyhow::Result<Exit> {
-        let query: Vec<(&str, &str)> = self.policy.iter().map(|policy| ("policy", policy.as_str())).collect();
-        let answer = match self.server.get(&["plan"], &query).await {
+        let policy = self.part.as_ref().map(|part| part.policy.as_str());
+        let query: Vec<(&str, &str)> = policy.iter().map(|policy| ("policy", *policy)).collect();
+        let mut answer = match self.server.get(&["plan"], &query).await {
             Ok(answer) => answer,
-            Err(error) => match error.downcast_ref::<NobodyAnswers>() {
-                Some(nobody) if self.file.config.exists() => self.by_itself(&nobody.server).await?,
+            Err(error) => match (error.downcast_ref::<NobodyAnswers>(), self.server.configuration()) {
+                (Some(nobody), Some(file)) => self.by_itself(&nobody.server, &file).await?,
                 _ => return Err(error),
             },
         };
+        if let (Some(part), Some(plans)) = (&self.part, answer["plans"].as_array_mut()) {
+            plans.retain(|plan| part.contains(&plan["environment"]));
+        }
         let plans = list(&answer, "plans");
         if self.server.json {
             print::json(&answer)?;
@@ -40,21 +42,19 @@ impl Plan {
             plans.iter().try_for_each(plan)?;
         }
         if plans.is_empty() {
-            print::complain("no policy is loaded");
+            print::complain("no such policy is loaded");
             return Ok(Exit::Nothing);
         }
         Ok(Exit::Done)
     }
-}
 
-impl Plan {
     /// Plans without a daemon: on what is outside, and what the journal says.
-    async fn by_itself(&self, server: &str) -> anyhow::Result<Value> {
-        let file = self.file.config.display();
-        print::complain(&format!("no daemon answers at {server}: planned here, by {file} and its journal"));
-        let config = run::configuration(&self.file.config)
-            .map_err(|errors| Wrong::because(errors.render(print::complains_in_colour())))?;
-        Ok(server::plans(&once::plan(config, self.policy.as_ref()).await?))
+    async fn by_itself(&self, server: &str, file: &Path) -> anyhow::Result<Value> {
+        print::complain(&format!("no daemon answers at {server}: planned here, by {} and its journal", file.display()));
+        let config =
+            run::configuration(file).map_err(|errors| Wrong::because(errors.render(print::complains_in_colour())))?;
+        let policy = self.part.as_ref().map(|part| &part.policy);
+        Ok(server::plans(&once::plan(config, policy).await?))
     }
 }
 
@@ -66,6 +66,9 @@ fn plan(plan: &Value) -> io::Result<()> {
     }
     for effect in effects.iter().filter_map(Value::as_str) {
         print::line(&format!("  would    {}", harmless(effect)))?;
+    }
+    for effect in list(plan, "later").iter().filter_map(Value::as_str) {
+        print::line(&format!("  later    {}, once the gates are open and nothing holds", harmless(effect)))?;
     }
     for report in list(plan, "reports").iter().filter_map(Value::as_str) {
         print::line(&format!("  tells    {}", harmless(report)))?;

@@ -1,6 +1,7 @@
 //! What several answers have in common: an environment in a few lines, releases and moments as people read them.
 
 use crate::cli::print;
+use crate::model::text::is_unseen;
 use clap::builder::styling::{AnsiColor, Style};
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub(super) fn text(value: &Value, key: &str) -> String {
 
 /// One line without control characters. It is not cut: the daemon bounds what it says.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_unseen(c) { ' ' } else { c }).collect()
 }
 
 /// `shop/prod`.

@@ -123,6 +123,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         approve: true,
         who: who.clone(),
         by: environment.gates.approvals.as_ref().and_then(|a| a.by.first().copied()).unwrap_or(Ballot::Cli),
+        why: String::new(),
         at: case.now,
     }));
     let (unfit, checking) = (BTreeMap::new(), BTreeSet::new());

@@ -83,7 +83,11 @@ async fn tour(stage: &Stage, address: &str, mut teller: Teller) -> anyhow::Resul
                 }
             }
             (Some(release), _) => {
-                say(&format!("{:>9}  waiting    for an approval: {}\n", "prod", stage.approve_words(address)))?;
+                say(&format!(
+                    "{:>9}  waiting    for an approval: {}\n",
+                    "prod",
+                    stage.approve_words(release, address)
+                ))?;
                 waiting = Some((release.clone(), Instant::now()));
             }
             (None, _) => waiting = None,
@@ -93,7 +97,12 @@ async fn tour(stage: &Stage, address: &str, mut teller: Teller) -> anyhow::Resul
 
 /// Votes as the demo's person does.
 async fn approve(teller: &Teller, release: &str) -> anyhow::Result<()> {
-    let command = Command::Approve { target: stage::prod(), release: Some(release.to_owned()), by: Ballot::Cli };
+    let command = Command::Approve {
+        target: stage::prod(),
+        release: Some(release.to_owned()),
+        reason: String::new(),
+        by: Ballot::Cli,
+    };
     match teller.handle.command(command, stage::PERSON).await {
         Ok(_) => Ok(()),
         // It was approved, rejected or overtaken in this very moment.

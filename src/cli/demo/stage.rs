@@ -99,8 +99,8 @@ impl Stage {
     }
 
     /// What a person types to approve.
-    pub(super) fn approve_words(&self, address: &str) -> String {
-        format!("TAGRELAY_TOKEN={PERSON_TOKEN} tagrelay approve shop/prod --server {address}")
+    pub(super) fn approve_words(&self, release: &str, address: &str) -> String {
+        format!("TAGRELAY_TOKEN={PERSON_TOKEN} tagrelay approve shop/prod {release} --server {address}")
     }
 
     /// Where to look and what to try.

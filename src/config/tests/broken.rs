@@ -73,7 +73,7 @@ environments:
             "10 [2026-13-01] `2026-13-01` is no date: write it like `2026-12-20`, `2026-12-20T09:00` or `2026-12-20T09:00:00Z`",
             "13 [psuhed] `psuhed` is no value of `newest` | did you mean `pushed`?",
             "13 ['('] `(` is no regular expression: unclosed group",
-            "14 [/etc] `\u{2060}/etc` is no path inside the repository: write it from the root of the repository, without `/` in front",
+            "14 [/etc] `/etc` is no path inside the repository: write it from the root of the repository, without `/` in front",
             "16 [form] unknown key `form` in `promote` | did you mean `from`?",
             "17 [15] `15` is no duration: write it like `90s`, `15m`, `1h30m` or `7d`, at most 3650d",
         ]

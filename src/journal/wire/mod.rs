@@ -132,6 +132,9 @@ enum EventForm {
         who: String,
         #[serde(with = "BallotForm")]
         by: Ballot,
+        /// Left out where nothing is said, as by the versions that took no reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     Held {
         who: String,

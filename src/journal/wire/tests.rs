@@ -125,7 +125,7 @@ fn verdicts() -> Vec<Case> {
     let checked = |result| Event::Checked { rollout, check: "smoke".to_owned(), result, url: None };
     let ended = |outcome| Event::Ended { rollout, outcome, why: why() };
     let (voted_for, rules) = (|| release().id().clone(), || "f00".to_owned());
-    let voted = |approve, by| Event::Voted { release: voted_for(), rules: rules(), approve, who: who(), by };
+    let voted = |approve, by, why| Event::Voted { release: voted_for(), rules: rules(), approve, who: who(), by, why };
     let ordered = |order| Event::Ordered { order, who: who() };
     vec![
         (
@@ -145,14 +145,14 @@ fn verdicts() -> Vec<Case> {
         (ended(Outcome::Failed), "ended", r#"{"outcome":"failed","rollout":7,"why":"w"}"#),
         (ended(Outcome::Canceled), "ended", r#"{"outcome":"canceled","rollout":7,"why":"w"}"#),
         (
-            voted(true, Ballot::Cli),
+            voted(true, Ballot::Cli, String::new()),
             "voted",
             r#"{"approve":true,"by":"cli","release":"ID","rules":"f00","who":"alice"}"#,
         ),
         (
-            voted(false, Ballot::Page),
+            voted(false, Ballot::Page, why()),
             "voted",
-            r#"{"approve":false,"by":"page","release":"ID","rules":"f00","who":"alice"}"#,
+            r#"{"approve":false,"by":"page","release":"ID","rules":"f00","who":"alice","why":"w"}"#,
         ),
         (
             Event::Held { who: who(), why: why(), until: Some("2026-01-01T00:00:00Z".parse().expect("time")) },

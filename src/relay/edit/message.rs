@@ -6,7 +6,7 @@
 use super::template::{Template, TemplateError};
 use super::words::{ImageWords, Vocabulary, Words};
 use crate::model::Because;
-use crate::model::text::shown;
+use crate::model::text::shown_to_gitlab;
 
 /// The subject where the policy gives none.
 const DEFAULT_TEMPLATE: &str = r#"{{ environment }}: {{ policy }} {{ old.tag | default("nothing") }} -> {{ new.tag }}"#;
@@ -44,7 +44,7 @@ pub fn message(
     let subject: String = subject.chars().take(SUBJECT_CHARS_MAX).collect();
     let more = lines.collect::<Vec<_>>().join("\n");
     let mut paragraphs = vec![subject, more.trim().to_owned(), listed(words.images())];
-    paragraphs.push(format!("Because: {}", shown(&because.to_string())));
+    paragraphs.push(format!("Because: {}", shown_to_gitlab(&because.to_string())));
     paragraphs.retain(|paragraph| !paragraph.is_empty());
     Ok(format!("{}\n\n{}\n", paragraphs.join("\n\n"), trailers.trim_end()))
 }

@@ -36,7 +36,7 @@ pub use path::{PathError, YamlPath};
 pub use scalar::is_plain_safe;
 
 use crate::model::place::Missing;
-use crate::model::{Image, ImageName, Pin, PinForm, Pinned, Place, Target};
+use crate::model::{Image, ImageName, Pin, PinForm, Pinned, Place, Release, Target};
 use crate::relay::gate::Cleared;
 use std::collections::BTreeMap;
 use tree::Tree;
@@ -98,6 +98,20 @@ pub fn plan(
     files: &Files,
 ) -> Result<ChangePlan, EditError> {
     plan_pin(places, images, &Pin::of(cleared.release(), form), files)
+}
+
+/// The same for a release that nothing has cleared: what people look at before they approve it. A write asks [`plan`].
+///
+/// # Errors
+/// As [`plan`].
+pub fn preview(
+    places: &[Place],
+    images: &[Image],
+    form: PinForm,
+    release: &Release,
+    files: &Files,
+) -> Result<ChangePlan, EditError> {
+    plan_pin(places, images, &Pin::of(release, form), files)
 }
 
 /// The text of every file that the plan changes, with the changes made and proved.

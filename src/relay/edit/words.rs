@@ -1,8 +1,8 @@
 //! The names that templates use, and what they stand for.
 //!
-//! Every value is harmless text: names, tags and digests by their grammar, all else by `shown`.
+//! Every value is harmless text: names, tags and digests by their grammar, all else by `shown_to_gitlab`.
 
-use crate::model::text::shown;
+use crate::model::text::shown_to_gitlab;
 use crate::model::{BuildFacts, CommitId, EnvironmentName, Image, Pin, Pinned, PolicyName, Release};
 use minijinja::value::Value;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ impl Words {
     /// With the merge request that carries the change.
     #[must_use]
     pub fn with_mr(self, mr: &str) -> Self {
-        Self { mr: shown(mr), ..self }
+        Self { mr: shown_to_gitlab(mr), ..self }
     }
 
     /// The images, in the policy's order.
@@ -174,7 +174,7 @@ impl BuildWords {
         Self {
             tag: pinned.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
             digest: pinned.digest.as_ref().map(ToString::to_string).unwrap_or_default(),
-            revision: facts.and_then(|facts| facts.revision.as_deref()).map(shown).unwrap_or_default(),
+            revision: facts.and_then(|facts| facts.revision.as_deref()).map(shown_to_gitlab).unwrap_or_default(),
             created: facts.and_then(|facts| facts.created).map(|at| at.to_string()).unwrap_or_default(),
         }
     }

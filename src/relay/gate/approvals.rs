@@ -59,6 +59,12 @@ fn fell(facts: &Facts<'_>, rules: &Approvals, vote: &Vote, today: &str) -> Optio
     (end <= facts.now).then(|| format!("it expired at {end:.0}"))
 }
 
+/// Whether a vote of this person for a release counts today.
+pub(super) fn approves(facts: &Facts<'_>, release: &Release, who: &str) -> bool {
+    let rules = facts.environment.gates.approvals.as_ref();
+    rules.is_some_and(|rules| ballots(facts, rules, release).approve.iter().any(|name| name == who))
+}
+
 /// Open when enough people approve.
 pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
     let rules = facts.environment.gates.approvals.as_ref()?;

@@ -75,6 +75,12 @@ pub fn standings(facts: &Facts<'_>, release: &Release) -> Vec<Standing> {
     gates.iter().flat_map(|gate| gate(facts, release)).collect()
 }
 
+/// Whether a vote of this person for a release counts today.
+#[must_use]
+pub fn approves(facts: &Facts<'_>, release: &Release, who: &str) -> bool {
+    approvals::approves(facts, release, who)
+}
+
 /// Judges a release for the environment by every gate.
 #[must_use]
 pub fn judge(facts: &Facts<'_>, release: &Release) -> Verdict {

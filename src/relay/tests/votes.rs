@@ -184,7 +184,10 @@ fn a_vote_keeps_the_earlier_expiry() {
 fn a_vote_of_an_earlier_version_is_told_and_does_not_count() {
     let mut world = waiting();
     let (release, rules) = (release(1).id().clone(), "0".repeat(64));
-    world.record(2, vec![Event::Voted { release, rules, approve: true, who: "alice".into(), by: Ballot::Cli }]);
+    world.record(
+        2,
+        vec![Event::Voted { release, rules, approve: true, who: "alice".into(), by: Ballot::Cli, why: String::new() }],
+    );
     let Step::Rest(said) = world.step(2) else { panic!("{:?}", world.step(2)) };
     assert!(said[0].to_string().contains("an earlier version"), "{said:?}");
     world.vote(2, 1, "alice");

@@ -328,7 +328,10 @@ impl World {
     pub(super) fn vote(&mut self, index: usize, n: u8, who: &str) {
         let rules = gate::terms(&self.policy.environments[index]);
         let release = release(n).id().clone();
-        self.record(index, vec![Event::Voted { release, rules, approve: true, who: who.into(), by: Ballot::Cli }]);
+        self.record(
+            index,
+            vec![Event::Voted { release, rules, approve: true, who: who.into(), by: Ballot::Cli, why: String::new() }],
+        );
     }
 
     pub(super) fn pinned(&self) -> Vec<String> {

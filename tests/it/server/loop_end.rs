@@ -133,8 +133,11 @@ fn place(target: &Target) -> String {
 
 fn words(command: &Command) -> String {
     match command {
-        Command::Approve { target, release, by } => {
-            format!("Approve {{ target: {}, release: {release:?}, by: {by:?} }}", place(target))
+        Command::Approve { target, release, reason, by } => {
+            format!("Approve {{ target: {}, release: {release:?}, reason: {reason:?}, by: {by:?} }}", place(target))
+        }
+        Command::Unapprove { target, release, reason, by } => {
+            format!("Unapprove {{ target: {}, release: {release:?}, reason: {reason:?}, by: {by:?} }}", place(target))
         }
         Command::Reject { target, release, reason, by } => {
             format!("Reject {{ target: {}, release: {release:?}, reason: {reason:?}, by: {by:?} }}", place(target))
@@ -316,6 +319,7 @@ fn plan() -> PlanView {
     PlanView {
         environment: environments().remove(2),
         effects: vec!["writes shop 1.2".to_owned()],
+        later: Vec::new(),
         diffs: vec![FileDiff { path: "a.yaml".to_owned(), before: "a: 1\n".to_owned(), after: "a: 2\n".to_owned() }],
         reports: vec!["group/shop: running".to_owned()],
         message: None,

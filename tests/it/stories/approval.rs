@@ -41,6 +41,35 @@ async fn two_people_who_may_vote_open_the_gate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_is_given_once_by_any_name_that_is_shown_and_taken_back() {
+    let (mut story, digest) = waiting().await;
+    let short = digest.trim_start_matches("sha256:")[..12].to_owned();
+    let names = [short.clone(), format!("sha256:{short}"), format!("dev {short}"), "dev".to_owned(), digest.clone()];
+    for name in names {
+        let (target, reason, by) = (target("prod"), "looked at it".to_owned(), Ballot::Cli);
+        let said = story.command("alice", Command::Approve { target, release: Some(name), reason, by }).await;
+        assert!(said.expect("kept").contains("approved"));
+        assert!(gate(&story).await.contains("1 of 2"), "{}", gate(&story).await);
+    }
+    let again = story.approve("alice", "prod").await.expect("no harm");
+    assert!(again.contains("before"), "{again}");
+    let history = story.handle().history(None, None, 50).await.expect("a history");
+    assert_eq!(history.iter().filter(|line| line.kind == "voted").count(), 1, "one vote is kept");
+    assert!(history.iter().any(|line| line.text.contains("looked at it")));
+    let take_back = || {
+        let (target, reason, by) = (target("prod"), String::new(), Ballot::Cli);
+        story.command("alice", Command::Unapprove { target, release: None, reason, by })
+    };
+    assert!(take_back().await.expect("kept").contains("taken back"));
+    assert!(gate(&story).await.contains("0 of 2"), "{}", gate(&story).await);
+    let nothing = take_back().await;
+    assert!(matches!(&nothing, Err(Refusal::NotFound(why)) if why.contains("no vote of yours")), "{nothing:?}");
+    story.approve("alice", "prod").await.expect("kept");
+    assert!(gate(&story).await.contains("1 of 2"), "{}", gate(&story).await);
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vote_expires_and_is_for_these_digests_alone() {
     let (mut story, first) = waiting().await;
     story.approve("alice", "prod").await.expect("kept");
@@ -53,7 +82,10 @@ async fn a_vote_expires_and_is_for_these_digests_alone() {
     assert!(matches!(&refused, Err(Refusal::Ambiguous(list)) if list.matches("dev").count() == 2), "{refused:?}");
     for who in ["alice", "carol"] {
         let (release, by) = (Some(second.clone()), Ballot::Page);
-        story.command(who, Command::Approve { target: target("prod"), release, by }).await.expect("kept");
+        story
+            .command(who, Command::Approve { target: target("prod"), release, reason: String::new(), by })
+            .await
+            .expect("kept");
     }
     story.until_at("prod", &second, "verified").await;
     assert!(

@@ -42,7 +42,8 @@ async fn a_reached_soak_waits_for_nothing_else_of_dev() {
     let second = story.push("dev", 2);
     story.until_at("dev", &second, "verified").await;
     let (target, by) = (super::world::target("prod"), tagrelay::model::policy::Ballot::Cli);
-    let approve = tagrelay::daemon::Command::Approve { target, release: Some(first.clone()), by };
+    let approve =
+        tagrelay::daemon::Command::Approve { target, release: Some(first.clone()), reason: String::new(), by };
     story.command("alice", approve).await.expect("kept");
     story.until_at("prod", &first, "verified").await;
     story.stop().await;

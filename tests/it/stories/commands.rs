@@ -133,6 +133,11 @@ async fn a_hold_stops_changes_until_it_is_resumed() {
     let digest = desk.story.push("dev", 1);
     desk.story.until_why("dev", "Held").await;
     check(&desk.alice(&["status"]).await, 0, &["held by bob until", "lunch"]);
+    let has_candidate = || async { desk.story.view("dev").await.is_some_and(|view| view.candidate.is_some()) };
+    desk.story.until("there is a candidate", has_candidate).await;
+    let plan = desk.alice(&["plan", "shop/dev"]).await;
+    let diff = format!("+    digest: {digest}");
+    check(&plan, 0, &["would    do nothing", "later    writes dev, once the gates are open and nothing holds", &diff]);
     check(&desk.alice(&["promote", "shop/dev"]).await, 1, &["error: "]);
     check(&desk.alice(&["resume", "--all", "--env", "dev"]).await, 0, &["lifted: shop/dev", "held by bob: lunch"]);
     desk.story.until_written(FILE, &digest).await;

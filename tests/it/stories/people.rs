@@ -83,7 +83,8 @@ impl Story {
     }
 
     pub(crate) async fn approve(&self, who: &str, environment: &str) -> Result<String, Refusal> {
-        let approve = Command::Approve { target: target(environment), release: None, by: Ballot::Cli };
+        let approve =
+            Command::Approve { target: target(environment), release: None, reason: String::new(), by: Ballot::Cli };
         self.command(who, approve).await
     }
 

@@ -46,7 +46,12 @@ async fn begun_with(policy: &str) -> Story {
 }
 
 fn approve(release: Option<&str>) -> Command {
-    Command::Approve { target: target("prod"), release: release.map(str::to_owned), by: Ballot::Cli }
+    Command::Approve {
+        target: target("prod"),
+        release: release.map(str::to_owned),
+        reason: String::new(),
+        by: Ballot::Cli,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
