@@ -3,7 +3,6 @@
 use super::world::Story;
 use reqwest::Method;
 use std::time::Duration;
-use tagrelay::model::event::Verdict;
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::fault::{Fault, Moment, Rule};
 use tagrelay::sandbox::registry::{Auth, ImageSpec, refusing};
@@ -190,8 +189,7 @@ async fn a_repository_that_was_copied_to_is_asked_for_a_tag_during_rollouts_alon
         story.until_written(FILE, &format!("newTag: {tag}")).await;
         let before = asked();
         story.until("the tag that pins it is looked at", || async { asked() > before }).await;
-        story.signal("prod", Verdict::Healthy).await;
-        story.until_state("prod", "verified").await;
+        story.well("prod", tag).await;
         story.looked_again().await;
         let before = asked();
         story.looked_again().await;

@@ -129,10 +129,13 @@ async fn without_a_release_to_go_back_to_it_holds_alone() {
 async fn checks_run_in_order_and_one_that_fails_fails_the_rollout() {
     let mut story = Story::new(&chain(""), BOTH).await;
     let url = story.world.cluster.health_url("shop", "prod");
-    let lines = format!(
-        "verify:\n  - {{ name: health, http: {{ url: \"{url}\", times: 2, every: 1s }}, timeout: 5s }}\n  - {{ name: smoke, webhook: {{}}, timeout: 1h }}\non_failure: next"
-    );
-    story.commit("policies/shop.yaml", Some(&chain(&lines))).await;
+    let lines = |timeout: &str| {
+        chain(&format!(
+            "verify:\n  - {{ name: health, http: {{ url: \"{url}\", times: 2, every: 1s }}, timeout: {timeout} }}\n  - {{ name: smoke, webhook: {{}}, timeout: 1h }}\non_failure: next"
+        ))
+    };
+    // What is to pass has much time, what is to fail little.
+    story.commit("policies/shop.yaml", Some(&lines("2m"))).await;
     story.world.cluster.watch(story.watch("prod"));
     let first = story.push("dev", 1);
     story.start().await;
@@ -140,6 +143,8 @@ async fn checks_run_in_order_and_one_that_fails_fails_the_rollout() {
     story.until_said("prod", "check smoke").await;
     post(&story, "prod", Some("smoke"), Verdict::Healthy).await.expect("kept");
     story.until_at("prod", &first, "verified").await;
+    story.commit("policies/shop.yaml", Some(&lines("5s"))).await;
+    story.looked_again().await;
     let second = story.push("dev", 2);
     story.world.cluster.sicken(&second);
     story.until_at("prod", &second, "failed").await;
@@ -164,7 +169,8 @@ async fn a_deadline_without_a_signal_is_unknown_and_a_late_signal_counts() {
     story.looked_again().await;
     assert!(story.file(PROD).await.contains(&second), "it is held, and not rolled back");
     story.until_why("prod", "SignalLost").await;
-    assert_eq!(story.told("group/deploys", "prod").last(), Some(&vec!["running".to_owned()]));
+    let last = || async { story.told("group/deploys", "prod").last().is_some_and(|it| it == &["running"]) };
+    story.until("GitLab is told of no end", last).await;
     story.signal("prod", Verdict::Healthy).await;
     story.until_at("prod", &second, "verified").await;
     told(&story, &["running", "success"]).await;

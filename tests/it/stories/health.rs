@@ -76,6 +76,8 @@ async fn policies_that_are_broken_or_gone_and_a_pin_that_cannot_be_read_are_name
         .until_unwell("policies_gone", "policies on branch main of default holds no policy file, and held 1 before")
         .await;
     story.commit("policies/shop.yaml", Some(&good)).await;
+    // A branch that no policy names is read once a minute.
+    story.handle().reload();
     story.until_well().await;
     story.commit(FILE, Some("images: [")).await;
     story.until_unwell("pin_unread", "shop/dev").await;

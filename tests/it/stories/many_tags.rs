@@ -60,8 +60,9 @@ async fn what_is_behind_the_best_lies_on_disk_and_is_not_asked_for_again() {
     let mut story = many(&POLICY.replace("follow: dev", "newest: created")).await;
     let n = usize::try_from(TAGS).expect("small");
     assert_eq!(asked(&story), (0, n, n));
+    let lie_there = || async { on_disk(&story).len() == 2 };
+    story.until("the list lies on disk, and the times of what was put away", lie_there).await;
     let files = on_disk(&story);
-    assert_eq!(files.len(), 2, "the list, and the times of what was put away");
     let away = std::fs::read_to_string(&files[1]).expect("text").lines().count();
     assert!((45..n).contains(&away), "{away}");
 

@@ -62,6 +62,8 @@ async fn a_journal_restored_from_an_older_copy_waits_too() {
     let first = story.push("dev", 1);
     story.start().await;
     story.until_at("prod", &first, "verified").await;
+    let told = || async { story.told("group/deploys", "prod") == [["running", "success"]] };
+    story.until("the copy holds no report that waits", told).await;
     story.stop().await;
     std::fs::copy(journal(&story, "journal.db"), journal(&story, "copy.db")).expect("copied");
     story.start().await;

@@ -77,6 +77,7 @@ async fn one_digest_travels_through_all_gates() {
     story.command("alice", approve(None)).await.expect("approved");
     story.until_written("apps/prod.yaml", &format!("shop:1.0.0@{digest}")).await;
     assert!(story.file("apps/prod.yaml").await.contains("fluent:1"));
+    story.until_at("prod", &digest, "progressing").await;
     assert!(matches!(story.command("alice", approve(None)).await, Err(Refusal::NotFound(_))), "nothing waits any more");
     story.stop().await;
 }

@@ -44,8 +44,9 @@ impl Told {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let process = command.spawn().expect("the binary starts");
         let told = Self { story, queue, url: format!("http://{address}"), process };
-        told.until("the pin was adopted", |status| {
-            status["policies"][0]["environments"][0]["current"]["state"] == "adopted"
+        told.until("the pin was adopted, and the repository was listed", |status| {
+            let is_adopted = status["policies"][0]["environments"][0]["current"]["state"] == "adopted";
+            is_adopted && status["repositories"][0]["read_at"].is_string()
         })
         .await;
         told
@@ -66,6 +67,10 @@ impl Told {
             is(&serde_json::from_str(&status).unwrap_or_default())
         };
         self.story.until(what, so).await;
+    }
+
+    async fn until_counted(&self, numbers: &str) {
+        self.story.until(numbers, || async { self.get("/metrics").await.contains(numbers) }).await;
     }
 
     /// What EventBridge tells of a push.
@@ -112,9 +117,8 @@ async fn what_a_queue_tells_is_read_at_once() {
     told.story.until_written(FILE, "newTag: 1.0.0").await;
     assert_eq!(told.lists(), before + 1, "neither of the others names what is polled here");
     told.story.until("it is deleted", || async { told.queue.is_empty() }).await;
-    let numbers = told.get("/metrics").await;
     for (result, n) in [("taken", 2), ("unread", 1)] {
-        assert!(numbers.contains(&format!("{{sender=\"ecr\",result=\"{result}\"}} {n}\n")), "{numbers}");
+        told.until_counted(&format!("{{sender=\"ecr\",result=\"{result}\"}} {n}\n")).await;
     }
     let client = tagrelay::clients::http::client(&Default::default()).expect("a client");
     let knocked = client.post(format!("{}/webhooks/ecr", told.url)).body("{}").send().await.expect("an answer");
@@ -139,8 +143,7 @@ async fn a_queue_that_is_refused_is_told_of_until_it_is_read_again() {
     told.queue.reappear();
     told.until("the status says nothing of it", |status| status["broken"] == json!([])).await;
     told.story.until("the message is deleted", || async { told.queue.is_empty() }).await;
-    let numbers = told.get("/metrics").await;
-    assert!(numbers.contains("{sender=\"ecr\",result=\"failed\"}"), "{numbers}");
+    told.until_counted("{sender=\"ecr\",result=\"failed\"}").await;
     assert_eq!(told.stop(), Some(0));
     let said = told.log().matches("Access is denied").count();
     assert!(told.log().contains("the queue is read again") && said <= 4, "said {said} times:\n{}", told.log());

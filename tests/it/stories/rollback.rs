@@ -44,6 +44,7 @@ async fn the_target_is_named_by_id_tag_or_digest_and_must_exist() {
     story.hold("shop/prod", None).await;
     let fourth = story.push("dev", 4);
     story.until_at("dev", &fourth, "verified").await;
+    story.looked_again().await;
     let before = story.handle().history(None, None, 1).await.expect("a history")[0].sequence;
     let unknown = story.rollback("prod", Some("nothing")).await;
     assert!(matches!(unknown, Err(Refusal::NotFound(_))), "{unknown:?}");

@@ -45,9 +45,11 @@ async fn a_followed_set_is_as_old_as_the_last_move_of_its_tags_wherever_its_pin_
         assert_eq!(story.deploys.log("main").await.expect("a log").len(), 1 + n, "one commit for each set");
         story.until_state("dev", "progressing").await;
         let n = u32::try_from(n).expect("a small number") + 1;
+        // The first image moves alone, and has stood still for long when the second one moves.
         digests[0] = story.push("dev", n);
-        story.until_why("dev", "SetIncomplete").await;
+        story.until_why("dev", "TooYoung").await;
         story.wait(Duration::from_secs(31));
+        story.until_why("dev", "SetIncomplete").await;
         digests[1] = story.push_image("worker", "dev", n);
     }
     story.stop().await;

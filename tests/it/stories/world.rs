@@ -145,15 +145,18 @@ impl Story {
         self.running.as_ref().expect("a running daemon").metrics.encode()
     }
 
-    /// Everything at one glance. A daemon that has too much to do says so, and is asked again.
+    /// Everything at one glance, as it is now: a daemon that has too much to do says so, or shows what it published
+    /// before, and is asked again.
     pub(crate) async fn status(&self) -> Status {
+        let asked = Clock::Shifted(self.shift.clone()).now();
         let begun = std::time::Instant::now();
         loop {
             match self.handle().status().await {
-                Ok(status) => return status,
-                Err(Refusal::Unavailable(_)) if begun.elapsed() < PATIENCE => {
+                Ok(status) if status.now >= asked => return status,
+                Ok(_) | Err(Refusal::Unavailable(_)) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
+                Ok(status) => panic!("no status since {asked}, the last is of {}", status.now),
                 Err(refusal) => panic!("no status: {refusal:?}"),
             }
         }
