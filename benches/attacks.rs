@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tagrelay::sandbox::World;
+use tagrelay::sandbox::fault::{Fault, Rule};
 use tagrelay::sandbox::git::Repository;
 
 /// How long an attack lasts.
@@ -28,7 +29,13 @@ struct Target {
 impl Target {
     /// A daemon whose repository holds these files.
     async fn with(files: &[(String, String)]) -> Self {
+        Self::with_faults(files, Vec::new()).await
+    }
+
+    /// The same, with a registry that answers so.
+    async fn with_faults(files: &[(String, String)], faults: Vec<Rule>) -> Self {
         let world = World::start().await.expect("a world");
+        faults.into_iter().for_each(|rule| world.registry.face.faults.add(rule));
         let host = world.registry.host();
         let files: Vec<(String, String)> =
             files.iter().map(|(path, text)| (path.clone(), text.replace("REGISTRY", &host))).collect();
@@ -123,6 +130,7 @@ async fn main() {
     expressions().await;
     environments().await;
     dense_target().await;
+    large_answers().await;
 }
 
 /// Connections that say nothing.
@@ -208,4 +216,22 @@ async fn dense_target() {
     files.push(policy("greedy", environments));
     files.push(("values.yaml".to_owned(), format!("image:\n  tag: '1'\nx: [{}a]\n", "a,".repeat(1_990_000))));
     Target::with(&files).await.watch("a target of two million nodes").await;
+}
+
+/// Fifty repositories of a registry that answers each question with as much as is read of it.
+async fn large_answers() {
+    let mut files = quiet();
+    for n in 0..50 {
+        let environments = format!(
+            "  - {{ name: dev, select: {{ newest: created }}, write: [{{ kustomize: d{n} }}] }}\n  - {{ name: moving, select: {{ follow: latest }}, write: [{{ kustomize: m{n} }}] }}\n"
+        );
+        let (path, text) = policy(&format!("p{n}"), &environments);
+        files.push((path, text.replace("REGISTRY/shop", &format!("REGISTRY/large/{n}"))));
+    }
+    let dense = format!("{{\"schemaVersion\":2,\"manifests\":[{}{{}}]}}", "{\"digest\":\"\"},".repeat((1 << 20) / 14));
+    let list = format!("{{\"name\":\"x\",\"tags\":[{}\"x\"]}}", "\"a\",".repeat((26 << 20) / 4));
+    let [dense, list] = [dense, list].map(|text| Fault::answer(200).body("application/json", text));
+    let of = |n: usize, below: &str, fault: &Fault| Rule::every(fault.clone()).path(&format!("/v2/large/{n}/{below}"));
+    let faults = (0..50).flat_map(|n| [of(n, "manifests/", &dense), of(n, "tags/list", &list)]).collect();
+    Target::with_faults(&files, faults).await.watch("50 repositories with the largest answers").await;
 }

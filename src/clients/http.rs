@@ -36,6 +36,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long an unused connection is kept: longer than the usual polling interval costs the server more than a handshake.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(90);
 
+/// By how much the memory of a large body grows.
+const GROWS_BY: usize = 1 << 20;
+
 /// How the errors of a proxy begin that was asked for a tunnel; the type itself is of a crate below reqwest.
 const TUNNEL_ERROR: &str = "tunnel error";
 
@@ -216,17 +219,35 @@ pub async fn send(client: &reqwest::Client, request: Request, counter: &Counter)
 ///
 /// # Errors
 /// When it is larger, breaks off, or is not there in time.
-pub async fn body(mut response: Response, max: usize, what: &'static str) -> Result<Vec<u8>, HttpError> {
+pub async fn body(response: Response, max: usize, what: &'static str) -> Result<Vec<u8>, HttpError> {
+    body_within(response, max, what, |_| Ok(())).await
+}
+
+/// The same, where `room` says whether there is room in memory for so many bytes more.
+///
+/// # Errors
+/// As [`body`], and where there is no room.
+pub async fn body_within<E: From<HttpError>>(
+    mut response: Response,
+    max: usize,
+    what: &'static str,
+    mut room: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
     let url = response.url().clone();
     let too_large = || HttpError::TooLarge { url: shown_url(&url), what, limit: max };
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |length| length > max) {
-        return Err(too_large());
+        return Err(too_large().into());
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| told(shown_url(&url), &error))? {
         if bytes.len() + chunk.len() > max {
-            return Err(too_large());
+            return Err(too_large().into());
+        }
+        room(chunk.len())?;
+        if bytes.len() >= GROWS_BY && bytes.capacity() - bytes.len() < chunk.len() {
+            // A large one would otherwise take twice its size.
+            bytes.reserve_exact(chunk.len().max(GROWS_BY));
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -2,15 +2,15 @@
 //!
 //! It spares no registry: that is the pace of its client. It bounds memory, and keeps a slow host out of the others' way.
 
+use crate::model::budget::BUILDS_AT_ONCE;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many builds of one host are read at once: as many requests as its client sends it at once.
 const OF_HOST_MAX: usize = 16;
-/// How many builds are read at once in all: four hosts that answer nothing leave room for others, and 80 manifests of a few
-/// megabytes fit into memory.
-const MAX: usize = 5 * OF_HOST_MAX;
+/// How many builds are read at once in all: four hosts that answer nothing leave room for others.
+const MAX: usize = BUILDS_AT_ONCE;
 
 /// Leave to read builds.
 #[derive(Debug, Clone)]

@@ -29,9 +29,9 @@ pub const SIGN_IN_BYTES: usize = 4 * KIB;
 /// One delivery of a registry that has proven itself: an envelope holds many events of half a kilobyte.
 pub const DELIVERY_BYTES: usize = MIB;
 /// All such deliveries together.
-pub const DELIVERIES_BYTES: usize = 16 * MIB;
+pub const DELIVERIES_BYTES: usize = 8 * MIB;
 /// The body of a request with a token: a signal with its evidence is a few kilobytes.
-pub const BODY_BYTES: usize = 64 * KIB;
+pub const BODY_BYTES: usize = 32 * KIB;
 
 /// One policy file: a policy with a hundred environments has some tens of KiB.
 pub const POLICY_BYTES: usize = MIB;
@@ -50,8 +50,8 @@ const NODE_BYTES: usize = 100;
 pub const POLICY_ENVIRONMENTS: usize = 100;
 /// The compiled expressions of one policy file.
 pub const EXPRESSIONS_OF_FILE_BYTES: usize = 4 * MIB;
-/// The compiled expressions of all policies, each text once: some three thousand ordinary ones.
-pub const EXPRESSIONS_BYTES: usize = 64 * MIB;
+/// The compiled expressions of all policies, each text once: some fifteen hundred ordinary ones.
+pub const EXPRESSIONS_BYTES: usize = 32 * MIB;
 
 /// One file that is edited: half as much again as the largest values file that was ever met.
 pub const TARGET_BYTES: usize = 8 * MIB;
@@ -59,6 +59,16 @@ pub const TARGET_BYTES: usize = 8 * MIB;
 pub const TARGET_NODES: usize = 150_000;
 /// What a node takes while its file is edited, with the second tree that proves the edit.
 const TARGET_NODE_BYTES: usize = 450;
+
+/// The large answers of registries that are in flight at once, with what they become while they are parsed: a list of a
+/// million tags takes some forty of it.
+pub const ANSWERS_BYTES: usize = 64 * MIB;
+/// What one host may have of it, so that there is always some for the others.
+pub const ANSWERS_OF_HOST_BYTES: usize = 56 * MIB;
+/// What an answer may have beside that: nearly all manifests and configs are smaller.
+pub const ANSWER_FREE_BYTES: usize = 16 * KIB;
+/// How many builds are read at once, each with an index, a manifest and a config in hand.
+pub const BUILDS_AT_ONCE: usize = 80;
 
 /// Every sum, by what it is of.
 pub const SUMS: &[(&str, usize)] = &[
@@ -69,6 +79,8 @@ pub const SUMS: &[(&str, usize)] = &[
     ("texts of policies", 2 * POLICIES_BYTES),
     ("policies while they are judged", POLICIES_NODES * NODE_BYTES),
     ("compiled expressions", EXPRESSIONS_BYTES),
+    ("large answers of registries", ANSWERS_BYTES),
+    ("small answers of registries", 3 * BUILDS_AT_ONCE * ANSWER_FREE_BYTES),
     ("one edit at a time", TARGET_NODES * TARGET_NODE_BYTES),
 ];
 

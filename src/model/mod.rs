@@ -42,5 +42,5 @@ pub use policy::{Environment, Image, Policy};
 pub use provider::Provider;
 pub use reference::{Digest, Digesting, Repository, Tag, TagRef};
 pub use release::{Builds, Release, ReleaseId};
-pub use tags::TagList;
+pub use tags::{TagList, TagNames};
 pub use why::Why;

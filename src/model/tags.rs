@@ -21,14 +21,10 @@ impl TagList {
     /// The list of these names in any order, and how many of them no tag can have: those are left out.
     #[must_use]
     pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> (Self, usize) {
-        let (mut tags, mut dropped) = (Vec::new(), 0);
-        for name in names {
-            match TagRef::parse(name) {
-                Some(tag) => tags.push(tag),
-                None => dropped += 1,
-            }
-        }
-        (Self::sorted(tags), dropped)
+        let mut all = TagNames::default();
+        names.into_iter().for_each(|name| all.push(name));
+        let dropped = all.dropped();
+        (all.list(), dropped)
     }
 
     /// What [`Self::text`] gave.
@@ -36,18 +32,6 @@ impl TagList {
     pub fn of_text(lines: String) -> Self {
         let len = lines.split_terminator(END).count();
         Self { lines: lines.into(), len }
-    }
-
-    fn sorted(mut tags: Vec<TagRef<'_>>) -> Self {
-        // Most registries list by name already, and then nothing is moved.
-        tags.sort_unstable();
-        tags.dedup();
-        let mut lines = String::with_capacity(tags.iter().map(|tag| tag.as_str().len() + END.len_utf8()).sum());
-        for tag in &tags {
-            lines.push_str(tag.as_str());
-            lines.push(END);
-        }
-        Self { lines: lines.into(), len: tags.len() }
     }
 
     /// How many tags there are.
@@ -99,7 +83,96 @@ pub(super) fn find<'l>(lines: &'l str, tag: TagRef<'_>, name: impl Fn(&str) -> &
 
 impl<'t> FromIterator<&'t Tag> for TagList {
     fn from_iter<I: IntoIterator<Item = &'t Tag>>(tags: I) -> Self {
-        Self::sorted(tags.into_iter().map(Tag::by_ref).collect())
+        Self::of(tags.into_iter().map(Tag::as_str)).0
+    }
+}
+
+/// Names as they come, on their way to a list: they take their bytes, and four more each where they come in no order.
+#[derive(Debug, Default)]
+pub struct TagNames {
+    /// The names, each with its [`END`].
+    lines: String,
+    len: usize,
+    dropped: usize,
+    /// Where the last one begins.
+    last: usize,
+    /// Whether one stands before one that is less, or twice.
+    is_mixed: bool,
+}
+
+impl TagNames {
+    /// Adds a name; one that no tag can have is counted and left out.
+    pub fn push(&mut self, name: &str) {
+        let Some(tag) = TagRef::parse(name) else {
+            self.dropped += 1;
+            return;
+        };
+        self.is_mixed |=
+            self.lines.get(self.last..).is_some_and(|last| !last.is_empty() && last.trim_end() >= tag.as_str());
+        self.last = self.lines.len();
+        self.lines.push_str(tag.as_str());
+        self.lines.push(END);
+        self.len += 1;
+    }
+
+    /// Adds these after the others.
+    pub fn append(&mut self, others: Self) {
+        if self.lines.is_empty() {
+            let dropped = self.dropped;
+            *self = others;
+            self.dropped += dropped;
+            return;
+        }
+        self.dropped += others.dropped;
+        others.iter().for_each(|tag| self.push(tag.as_str()));
+    }
+
+    /// How many there were, with those that no tag can have.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len + self.dropped
+    }
+
+    /// Whether there was none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them no tag can have.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// The names that a tag can have, as they came.
+    pub fn iter(&self) -> impl Iterator<Item = TagRef<'_>> {
+        self.lines.split_terminator(END).map(TagRef::listed)
+    }
+
+    /// The list of them.
+    #[must_use]
+    pub fn list(self) -> TagList {
+        // Most registries list by name already, and then nothing is moved.
+        if !self.is_mixed {
+            return TagList { lines: self.lines.into(), len: self.len };
+        }
+        // Places in the text instead of names: of a million names they are four megabytes instead of sixteen.
+        let name = |begin: u32| {
+            let rest = self.lines.get(usize::try_from(begin).unwrap_or(usize::MAX)..).unwrap_or_default();
+            rest.split(END).next().unwrap_or_default()
+        };
+        let ends = self.lines.match_indices(END).map(|(end, _)| end + END.len_utf8());
+        let begins = std::iter::once(0).chain(ends).take(self.len);
+        let mut begins: Vec<u32> = begins.filter_map(|begin| u32::try_from(begin).ok()).collect();
+        begins.sort_unstable_by(|a, b| name(*a).cmp(name(*b)));
+        begins.dedup_by(|a, b| name(*a) == name(*b));
+        let mut lines = String::with_capacity(self.lines.len());
+        for begin in &begins {
+            lines.push_str(name(*begin));
+            lines.push(END);
+        }
+        TagList { lines: lines.into(), len: begins.len() }
     }
 }
 

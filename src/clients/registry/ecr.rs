@@ -4,11 +4,12 @@
 //! through the registry itself, as on any other.
 
 use super::Bounds;
+use super::answers::{Room, Share};
 use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::{Host, name_of};
 use super::pace::HostState;
-use super::tags::{Listing, Mark, TAGS_MAX, Told};
+use super::tags::{Listing, Mark, TOLD_BYTES, Told};
 use crate::clients::aws::{self, Api, AwsError, Caller, Failure, Json};
 use crate::clients::http::{self, Counter, Transport};
 use crate::model::ecr::Place;
@@ -93,7 +94,8 @@ impl Ecr {
         {
             return Ok(login.clone());
         }
-        let answer: Authorized = read(self.ask(AUTHORIZE, &json!({})).await?, AUTHORIZE).await?;
+        let mut room = self.door().await?.host.answers.room();
+        let answer: Authorized = read(self.ask(AUTHORIZE, &json!({})).await?, AUTHORIZE, &mut room).await?;
         let Some(authorization) = answer.authorization_data.first() else {
             return Err(RegistryError::Invalid(format!("{}: the answer holds no token", self.shown())));
         };
@@ -121,8 +123,10 @@ impl Ecr {
         repository: &Repository,
         last: Option<&Mark>,
         turns: &Semaphore,
+        answers: &Share,
     ) -> Result<Option<Listing>, RegistryError> {
         let (mut told, mut token): (Vec<Told>, Option<String>) = (Vec::new(), None);
+        let mut room = answers.room();
         for page in 0.. {
             if page >= PAGES_MAX {
                 let too_long = format!("{repository}: DescribeImages has more than {PAGES_MAX} pages");
@@ -139,14 +143,13 @@ impl Ecr {
             }
             let answer = self.ask(DESCRIBE, &asked).await?;
             let turn = turns.acquire().await;
-            let Described { image_details, next_token } = read(answer, DESCRIBE).await?;
+            let (before, url) = (room.bytes(), answer.url().clone());
+            let Described { image_details, next_token } = read(answer, DESCRIBE, &mut room).await?;
+            let n_before = told.len();
             told.extend(image_details.iter().flat_map(Image::told));
+            room.give_back(room.bytes() - before);
+            room.take((told.len() - n_before) * TOLD_BYTES, &url)?;
             drop(turn);
-            if told.len() > TAGS_MAX {
-                let too_many =
-                    format!("{repository}: DescribeImages tells of more than {TAGS_MAX} tags; remove old ones");
-                return Err(RegistryError::Invalid(too_many));
-            }
             if next_token.is_some() && next_token == token {
                 return Err(RegistryError::Invalid(format!("{repository}: DescribeImages goes round in a circle")));
             }
@@ -229,9 +232,9 @@ impl Ecr {
     }
 }
 
-async fn read<T: DeserializeOwned>(answer: Response, operation: &str) -> Result<T, RegistryError> {
+async fn read<T: DeserializeOwned>(answer: Response, operation: &str, room: &mut Room) -> Result<T, RegistryError> {
     let url = answer.url().clone();
-    let bytes = http::body(answer, PAGE_BYTES_MAX, "answer of ECR").await?;
+    let bytes = room.read_json(answer, PAGE_BYTES_MAX, "answer of ECR").await?;
     serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, &format!("the answer to {operation} makes no sense")))
 }
 

@@ -5,7 +5,6 @@
 use super::error::{RegistryError, no_json, nonsense};
 use super::manifest::{self, Descriptor, Manifest, WirePlatform};
 use super::session::{Call, Session};
-use crate::clients::http;
 use crate::model::{BuildFacts, Digest, Platform};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -109,7 +108,8 @@ async fn config(session: &Session<'_>, manifest: &Manifest) -> Result<Config, Re
     let url = session.url(&format!("blobs/{digest}"));
     let call = Call { method: Method::GET, url: url.clone(), accept: "*/*", content: None, special: None };
     let response = session.ask(&call).await?.accepted()?;
-    let bytes = http::body(response, CONFIG_BYTES_MAX, "config").await?;
+    let mut room = session.host.answers.room();
+    let bytes = room.read_json(response, CONFIG_BYTES_MAX, "config").await?;
     if Digest::of(&bytes) != digest {
         return Err(no_json(&url, &bytes, "the config does not have the digest that it was asked by"));
     }

@@ -3,6 +3,7 @@
 //! It sends nothing by itself.
 
 use super::Bounds;
+use super::answers::{Answers, Share};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login, Logins};
 use super::ecr::Ecr;
@@ -46,6 +47,8 @@ pub(super) struct Host {
     /// Its provider's own API, where that is another host.
     beside: Beside,
     pub(super) times: Times,
+    /// The room for its answers.
+    pub(super) answers: Share,
     /// The lists of tags that may be read at once.
     pub(super) lists: Semaphore,
     /// Its own API, where it is Amazon's and we are somebody there.
@@ -107,6 +110,7 @@ impl Host {
             pace: Pace::new(transport.requests_per_second.get()),
             beside: Beside { pace: Pace::new(transport.requests_per_second.get()), name: OnceLock::new() },
             times: Times::default(),
+            answers: Answers::default().share(),
             lists: Semaphore::new(super::LISTS_OF_HOST_MAX),
             ecr: None,
             transport,

@@ -2,6 +2,7 @@
 //!
 //! Nothing is written anew from what was parsed: another order of keys would be another digest.
 
+use super::answers::Room;
 use super::error::{RegistryError, no_json, nonsense};
 use super::session::{Answer, Call, Session};
 use crate::clients::http;
@@ -30,6 +31,8 @@ pub(super) struct Manifest {
     pub(super) parts: Parts,
     /// What the registry says is its digest, where it says one that we know the form of.
     said: Option<Digest>,
+    /// What it takes in memory.
+    _room: Room,
 }
 
 /// What we read of a manifest (`config`) or an index (`manifests`).
@@ -136,7 +139,8 @@ async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>,
     let said = digest_header(response.headers());
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_owned();
-    let bytes = http::body(response, MANIFEST_BYTES_MAX, "manifest").await?;
+    let mut room = session.host.answers.room();
+    let bytes = room.read_json(response, MANIFEST_BYTES_MAX, "manifest").await?;
     let parts: Parts =
         serde_json::from_slice(&bytes).map_err(|_| no_json(&url, &bytes, "the answer is no manifest"))?;
     if parts.schema_version != 2 || (parts.config.is_none() && parts.manifests.is_none()) {
@@ -144,5 +148,5 @@ async fn get(session: &Session<'_>, reference: &str) -> Result<Option<Manifest>,
     }
     // The media type inside is under the digest, so it is believed before the header.
     let media_type = parts.media_type.clone().unwrap_or(content_type);
-    Ok(Some(Manifest { bytes, media_type, parts, said }))
+    Ok(Some(Manifest { bytes, media_type, parts, said, _room: room }))
 }

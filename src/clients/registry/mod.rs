@@ -3,6 +3,7 @@
 //! It speaks distribution-spec 1.1 with token authentication and one host's quirks at a time. It retries nothing but the
 //! pieces of a copy, keeps no facts, unpacks no layers and decides nothing; what a cloud's own API tells better has a client of its own.
 
+mod answers;
 mod authorization;
 mod challenge;
 mod copy;
@@ -36,6 +37,7 @@ pub use pace::HostState;
 pub use retag::Retagged;
 pub use tags::{Last, Listing, Mark, Told};
 
+use self::answers::Answers;
 use self::ecr::Ecr;
 use self::host::Host;
 use self::session::{Access, Session};
@@ -53,8 +55,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
-/// How many pages of lists are taken in at once, of all hosts together: each may be some hundred megabytes while it is
-/// parsed. Nobody holds one of these turns while a host is waited for to begin its answer.
+/// How many pages of lists are taken in at once, of all hosts together: to parse them costs time. Nobody holds one of these turns while a host is waited for to begin its answer.
 const PAGES_AT_ONCE: usize = 8;
 /// How many lists of tags of one host are read at once.
 const LISTS_OF_HOST_MAX: usize = 4;
@@ -104,6 +105,7 @@ struct Shared {
     counter: Counter,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     pages: Semaphore,
+    answers: Answers,
 }
 
 impl Registry {
@@ -126,6 +128,7 @@ impl Registry {
             counter,
             hosts: Mutex::default(),
             pages: Semaphore::new(PAGES_AT_ONCE),
+            answers: Answers::default(),
         }))
     }
 
@@ -145,7 +148,7 @@ impl Registry {
         let (_turn, pages) = (host.lists.acquire().await, &self.0.pages);
         if let (Credentials::Amazon, Some(ecr)) = (&settings.pull, host.ecr.as_ref().filter(|ecr| ecr.describes())) {
             // On the heap, as below: thousands may wait here for a slow host, and few of them come this way.
-            return Box::pin(ecr.list(repository, last.map(Last::mark), pages)).await;
+            return Box::pin(ecr.list(repository, last.map(Last::mark), pages, &host.answers)).await;
         }
         let session = session(&host, &settings.pull, repository, Access::Pull);
         // A list that is as it was is read all the same when it is time to ask for its push times again.
@@ -329,6 +332,7 @@ impl Registry {
         }
         let (transport, counter) = (settings.transport.clone(), Arc::clone(&self.0.counter));
         let mut host = Host::new(name, transport.clone(), (self.0.bounds)(name), Arc::clone(&counter))?;
+        host.answers = self.0.answers.share();
         host.ecr = settings
             .amazon
             .clone()

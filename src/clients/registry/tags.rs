@@ -7,7 +7,8 @@ use super::error::{RegistryError, nonsense};
 use super::origin;
 use super::session::{Answer, Call, Session, Special};
 use crate::clients::http;
-use crate::model::{Digest, Digesting, Tag, TagList};
+use crate::model::budget::ANSWERS_OF_HOST_BYTES;
+use crate::model::{Digest, Digesting, Tag, TagList, TagNames};
 use jiff::Timestamp;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use reqwest::{Method, StatusCode, Url};
@@ -20,13 +21,16 @@ use tokio::sync::Semaphore;
 
 /// How many tags are asked for at once: ECR refuses more, and others give fewer as they please.
 const PAGE_TAGS: &str = "1000";
-/// The largest page: one answer with every tag of a registry that knows no pages (GAR) has some ten megabytes.
-const PAGE_BYTES_MAX: usize = 64 << 20;
-/// The longest list, all its pages together.
-const LIST_BYTES_MAX: usize = 128 << 20;
+/// The longest list, all its pages together, of which a registry that knows no pages (GAR) makes one: a million tags have
+/// some twenty megabytes.
+const LIST_BYTES_MAX: usize = ANSWERS_OF_HOST_BYTES / 2;
+/// What is told of a tag takes so much.
+pub(super) const TOLD_BYTES: usize = 200;
+/// Of so many tags it is told at the most: a longer list is as one that tells nothing.
+const TOLD_MAX: usize = 150_000;
 /// The most names of one repository: its largest users have some hundred thousands, and what lists and choices cost us
 /// grows with them.
-pub(super) const TAGS_MAX: usize = 2_000_000;
+const TAGS_MAX: usize = 2_000_000;
 /// How many pages are read: at Quay's fifty tags a page this is still half a million tags.
 const PAGES_MAX: usize = 10_000;
 
@@ -104,10 +108,10 @@ impl Mark {
 }
 
 #[derive(Deserialize)]
-struct Page<'p> {
+struct Page {
     name: Option<IgnoredAny>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    tags: Option<Names<'p>>,
+    #[serde(default, deserialize_with = "present")]
+    tags: Option<Names>,
 }
 
 /// A name, in the bytes of the page where it can be.
@@ -116,23 +120,23 @@ struct Name<'p>(#[serde(borrow)] Cow<'p, str>);
 
 /// Names, of which one more is kept than there may be: that they are too many is known, and what they cost is not paid.
 #[derive(Default)]
-struct Names<'p>(Vec<Name<'p>>);
+struct Names(TagNames);
 
-impl<'de: 'p, 'p> Deserialize<'de> for Names<'p> {
+impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(names: D) -> Result<Self, D::Error> {
         struct Kept;
         impl<'de> Visitor<'de> for Kept {
-            type Value = Names<'de>;
+            type Value = Names;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of names")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Names<'de>, A::Error> {
-                let mut kept = Vec::new();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Names, A::Error> {
+                let mut kept = TagNames::default();
                 while kept.len() <= TAGS_MAX {
-                    let Some(name) = names.next_element()? else { return Ok(Names(kept)) };
-                    kept.push(name);
+                    let Some(Name(name)) = names.next_element()? else { return Ok(Names(kept)) };
+                    kept.push(&name);
                 }
                 while names.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Names(kept))
@@ -143,7 +147,7 @@ impl<'de: 'p, 'p> Deserialize<'de> for Names<'p> {
 }
 
 /// `tags: null` is an empty list; no `tags` at all is none.
-fn present<'de, D: Deserializer<'de>>(tags: D) -> Result<Option<Names<'de>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(tags: D) -> Result<Option<Names>, D::Error> {
     Ok(Some(Option::deserialize(tags)?.unwrap_or_default()))
 }
 
@@ -154,15 +158,15 @@ struct Manifests {
     manifest: Uploads,
 }
 
-/// What is told of tags, manifest after manifest; no more of it than there may be tags.
+/// What is told of tags, manifest after manifest; one more than may be told.
 #[derive(Default)]
 struct Uploads(Vec<Told>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Uploaded<'p> {
-    #[serde(borrow, default)]
-    tag: Names<'p>,
+struct Uploaded {
+    #[serde(default)]
+    tag: Names,
     time_uploaded_ms: Option<String>,
 }
 
@@ -178,9 +182,9 @@ impl<'de> Deserialize<'de> for Uploads {
 
             fn visit_map<A: MapAccess<'de>>(self, mut manifests: A) -> Result<Uploads, A::Error> {
                 let mut told = Vec::new();
-                while let Some((digest, uploaded)) = manifests.next_entry::<String, Uploaded<'de>>()? {
+                while let Some((digest, uploaded)) = manifests.next_entry::<String, Uploaded>()? {
                     let Ok(digest) = Digest::parse(&digest) else { continue };
-                    told.extend(uploaded.told(digest).take(TAGS_MAX - told.len()));
+                    told.extend(uploaded.told(&digest).take((TOLD_MAX + 1).saturating_sub(told.len())));
                 }
                 Ok(Uploads(told))
             }
@@ -189,11 +193,11 @@ impl<'de> Deserialize<'de> for Uploads {
     }
 }
 
-impl Uploaded<'_> {
-    fn told(self, digest: Digest) -> impl Iterator<Item = Told> {
-        let pushed = self.time_uploaded_ms.and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
-        let tags = self.tag.0.into_iter().filter_map(|Name(tag)| Tag::parse(&tag).ok());
-        tags.map(move |tag| Told { tag, digest: digest.clone(), pushed })
+impl Uploaded {
+    fn told(&self, digest: &Digest) -> impl Iterator<Item = Told> {
+        let pushed = self.time_uploaded_ms.as_ref().and_then(|millis| millis.parse().ok());
+        let pushed = pushed.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        self.tag.0.iter().map(move |tag| Told { tag: tag.to_tag(), digest: digest.clone(), pushed })
     }
 }
 
@@ -211,6 +215,7 @@ pub(super) async fn list(
     known.headers.extend(last.and_then(|last| Some((IF_NONE_MATCH, last.etag.clone()?))));
     let (mut url, mut special) = (first.clone(), Some(&known));
     let (mut pages, mut seen, mut n_bytes, mut etag) = (Vec::new(), HashSet::new(), 0, None);
+    let mut room = session.host.answers.room();
     loop {
         if seen.len() >= PAGES_MAX {
             return Err(nonsense(&first, &format!("its list of tags has more than {PAGES_MAX} pages")));
@@ -227,7 +232,7 @@ pub(super) async fn list(
         let next = next_page(response.headers(), &url)?;
         etag = (seen.len() == 1 && next.is_none()).then(|| response.headers().get(ETAG).cloned()).flatten().or(etag);
         let turn = turns.acquire().await;
-        let page = http::body(response, PAGE_BYTES_MAX, "page of tags").await?;
+        let page = room.read(response, LIST_BYTES_MAX, "page of tags").await?;
         drop(turn);
         n_bytes += page.len();
         if n_bytes > LIST_BYTES_MAX {
@@ -245,30 +250,40 @@ pub(super) async fn list(
     if mark.is_as(last) {
         return Ok(None);
     }
-    let (tags, dropped) = parse(&pages, &first)?;
+    // The names as one text; where they come in no order, that is made anew when the pages are gone.
+    room.take(n_bytes, &first)?;
+    let (mut names, mut all_told) = (TagNames::default(), Vec::new());
+    for page in pages {
+        parse(&page, &first, &mut names)?;
+        if times && all_told.len() <= TOLD_MAX {
+            let told = told(&page);
+            room.take(told.len() * TOLD_BYTES, &first)?;
+            all_told.extend(told);
+        }
+    }
+    if all_told.len() > TOLD_MAX {
+        tracing::warn!(repository = %session.repository, "the registry tells of too many tags when they were pushed: of none it counts");
+        all_told = Vec::new();
+    }
+    let dropped = names.dropped();
     if dropped > 0 {
         tracing::warn!(repository = %session.repository, dropped, "the registry lists names that no tag can have");
     }
-    let told = if times { pages.iter().flat_map(|page| told(page)).take(TAGS_MAX).collect() } else { Vec::new() };
-    Ok(Some(Listing { tags, told, mark }))
+    Ok(Some(Listing { tags: names.list(), told: all_told, mark }))
 }
 
-/// The tags of all pages, and how many names no tag can have.
-fn parse(pages: &[Vec<u8>], url: &Url) -> Result<(TagList, usize), RegistryError> {
-    let mut names = Vec::new();
-    for page in pages {
-        let page: Page<'_> =
-            serde_json::from_slice(page).map_err(|_| nonsense(url, "the answer is no list of tags"))?;
-        match page {
-            Page { tags: Some(Names(tags)), .. } => names.extend(tags),
-            Page { name: Some(_), tags: None } => {}
-            Page { name: None, tags: None } => return Err(nonsense(url, "the answer is no list of tags")),
-        }
-        if names.len() > TAGS_MAX {
-            return Err(nonsense(url, &format!("its list of tags has more than {TAGS_MAX} names; remove old ones")));
-        }
+/// Takes in the names of a page.
+fn parse(page: &[u8], url: &Url, names: &mut TagNames) -> Result<(), RegistryError> {
+    let page: Page = serde_json::from_slice(page).map_err(|_| nonsense(url, "the answer is no list of tags"))?;
+    match page {
+        Page { tags: Some(Names(tags)), .. } => names.append(tags),
+        Page { name: Some(_), tags: None } => {}
+        Page { name: None, tags: None } => return Err(nonsense(url, "the answer is no list of tags")),
     }
-    Ok(TagList::of(names.iter().map(|Name(name)| &**name)))
+    if names.len() > TAGS_MAX {
+        return Err(nonsense(url, &format!("its list of tags has more than {TAGS_MAX} names; remove old ones")));
+    }
+    Ok(())
 }
 
 /// What a page tells of its tags; nothing on most registries.
@@ -349,10 +364,12 @@ mod tests {
         let url = Url::parse("https://reg.io/v2/a/tags/list").expect("a URL");
         let page = |n: usize| format!(r#"{{"name":"a","tags":[{}"x"]}}"#, "\"a\",".repeat(n - 1)).into_bytes();
         let long = page(TAGS_MAX + 50_000);
-        let many: Page<'_> = serde_json::from_slice(&long).expect("a page");
+        let many: Page = serde_json::from_slice(&long).expect("a page");
         assert_eq!(many.tags.map(|Names(names)| names.len()), Some(TAGS_MAX + 1));
         let check = |pages: &[Vec<u8>], expected: bool| {
-            let error = parse(pages, &url).err().map(|error| error.to_string());
+            let mut names = TagNames::default();
+            let error = pages.iter().find_map(|page| parse(page, &url, &mut names).err());
+            let error = error.map(|error| error.to_string());
             assert_eq!(error.is_some(), expected, "{error:?}");
             assert!(error.is_none_or(|error| error.contains("more than 2000000 names; remove old ones")));
         };
@@ -365,7 +382,8 @@ mod tests {
     fn pages() {
         let url = Url::parse("https://reg.io/v2/a/tags/list").expect("a URL");
         let check = |page: &str, expected: Option<&[&str]>| {
-            let list = parse(&[page.as_bytes().to_vec()], &url).ok().map(|(list, _)| list);
+            let mut names = TagNames::default();
+            let list = parse(page.as_bytes(), &url, &mut names).ok().map(|()| names.list());
             let names = list.as_ref().map(|list| list.iter().map(TagRef::as_str).collect::<Vec<_>>());
             assert_eq!(names.as_deref(), expected, "{page}");
         };

@@ -79,6 +79,36 @@ async fn few_lists_of_one_host_are_read_at_once() {
 }
 
 #[tokio::test]
+async fn fifty_repositories_with_the_largest_answers_take_the_share_of_their_host_and_keep_no_other_waiting() {
+    let nobody = nobody();
+    let (hostile, repository_of_it, digest) = shop(Auth::None).await;
+    let (_well, well, of_it) = shop(Auth::None).await;
+    // As many values as a manifest may hold, and lists without an end.
+    let dense =
+        format!("{{\"schemaVersion\":2,\"manifests\":[{}{{}}]}}", "{\"digest\":\"\"},".repeat((4 << 20) / 14 - 4));
+    let dense = Fault::answer(200).body("application/json", dense);
+    for n in 0..50 {
+        hostile.face.faults.add(Rule::every(dense.clone()).path(&format!("/v2/team/shop-{n}/manifests/")));
+        hostile.face.faults.add(Rule::every(Fault::Endless).path(&format!("/v2/team/shop-{n}/tags/list")));
+    }
+    let mut readings = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let (nobody, digest) = (nobody.clone(), digest.clone());
+        let place = repository(repository_of_it.host(), &format!("team/shop-{n}"));
+        readings.spawn(async move {
+            if n < 8 { tags(&nobody, &place).await.map(drop) } else { nobody.facts(&place, &digest).await.map(drop) }
+        });
+    }
+    assert!(nobody.facts(&well, &of_it).await.is_ok(), "another host is read meanwhile");
+    assert_eq!(tags(&nobody, &well).await.expect("tags").len(), 1);
+    while let Some(read) = readings.join_next().await {
+        let error = read.expect("no panic").expect_err("nothing sensible");
+        assert!(matches!(error, RegistryError::Invalid(_) | RegistryError::Busy { .. }), "{error:?}");
+    }
+    assert!(nobody.facts(&well, &of_it).await.is_ok(), "what they took was given back");
+}
+
+#[tokio::test]
 async fn hosts_that_answer_slowly_keep_no_others_waiting() {
     let nobody = nobody();
     let mut slow = Vec::new();

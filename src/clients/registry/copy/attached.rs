@@ -5,7 +5,6 @@
 //! holds all that it named before.
 
 use super::Copy;
-use crate::clients::http;
 use crate::clients::registry::error::{RegistryError, nonsense};
 use crate::clients::registry::manifest::{self, Manifest};
 use crate::clients::registry::session::{Answer, Call, Session};
@@ -97,7 +96,7 @@ impl Copy<'_> {
 
 /// A list of referrers, page after page; none where the registry has no such list.
 async fn list(session: &Session<'_>, below: &str) -> Result<Option<Vec<Value>>, RegistryError> {
-    let (mut url, mut all) = (session.url(below), Vec::new());
+    let (mut url, mut all, mut room) = (session.url(below), Vec::new(), session.host.answers.room());
     for page in 0..PAGES_MAX {
         let call = Call { method: Method::GET, url: url.clone(), accept: INDEX, content: None, special: None };
         let response = match session.ask(&call).await? {
@@ -106,7 +105,7 @@ async fn list(session: &Session<'_>, below: &str) -> Result<Option<Vec<Value>>, 
             Answer::No(refusal) => return Err(refusal.into_error()),
         };
         let next = next_page(response.headers(), &url)?;
-        let bytes = http::body(response, LIST_BYTES_MAX, "list of referrers").await?;
+        let bytes = room.read_json(response, LIST_BYTES_MAX, "list of referrers").await?;
         let list: List =
             serde_json::from_slice(&bytes).map_err(|_| nonsense(&url, "the answer is no list of referrers"))?;
         all.extend(list.manifests);

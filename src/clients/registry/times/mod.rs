@@ -154,6 +154,7 @@ async fn pages(
     mut untold: Untold<'_>,
 ) -> Result<Vec<Told>, RegistryError> {
     let (mut url, mut told, mut n_bytes) = (first.clone(), Vec::new(), 0);
+    let mut room = door.session.host.answers.room();
     for number in 2..PAGES_MAX + 2 {
         if untold.is_empty() {
             return Ok(told);
@@ -163,13 +164,17 @@ async fn pages(
             Pages::Linked => tags::next_page(response.headers(), &url)?,
             Pages::Numbered => None,
         };
-        let body = http::body(response, PAGE_BYTES_MAX, "page of push times").await?;
+        let before = room.bytes();
+        let body = room.read_json(response, PAGE_BYTES_MAX, "page of push times").await?;
         n_bytes += body.len();
         if n_bytes > LIST_BYTES_MAX {
             break;
         }
         let page = (api.read)(&body).ok_or_else(|| nonsense(&url, "the answer is no list of push times"))?;
         page.told.iter().for_each(|told| untold.remove(&told.tag));
+        drop(body);
+        room.give_back(room.bytes() - before);
+        room.take(page.told.len() * tags::TOLD_BYTES, &url)?;
         told.extend(page.told);
         let next = match api.pages {
             Pages::Linked => linked,
