@@ -151,14 +151,9 @@ async fn a_path_of_the_api_is_refused_and_never_dropped() {
 #[tokio::test]
 async fn too_many_tags_are_refused() {
     let (registry, ours, shop, digests) = shop().await;
-    let page = |n: usize, next: &str| {
-        let tags = vec!["1"; n];
-        let page =
-            json!({ "imageDetails": [{ "imageDigest": digests[0].as_str(), "imageTags": tags }], "nextToken": next });
-        Rule::once(Fault::answer(200).body("application/json", page.to_string()))
-    };
-    registry.face.faults.add(page(200_000, "a"));
-    registry.face.faults.add(page(200_000, "b"));
+    let tags = vec!["1"; 300_000];
+    let page = json!({ "imageDetails": [{ "imageDigest": digests[0].as_str(), "imageTags": tags }] });
+    registry.face.faults.add(Rule::once(Fault::answer(200).body("application/json", page.to_string())));
     let error = ours.list(&shop, true, None).await.expect_err("too many");
     let told = "reading it takes more than 56 MiB of memory; remove what is old there";
     assert!(matches!(&error, RegistryError::Invalid(text) if text.contains(told)), "{error}");
