@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Request, Response, Url, redirect};
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -124,6 +124,17 @@ pub enum HttpError {
     NoRoots {
         /// Method and redacted URL.
         request: String,
+    },
+    /// The server answers in plain HTTP where TLS was begun: a person has to say that this may be.
+    #[error(
+        "{request}: {host} speaks plain HTTP and no TLS; where it may, say `plain_http: true` for it in the configuration \
+         (a registry: `registries: {{ \"{host}\": {{ plain_http: true }} }}`)"
+    )]
+    NoTls {
+        /// Method and redacted URL.
+        request: String,
+        /// The host, with its port where one is named.
+        host: String,
     },
     /// A setting makes the request impossible, or the address of a name, as [`Judged`] has it: a person has to change it.
     #[error("no HTTP request can be made: {0}")]
@@ -274,6 +285,13 @@ fn told(request: String, error: &reqwest::Error) -> HttpError {
         .is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)));
     if untrusted && system_roots().is_empty() {
         return HttpError::NoRoots { request };
+    }
+    let is_no_tls =
+        |error: &rustls::Error| matches!(error, rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType));
+    if rustls_error(error).is_some_and(is_no_tls) {
+        let host = error.url().and_then(|url| Some((url.host_str()?, url.port())));
+        let host = host.map(|(host, port)| port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
+        return HttpError::NoTls { request, host: host.unwrap_or_else(|| "the server".to_owned()) };
     }
     let mut reason = innermost(error);
     if reason.starts_with(TUNNEL_ERROR) {

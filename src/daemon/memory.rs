@@ -58,6 +58,8 @@ pub(super) struct Memory {
     pub(super) placed: HashMap<Place, Placed>,
     /// What is being asked of these.
     pub(super) placing: BTreeSet<Place>,
+    /// Why GitLab did not tell it the last time, by project and branch.
+    pub(super) unplaced: BTreeMap<(String, String), String>,
     /// When that was last done.
     pub(super) forgot_at: Timestamp,
     /// What of the configuration on the disk is not in use.
@@ -420,6 +422,15 @@ impl Memory {
             let branch = self.branches.get(&(deliver.repository.clone(), deliver.branch.clone()));
             let error = branch.and_then(|branch| branch.error.clone());
             errors.extend(error.map(|error| (format!("branch {} of {}", deliver.branch, deliver.repository), error)));
+        }
+        if let Some((environment, branch)) = environment.and_then(|of| Some((of, of.select.as_ref()?.branch.as_ref()?)))
+        {
+            let images = known.policy.selected_images(environment).iter();
+            let projects: BTreeSet<&String> = images.filter_map(|image| image.source.as_ref()).collect();
+            for project in projects {
+                let error = self.unplaced.get(&(project.clone(), branch.clone()));
+                errors.extend(error.map(|error| (format!("branch {branch} of {project}"), error.clone())));
+            }
         }
         errors.into_iter().map(|(what, error)| Why::Unread { what, error: Some(error) }).collect()
     }

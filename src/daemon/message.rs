@@ -25,8 +25,10 @@ pub(super) enum Message {
     Observed { repository: Repository, at: Timestamp, begun: Instant, result: Result<Observation, String> },
     /// A tag's build was read, or could not be.
     Learned { repository: Repository, tag: Tag, result: Result<Tagged, Unread> },
-    /// Whether a revision is on a branch was read, or could not be.
-    Placed { project: String, revision: String, branch: String, result: Result<bool, String> },
+    /// Whether a revision is on a branch was read; none where it may be asked again.
+    Placed { project: String, revision: String, branch: String, on_branch: Option<bool> },
+    /// GitLab did not tell what is on a branch.
+    Unplaced { project: String, branch: String, error: String },
     /// A branch of a GitOps repository was read, or could not be.
     Read { repository: String, branch: String, at: Timestamp, result: Result<BranchReading, String> },
     /// Policy files were read, or could not be; and the HOLD files beside them, none where nobody can tell what they are.

@@ -9,7 +9,7 @@ use super::memory::Place;
 use super::message::Message;
 use crate::clients::gitlab::GitLabError;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How long after the first answer a place is asked again; twice as long each further time.
 const AGAIN_FIRST: SignedDuration = SignedDuration::from_mins(1);
@@ -75,11 +75,14 @@ impl Daemon {
             };
             let result = read.await.map_err(|error: GitLabError| error.to_string());
             drop(slot);
-            if result.is_err() {
+            if let Err(error) = &result {
+                let (project, branch, error) = (project.clone(), branch.clone(), error.clone());
+                let _sent = out.send(Message::Unplaced { project, branch, error }).await;
                 // It counts as being asked until then, so that nobody asks again at once.
                 tokio::time::sleep(RETRY.unsigned_abs()).await;
             }
-            let _sent = out.send(Message::Placed { project, revision, branch, result }).await;
+            let on_branch = result.ok();
+            let _sent = out.send(Message::Placed { project, revision, branch, on_branch }).await;
         });
     }
 
@@ -103,25 +106,34 @@ impl Daemon {
             self.memory.forgot_at = now;
             let used = choose::places(&self.memory);
             self.memory.placed.retain(|place, _| used.contains(place));
+            let branches: HashSet<_> = used.into_iter().map(|(project, _, branch)| (project, branch)).collect();
+            self.memory.unplaced.retain(|of, _| branches.contains(of));
         }
     }
 
-    /// Takes in whether a revision is on a branch.
-    pub(super) fn placed(&mut self, key: Place, result: Result<bool, String>) {
+    /// Takes in whether a revision is on a branch; none where GitLab did not tell, and may be asked again.
+    pub(super) fn placed(&mut self, key: Place, on_branch: Option<bool>) {
         self.memory.placing.remove(&key);
-        match result {
-            Ok(on_branch) => {
-                let now = self.clock.now();
-                let was = self.memory.placed.get(&key).copied();
-                let known = was.filter(|placed| placed.on_branch == on_branch);
-                self.memory.placed.insert(key, known.unwrap_or_else(|| Placed::new(on_branch, now)));
-                if known.is_none() {
-                    self.mark_all();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(gitlab.project = %key.0, error = %error, "whether {} is on {} could not be asked", key.1, key.2);
-            }
+        let Some(on_branch) = on_branch else { return };
+        if self.memory.unplaced.remove(&(key.0.clone(), key.2.clone())).is_some() {
+            self.mark_all();
+        }
+        let now = self.clock.now();
+        let was = self.memory.placed.get(&key).copied();
+        let known = was.filter(|placed| placed.on_branch == on_branch);
+        self.memory.placed.insert(key, known.unwrap_or_else(|| Placed::new(on_branch, now)));
+        if known.is_none() {
+            self.mark_all();
+        }
+    }
+
+    /// Takes in why GitLab did not tell what is on a branch.
+    pub(super) fn unplaced(&mut self, project: String, branch: String, error: String) {
+        let of = (project, branch);
+        if self.memory.unplaced.get(&of) != Some(&error) {
+            tracing::warn!(gitlab.project = %of.0, error = %error, "what is on branch {} could not be asked", of.1);
+            self.memory.unplaced.insert(of, error);
+            self.mark_all();
         }
     }
 }

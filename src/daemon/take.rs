@@ -37,7 +37,10 @@ impl Daemon {
                 self.mark_users(&repository);
             }
             Message::Learned { repository, tag, result } => self.learned(repository, tag, result).await,
-            Message::Placed { project, revision, branch, result } => self.placed((project, revision, branch), result),
+            Message::Placed { project, revision, branch, on_branch } => {
+                self.placed((project, revision, branch), on_branch);
+            }
+            Message::Unplaced { project, branch, error } => self.unplaced(project, branch, error),
             Message::Read { repository, branch, at, result } => {
                 let tells = result.as_ref().is_ok_and(|reading| !reading.pins.is_empty());
                 if let Ok(reading) = &result {

@@ -173,6 +173,8 @@ pub struct Hold {
 /// A person's vote.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vote {
+    /// Its number.
+    pub sequence: Sequence,
     /// The release.
     pub release: ReleaseId,
     /// The terms it was given under: gates and places, one a line.
@@ -263,7 +265,7 @@ impl Ledger {
             }
             Event::Voted { release, rules, approve, who, by, why } => {
                 let (release, rules, who, why) = (release.clone(), rules.clone(), who.clone(), why.clone());
-                self.votes.push(Vote { release, rules, approve: *approve, who, by: *by, why, at });
+                self.votes.push(Vote { sequence, release, rules, approve: *approve, who, by: *by, why, at });
             }
             Event::Held { who, why, until } => self.holds.push(Hold {
                 sequence,

@@ -99,7 +99,8 @@ impl Release {
                     || digests.any(|digest| digest.trim_start_matches("sha256:").starts_with(digits)))
         };
         let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches(['(', ')', ',', '`'])).collect();
-        !words.is_empty() && words.iter().all(|word| self.has_name(word) || is_beginning(word))
+        let all = || words.iter().all(|word| self.has_name(word) || is_beginning(word));
+        !words.is_empty() && (self.has_name(text) || all())
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Why {
     /// Nobody can tell which HOLD files stand beside the policy.
     HoldsUnread { since: Timestamp, error: String },
     /// The release is not tried here again by itself.
-    Refused { release: String, why: String },
+    Refused { release: String, elsewhere: Option<String>, who: String, why: String },
     /// An order waits for what is named beside it.
     OrderWaits { order: String },
     /// A release that is to come back never ran here.
@@ -252,7 +252,11 @@ impl fmt::Display for Why {
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
             Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
-            Self::Refused { release, why } => write!(f, "{release} is refused here: {why}"),
+            Self::Refused { release, elsewhere, who, why } => {
+                let place =
+                    elsewhere.as_ref().map_or_else(|| "here".to_owned(), |environment| format!("in {environment}"));
+                write!(f, "{release} is refused {place} by {who}: {why}")
+            }
             Self::OrderWaits { order } => write!(f, "{order} waits"),
             Self::NeverRanHere { release } => never_ran_here(f, release),
             Self::JournalIsNew { commit } => journal_is_new(f, commit.as_deref()),

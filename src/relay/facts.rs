@@ -1,10 +1,11 @@
 //! Everything that a decision about one environment looks at, as of one reading. Gathered anew for each pass.
 
 use super::{Step, select};
+use crate::model::ledger::Refusal;
 use crate::model::policy::{Check, RolloutRules};
 use crate::model::{
-    Arrival, Builds, Entry, Environment, Event, JournalIds, Ledger, Pin, PinReading, Policy, Release, ReleaseId, Scope,
-    Tag, Why, text,
+    Arrival, Builds, Entry, Environment, EnvironmentName, Event, JournalIds, Ledger, Pin, PinReading, Policy, Release,
+    ReleaseId, Scope, Tag, Why, text,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,9 +192,17 @@ impl Facts<'_> {
     /// Whether a release is refused here or in an environment before this one, and why.
     #[must_use]
     pub fn refused(&self, release: &ReleaseId) -> Option<Why> {
-        let ledgers = [self.ledger].into_iter().chain(self.before.iter().copied());
-        let refusal = ledgers.filter_map(|ledger| ledger.refusals.get(release)).next()?;
-        Some(Why::Refused { release: self.name(&refusal.release), why: refusal.why.clone() })
+        let told = |refusal: &Refusal, elsewhere: Option<&EnvironmentName>| Why::Refused {
+            release: self.name(&refusal.release),
+            elsewhere: elsewhere.map(ToString::to_string),
+            who: refusal.who.clone(),
+            why: refusal.why.clone(),
+        };
+        if let Some(refusal) = self.ledger.refusals.get(release) {
+            return Some(told(refusal, None));
+        }
+        let mut before = self.policy.environments.iter().zip(&self.before);
+        before.find_map(|(environment, ledger)| Some(told(ledger.refusals.get(release)?, Some(&environment.name))))
     }
 
     /// The fact that the rollout that begins now keeps the rules of today.

@@ -118,6 +118,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
     let before = from.map(|from| arrived(policy, from, &release, case)).unwrap_or_default();
     let mut ledger = Ledger::default();
     ledger.votes.extend(case.approvals.iter().map(|who| Vote {
+        sequence: Sequence(0),
         release: release.id().clone(),
         rules: gate::terms(environment),
         approve: true,

@@ -156,7 +156,9 @@ fn no_answer(error: &HttpError) -> SqsError {
     let told = error.to_string();
     match error {
         HttpError::Unreachable { .. } | HttpError::TimedOut { .. } => SqsError::Away(told),
-        HttpError::TooLarge { .. } | HttpError::NoRoots { .. } | HttpError::Setting(_) => SqsError::Refused(told),
+        HttpError::TooLarge { .. } | HttpError::NoRoots { .. } | HttpError::NoTls { .. } | HttpError::Setting(_) => {
+            SqsError::Refused(told)
+        }
     }
 }
 

@@ -108,7 +108,10 @@ impl From<HttpError> for Fault {
         let reason = error.to_string();
         match error {
             HttpError::Unreachable { .. } | HttpError::TimedOut { .. } => Self::Unreachable(reason),
-            HttpError::TooLarge { .. } | HttpError::NoRoots { .. } | HttpError::Setting(_) => Self::Invalid(reason),
+            HttpError::TooLarge { .. }
+            | HttpError::NoRoots { .. }
+            | HttpError::NoTls { .. }
+            | HttpError::Setting(_) => Self::Invalid(reason),
         }
     }
 }

@@ -93,6 +93,7 @@ impl From<HttpError> for GitLabError {
             HttpError::Unreachable { .. }
             | HttpError::TimedOut { .. }
             | HttpError::NoRoots { .. }
+            | HttpError::NoTls { .. }
             | HttpError::Setting(_) => Self::Unreachable(error.to_string()),
         }
     }

@@ -127,6 +127,22 @@ fn serving_tls() -> Url {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_is_told_by_its_name_and_what_to_write() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a connection");
+        let _read = socket.read(&mut [0; 4096]);
+        let _written = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    }));
+    let client = client(&Transport::default()).expect("a client");
+    let url = Url::parse(&format!("https://127.0.0.1:{port}/v2/")).expect("a URL");
+    let error = send(&client, Request::new(Method::GET, url), &uncounted()).await.expect_err("no TLS").to_string();
+    let setting = format!("registries: {{ \"127.0.0.1:{port}\": {{ plain_http: true }} }}");
+    assert!(error.contains("speaks plain HTTP") && error.contains(&setting), "{error}");
+}
+
+#[tokio::test]
 async fn an_authority_of_our_own_is_trusted_where_it_is_named() {
     let authority = include_bytes!("fixtures/authority.pem").to_vec();
     for (ca, trusted) in [(vec![authority], true), (vec![], false)] {

@@ -61,6 +61,7 @@ impl From<HttpError> for RegistryError {
             HttpError::Unreachable { .. }
             | HttpError::TimedOut { .. }
             | HttpError::NoRoots { .. }
+            | HttpError::NoTls { .. }
             | HttpError::Setting(_) => Self::Unreachable(error.to_string()),
             HttpError::TooLarge { .. } => Self::Invalid(error.to_string()),
         }

@@ -35,7 +35,26 @@ fn ballots(facts: &Facts<'_>, rules: &Approvals, release: &Release) -> Ballots {
             Some(why) => ballots.fallen.push(format!("{}'s vote does not count: {why}", vote.who)),
         }
     }
+    ballots.fallen.extend(elsewhere(facts, release));
     ballots
+}
+
+/// Whose last vote is for another release that never came here: it was overtaken, and counts for that release alone.
+fn elsewhere(facts: &Facts<'_>, release: &Release) -> Vec<String> {
+    let ledger = facts.ledger;
+    let since = ledger.current().map(|current| current.sequence);
+    let mut last: BTreeMap<&str, &Vote> = BTreeMap::new();
+    for vote in ledger.votes.iter().filter(|vote| since.is_none_or(|since| since < vote.sequence)) {
+        last.insert(vote.who.as_str(), vote);
+    }
+    let others = last.into_values().filter(|vote| vote.approve && vote.release != *release.id());
+    let name = |vote: &Vote| {
+        let chosen = facts.chosen.as_ref().map(|chosen| chosen.iter()).into_iter().flatten();
+        let known = facts.known(&vote.release).or_else(|| chosen.clone().find(|other| *other.id() == vote.release));
+        known.map_or_else(|| vote.release.to_string(), |other| format!("{other} ({})", vote.release))
+    };
+    let came = |vote: &&Vote| ledger.current().is_some_and(|current| current.is_of(&vote.release));
+    others.filter(|vote| !came(vote)).map(|vote| format!("{}'s vote was for {}", vote.who, name(vote))).collect()
 }
 
 /// Why a vote does not count. It binds to the terms that it was given under, and keeps the earlier of the expiry that

@@ -161,6 +161,18 @@ fn a_vote_falls_when_what_it_was_given_for_changes() {
 }
 
 #[test]
+fn a_vote_for_what_was_overtaken_leaves_a_trace_and_counts_for_nothing_else() {
+    let mut world = waiting();
+    world.vote(2, 2, "alice");
+    let Step::Rest(said) = world.step(2) else { panic!("{:?}", world.step(2)) };
+    let said = said.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+    let command = format!("tagrelay approve shop/prod {}", release(1).id());
+    assert!(said.contains("0 of 1") && said.contains("alice's vote was for") && said.contains(&command), "{said}");
+    world.vote(2, 1, "alice");
+    assert!(matches!(world.step(2), Step::Write(_)), "{:?}", world.step(2));
+}
+
+#[test]
 fn a_vote_keeps_the_earlier_expiry() {
     for (given, today, after, counts) in [
         (1, 48, 2, false),

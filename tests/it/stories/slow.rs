@@ -88,6 +88,23 @@ async fn a_commit_that_comes_to_the_branch_later_becomes_a_candidate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_gitlab_does_not_have_is_said_as_that() {
+    let policy = "apiVersion: tagrelay/v1\nname: shop\nimages: [{ repository: REGISTRY/shop, source: group/shop }]\n\
+         settle: 0s\npoll: 1s\nenvironments:\n  - name: dev\n    select: { newest: created, branch: stage }\n    \
+         write: [{ kustomize: deployment/dev }]\n";
+    let mut story = Story::new(policy, BOTH).await;
+    story.shop.add_commit(&revision(1), "staging");
+    story.push("v1", 1);
+    story.start().await;
+    let said = || async {
+        let view = story.view("dev").await;
+        view.is_some_and(|view| view.why.iter().any(|why| why.to_string().contains("has no branch `stage`")))
+    };
+    story.until("the policy's branch is named, and what to correct", said).await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_git_server_that_asks_for_patience_is_left_alone() {
     let mut story = Story::new(&chain(""), BOTH).await;
     let first = story.push("dev", 1);
