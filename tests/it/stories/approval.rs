@@ -70,6 +70,21 @@ async fn a_vote_is_given_once_by_any_name_that_is_shown_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_approved_and_is_gone_from_the_registry_is_not_written() {
+    let (mut story, digest) = waiting().await;
+    assert!(story.world.registry.remove("shop", &digest));
+    for who in ["alice", "bob"] {
+        story.approve(who, "prod").await.expect("kept");
+    }
+    story.until_why("prod", "ImageMissing").await;
+    story.looked_again().await;
+    assert!(!story.file(PROD).await.contains(&digest), "nothing is pinned that cannot be pulled");
+    assert!(story.told("group/deploys", "prod").is_empty(), "and GitLab is told nothing");
+    story.until_said("prod", "any more: nothing is written that cannot be pulled").await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vote_expires_and_is_for_these_digests_alone() {
     let (mut story, first) = waiting().await;
     story.approve("alice", "prod").await.expect("kept");
