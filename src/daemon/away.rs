@@ -169,7 +169,7 @@ impl Daemon {
         }
     }
 
-    async fn keep_dated(&self, dated: &Dated) -> Result<Option<Box<Kept<Dated>>>, String> {
+    pub(super) async fn keep_dated(&self, dated: &Dated) -> Result<Option<Box<Kept<Dated>>>, String> {
         if dated.is_empty() {
             return Ok(None);
         }
@@ -194,7 +194,7 @@ impl Shelf {
     }
 
     /// Lets go of what was put away, for it is lost or knows nothing of the list.
-    fn lose_dated(&mut self) {
+    pub(super) fn lose_dated(&mut self) {
         (self.dated, self.remembered, self.lost_at) = (None, false, Some(Instant::now()));
     }
 

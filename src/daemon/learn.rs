@@ -122,15 +122,14 @@ impl Daemon {
         shelf.failed.remove(&tag);
         let was = sighting.as_ref().and_then(|sighting| sighting.first.clone());
         let moved_at = sighting.as_ref().and_then(|sighting| sighting.at_last_since).or(Some(now));
-        let is_first = was.is_none() || was == digest;
-        let seen = sighting.as_ref().filter(|_| is_first).map_or(moved_at, |sighting| Some(sighting.first_seen));
         if let Some(build) = build.as_ref().filter(|build| shelf.follows(&build.digest)) {
             shelf.facts.insert(build.digest.clone(), build.facts.clone());
         }
         shelf.tells_pushes |= build.as_ref().is_some_and(|build| build.facts.pushed.is_some());
-        let build = build.map(|build| build.with(|facts| facts.seen = seen));
         let own_commit = Some(own_commit);
-        let known = select::Known { build, facts_read: true, own_commit, was, moved_at, ..select::Known::default() };
+        let mut known =
+            select::Known { build, facts_read: true, own_commit, was, moved_at, ..select::Known::default() };
+        known.see(sighting.as_ref().map_or(now, |sighting| sighting.first_seen), moved_at);
         shelf.known.insert(tag.clone(), known);
         self.forget_unlisted(&repository, &tag);
         self.put_away(&repository).await;

@@ -19,6 +19,7 @@ mod away;
 mod carry;
 mod choose;
 pub mod clock;
+mod clock_set;
 mod command;
 mod connect;
 mod deeper;

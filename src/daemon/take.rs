@@ -7,8 +7,7 @@ use super::message::{BranchReading, Message, PolicyFiles};
 use super::{Clock, Daemon, plan, reports, show};
 use crate::config::{self, Loaded};
 use crate::model::policy::PolicyOrigin;
-use crate::model::{Environment, Event, OurCommit, Policy, PolicyName, Scope, Sequence, Tag, Why};
-use jiff::SignedDuration;
+use crate::model::{Environment, OurCommit, Policy, PolicyName, Scope, Sequence, Why};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,31 +108,6 @@ impl Daemon {
         self.memory.doubt = look.doubt;
         if changed {
             self.mark_all();
-        }
-    }
-
-    /// Keeps that the clock was set, so that what was kept before it is read by the clock as it is now.
-    pub(super) async fn clock_was_set(&mut self, by: SignedDuration) {
-        let by_ms = i64::try_from(by.as_millis()).unwrap_or(0);
-        let event = Event::ClockSet { by_ms, since: self.first_of_this_run };
-        self.record(&Scope::default(), vec![event]).await;
-        if let Err(error) = self.journal.clock_was_set(by, self.clock.now()).await {
-            return tracing::error!(%error, "tags that were first seen by a wrong clock keep its time: {error}");
-        }
-        for (repository, shelf) in &mut self.memory.repositories {
-            let tags: Vec<Tag> = shelf.known.keys().cloned().collect();
-            let seen = match self.journal.first_seen(repository, &tags).await {
-                Ok(seen) => seen,
-                Err(error) => {
-                    tracing::error!(%error, "when the tags of {repository} were first seen could not be read: {error}");
-                    continue;
-                }
-            };
-            for (tag, known) in &mut shelf.known {
-                if let (Some(at), Some(build)) = (seen.get(tag), &mut known.build) {
-                    *build = build.clone().with(|facts| facts.seen = Some(*at));
-                }
-            }
         }
     }
 

@@ -63,6 +63,12 @@ impl<'a> DatedTag<'a> {
         Some(Self { tag, knowledge, digest: Some(digest).filter(|digest| *digest != NONE), times })
     }
 
+    /// The same, first seen at another time; as it was where no time is known.
+    #[must_use]
+    pub fn seen_at(self, seen: Option<Timestamp>) -> Self {
+        Self { times: Times { seen: seen.or(self.times.seen), ..self.times }, ..self }
+    }
+
     /// The digest that it names; none where none is known.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
@@ -281,5 +287,15 @@ mod tests {
         let mut pushed = new.clone();
         ["a", "c", "d", "c-1"].iter().for_each(|tag| pushed.push(&some(tag, 3)));
         assert_eq!(pushed.iter().map(|dated| dated.tag.as_str()).collect::<Vec<_>>(), ["0", "a", "a-1", "c", "d"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_changes_when_tags_were_seen_and_nothing_else() {
+        let digest = Digest::of(b"a");
+        let old = dated("a", Knowledge::Read, Some(digest.as_str()), Some(1));
+        let now = Timestamp::from_second(7).expect("a time");
+        let anew = old.seen_at(Some(now));
+        assert_eq!((anew.times.seen, old.seen_at(None)), (Some(now), old));
+        assert_eq!(anew.seen_at(old.times.seen), old);
     }
 }

@@ -84,6 +84,16 @@ impl Known {
         Self { build: Some(build), facts_read: true, ..Self::default() }
     }
 
+    /// Takes in when the tag was first seen, and since when it names what it names: its build is as old as the tag, or,
+    /// where the tag moved, as its last move.
+    pub fn see(&mut self, first: Timestamp, moved_at: Option<Timestamp>) {
+        self.moved_at = moved_at.or(self.moved_at);
+        let digest = self.build.as_ref().map(|build| &build.digest);
+        let is_first = self.was.is_none() || self.was.as_ref() == digest;
+        let seen = if is_first { Some(first) } else { self.moved_at };
+        self.build = self.build.take().map(|build| build.with(|facts| facts.seen = seen));
+    }
+
     fn knowledge(&self) -> Knowledge {
         match &self.build {
             None => Knowledge::Nothing,

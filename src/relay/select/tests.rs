@@ -364,6 +364,13 @@ fn a_followed_tag() {
     assert_eq!(why(&moving), Some(Why::TooYoung { until: at(1001) }), "both have stood still, one is too young");
     moving.now = at(1001);
     assert_eq!(moving.outcome(), "staging");
+    // They moved by a clock that was far ahead, and is right again: what was first seen is read by it as it is now.
+    for (first, moved_at) in [(990, 993), (995, 996)] {
+        let known = &mut moving.images[usize::from(first == 995)].1[0];
+        known.moved_at = Some(at(1_000_000));
+        known.see(at(first), Some(at(moved_at)));
+    }
+    assert_eq!(moving.outcome(), "staging", "an hour that never was holds nothing up");
     let mut known = of(&new, &old);
     known.now = at(996);
     let builds = known.images.iter().map(|(image, truth)| (image.name.clone(), truth[0].build.clone().expect("build")));
