@@ -62,7 +62,7 @@ fn restore(file: PathBuf, config: &ConfigFile, json: bool) -> anyhow::Result<Exi
         print::line(&format!("{} is the journal now, under the new id {}{aside}", file.display(), restored.id))?;
         print::line(
             "start the daemon: an environment that went on after the copy waits (JournalIsNew) until you looked at it \
-             and said `tagrelay resume`",
+             and said `tagrelay resume --all`; `tagrelay verify --all` then judges what runs",
         )?;
         Ok(Exit::Done)
     })

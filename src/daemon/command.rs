@@ -3,17 +3,18 @@
 use super::Daemon;
 use super::handle::{Command, Refusal, Reply, Target};
 use super::look;
-use super::meant::{find, one_of};
-use super::memory::{Known, Standing};
+use super::meant::{choices, find, one_of};
+use super::memory::Standing;
 use super::message::Message;
 use super::take::answer;
 use super::vote::{Vote, Word};
+use super::way_back::Before;
 use crate::model::event::{Event, Order};
-use crate::model::{Environment, OurCommit, Outcome, Pin, Release, Scope, Sequence, text};
+use crate::model::{Environment, Outcome, Pin, Release, ReleaseId, Scope, Sequence, text};
 use crate::relay::authority;
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::facts::Facts;
-use crate::relay::resume::{self, Asked, Of, Stop};
+use crate::relay::resume::{self, Asked, Lifted, Of, Stop};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,13 +40,14 @@ impl Daemon {
             Command::Hold { scope, reason, until } => self.hold(&scope, &reason, until, who).await,
             Command::Resume { scope, of, every } => {
                 let of = of.as_deref().map(Of::parse);
-                self.resume(Asked { scope, of, every }, &who).await
+                return self.resume(Asked { scope, of, every }, &who, reply).await;
             }
             Command::Promote { target, release, force } => self.promote(&target, release.as_deref(), force, &who).await,
             Command::Rollback { target, release, reason } => {
                 return self.rollback(target, release.as_deref(), &reason, who, reply);
             }
             Command::Verify { target } => self.verify(&target, &who).await,
+            Command::VerifyAll { scope } => self.verify_all(&scope, &who).await,
         };
         answer(reply, done);
     }
@@ -65,8 +67,20 @@ impl Daemon {
         Ok(format!("{scope} is held until {}", until.map_or("it is resumed".to_owned(), |until| format!("{until:.0}"))))
     }
 
-    /// Lifts what stands in the way in a scope; an environment that met another journal's commit adopts its pin as it is.
-    async fn resume(&mut self, asked: Asked, who: &str) -> Result<String, Refusal> {
+    /// Lifts what stands in the way in a scope. Where that is another journal's commit, git is asked first which releases ran
+    /// there before; the answer comes then.
+    async fn resume(&mut self, asked: Asked, who: &str, reply: Reply) {
+        let chosen = match self.lifts(&asked) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return answer(reply, Err(refusal)),
+        };
+        if let Some(reply) = self.read_before(&chosen.lifts, &asked, who, reply) {
+            answer(reply, self.lift(&asked, &Before::default(), who).await);
+        }
+    }
+
+    /// What a resume lifts as things stand.
+    fn lifts(&self, asked: &Asked) -> Result<Lifted, Refusal> {
         self.must_exist(&asked.scope)?;
         let stops = self.stops_in(&asked.scope);
         if let Some(of) = asked.of.as_ref().filter(|of| !stops.iter().any(|stop| stop.of == **of)) {
@@ -75,8 +89,14 @@ impl Daemon {
             let (scope, of) = (&asked.scope, text::shown(&of.to_string()));
             return Err(Refusal::NotFound(format!("nothing of `{of}` stands in {scope}; there is: {there}")));
         }
-        let lifted = resume::choose(stops, &asked).map_err(Refusal::Ambiguous)?;
-        self.record_all(self.resumed(&lifted.lifts, who)).await.ok_or_else(not_kept)?;
+        resume::choose(stops, asked).map_err(Refusal::Ambiguous)
+    }
+
+    /// Lifts it; an environment that met another journal's commit adopts its pin as it is.
+    pub(super) async fn lift(&mut self, asked: &Asked, before: &Before, who: &str) -> Result<String, Refusal> {
+        let lifted = self.lifts(asked)?;
+        self.record_all(resumed(&lifted.lifts, who)).await.ok_or_else(not_kept)?;
+        let adopted = self.adopt_what_runs(&lifted.lifts, before, who).await?;
         let let_through = |of: &Scope| lifted.lifts.iter().any(|stop| stop.of == Of::TooMany && stop.scope == *of);
         for known in self.memory.policies.values_mut() {
             for (environment, standing) in known.policy.environments.iter().zip(&mut known.standings) {
@@ -91,7 +111,7 @@ impl Daemon {
             }
         }
         self.mark_all();
-        Ok(resume::told(&asked.scope, &lifted))
+        Ok(resume::told(&asked.scope, &lifted, &adopted) + &before.told())
     }
 
     /// Everything in a scope that a person may lift, each once.
@@ -120,46 +140,6 @@ impl Daemon {
             }
         }
         stops
-    }
-
-    /// The facts that lift these: one for each scope of holds, and for each environment that met another journal's commit.
-    fn resumed(&self, lifts: &[Stop], who: &str) -> Vec<(Scope, Event)> {
-        let mut holds: BTreeMap<&Scope, Vec<Sequence>> = BTreeMap::new();
-        for stop in lifts {
-            if let Some(hold) = stop.hold {
-                holds.entry(&stop.scope).or_default().push(hold);
-            }
-        }
-        let lifted = |(scope, holds): (&Scope, Vec<Sequence>)| {
-            (scope.clone(), Event::Resumed { who: who.to_owned(), met: None, holds: Some(holds) })
-        };
-        let mut events: Vec<(Scope, Event)> = holds.into_iter().map(lifted).collect();
-        for stop in lifts.iter().filter(|stop| stop.of == Of::Journal) {
-            let names = stop.scope.policy.as_ref().zip(stop.scope.environment.as_ref());
-            let Some((known, index)) = names.and_then(|(policy, of)| self.memory.find(policy, of)) else { continue };
-            events.extend(self.meet(known, index, who).into_iter().map(|event| (stop.scope.clone(), event)));
-        }
-        events
-    }
-
-    /// What it takes to accept what stands, written under a journal that is not this one.
-    fn meet(&self, known: &Known, index: usize, who: &str) -> Vec<Event> {
-        let Some(facts) = self.memory.facts(known, index, &self.moment()) else { return Vec::new() };
-        if let Ok(Some(reading)) = facts.pin {
-            let met = match &reading.ours {
-                OurCommit::Found(trailers) => trailers.commit.clone(),
-                OurCommit::None | OurCommit::LimitReached => reading.tip.clone(),
-            };
-            let release = facts.bind(&reading.pin);
-            let adopted = Event::Adopted { pin: reading.pin.clone(), release, commit: Some(reading.tip.clone()) };
-            return vec![Event::Resumed { who: who.to_owned(), met: Some(met), holds: Some(Vec::new()) }, adopted];
-        }
-        let tagged = facts.tagged().filter(|_| facts.environment.is_tag_only());
-        let adopted = tagged.map(|release| {
-            let pin = crate::model::Pin::of(&release, crate::model::PinForm::Digest);
-            Event::Adopted { pin, release: Some(release), commit: None }
-        });
-        adopted.into_iter().collect()
     }
 
     async fn promote(
@@ -241,7 +221,7 @@ impl Daemon {
         Ok(format!("{scope} goes back from {left} to {to} ({}), is held, and refuses {left}", to.id()))
     }
 
-    async fn verify(&mut self, target: &Target, who: &str) -> Result<String, Refusal> {
+    pub(super) async fn verify(&mut self, target: &Target, who: &str) -> Result<String, Refusal> {
         let scope = Scope::of(&target.policy, &target.environment);
         let (environment, standing) = self.place(target)?;
         let current =
@@ -305,7 +285,7 @@ impl Daemon {
         Refusal::NotFound(format!("there is no {policy}/{environment}; there are: {}", names.join(", ")))
     }
 
-    fn must_exist(&self, scope: &Scope) -> Result<(), Refusal> {
+    pub(super) fn must_exist(&self, scope: &Scope) -> Result<(), Refusal> {
         let mut scopes = self.memory.policies.values().flat_map(|known| {
             known.policy.environments.iter().map(|environment| Scope::of(&known.policy.name, &environment.name))
         });
@@ -315,6 +295,20 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+/// The facts that lift these holds, one for each scope.
+fn resumed(lifts: &[Stop], who: &str) -> Vec<(Scope, Event)> {
+    let mut holds: BTreeMap<&Scope, Vec<Sequence>> = BTreeMap::new();
+    for stop in lifts {
+        if let Some(hold) = stop.hold {
+            holds.entry(&stop.scope).or_default().push(hold);
+        }
+    }
+    let lifted = |(scope, holds): (&Scope, Vec<Sequence>)| {
+        (scope.clone(), Event::Resumed { who: who.to_owned(), met: None, holds: Some(holds) })
+    };
+    holds.into_iter().map(lifted).collect()
 }
 
 pub(super) fn not_kept() -> Refusal {
@@ -349,9 +343,7 @@ fn brought_back(facts: &Facts<'_>, named: Option<&str>) -> Result<Release, Refus
                 found => found?,
             }
         }
-        None => authority::way_back(facts.ledger, left.id()).cloned().ok_or_else(|| {
-            Refusal::Conflict("no other release was verified there, or adopted: there is none to go back to".to_owned())
-        })?,
+        None => authority::way_back(facts.ledger, left.id()).cloned().ok_or_else(|| no_way_back(facts, left.id()))?,
     };
     if to == left {
         return Err(Refusal::Conflict(format!("{to} is what runs there")));
@@ -363,6 +355,27 @@ fn brought_back(facts: &Facts<'_>, named: Option<&str>) -> Result<Release, Refus
         )));
     }
     Ok(to)
+}
+
+/// Why nothing goes back by itself, and which releases a person may name.
+fn no_way_back(facts: &Facts<'_>, left: &ReleaseId) -> Refusal {
+    let arrived = facts.ledger.arrivals.iter().rev().filter_map(|arrival| arrival.release.as_ref());
+    let mut named: Vec<&Release> = Vec::new();
+    for release in arrived.filter(|release| release.id() != left && authority::ran_here(facts.ledger, release.id())) {
+        if !named.contains(&release) {
+            named.push(release);
+        }
+    }
+    let none = "no other release was verified there, or adopted: there is none to go back to";
+    Refusal::Conflict(match named.first() {
+        None => none.to_owned(),
+        Some(newest) => {
+            let scope = facts.scope();
+            let list = choices(&named);
+            let command = format!("tagrelay rollback {scope} {} --reason TEXT", newest.id());
+            format!("{none} by itself; these ran there, name one: {list} (`{command}`)")
+        }
+    })
 }
 
 fn newest(found: &Candidates) -> Result<Release, Refusal> {

@@ -148,6 +148,11 @@ pub enum Command {
         /// Where.
         target: Target,
     },
+    /// The same for all that runs and is not verified, some environments at a time.
+    VerifyAll {
+        /// Of what.
+        scope: Scope,
+    },
 }
 
 impl Command {
@@ -159,7 +164,7 @@ impl Command {
             | Self::Unapprove { target, release, .. }
             | Self::Promote { target, release, .. }
             | Self::Rollback { target, release, .. } => Some((target, release.as_deref()?)),
-            Self::Hold { .. } | Self::Resume { .. } | Self::Verify { .. } => None,
+            Self::Hold { .. } | Self::Resume { .. } | Self::Verify { .. } | Self::VerifyAll { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::handle::{Reply, Request, Signal, Target};
 use super::keep::Swept;
 use super::lists::Kept;
 use super::verdict::Sought;
+use super::way_back::Before;
 use crate::clients::registry::Told;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
@@ -13,6 +14,7 @@ use crate::model::{
 use crate::relay::brake::HoldFile;
 use crate::relay::edit::Claim;
 use crate::relay::facts::Blocked;
+use crate::relay::resume::Asked;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub(super) enum Message {
     Asked(Request),
     /// What a rollback would bring back is in the registry.
     BringBack { target: Target, to: Release, reason: String, who: String, reply: Reply },
+    /// What ran before in environments that a person resumes was read.
+    Resume { asked: Asked, who: String, before: Before, reply: Reply },
     /// The commit in a verdict was looked for on its branch: what that says of the rollout that may be meant.
     Verdict { signal: Signal, rollout: Sequence, sought: Sought, reply: Reply },
     /// Nothing: time passed.

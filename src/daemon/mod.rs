@@ -57,8 +57,10 @@ mod slots;
 mod sources;
 mod take;
 mod verdict;
+mod verify_all;
 pub mod view;
 mod vote;
+mod way_back;
 mod writer;
 
 pub use clock::Clock;
@@ -160,6 +162,8 @@ pub struct Daemon {
     causeless: BTreeMap<Scope, Timestamp>,
     /// Leave to look for verdicts in branches.
     verdicts: Arc<Semaphore>,
+    /// What `verify --all` has still to judge.
+    to_verify: verify_all::ToVerify,
     /// When something was kept or begun last.
     active: tokio::time::Instant,
     /// Who waits until nothing is read, judged or made.
@@ -260,6 +264,7 @@ impl Daemon {
             only: None,
             causeless: BTreeMap::new(),
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
+            to_verify: verify_all::ToVerify::default(),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
             pulse,
@@ -322,6 +327,7 @@ impl Daemon {
             Turn::Order(order) => self.carry_out_some(order).await,
             Turn::Question(question) => self.answer_some(question).await,
         }
+        self.verify_next().await;
         self.round().await;
         if !self.idle_waiters.is_empty() && self.is_idle() {
             self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));

@@ -4,6 +4,7 @@
 use crate::clients::gitlab::{self, DeploymentId, GitLab, GitLabError};
 use crate::journal::{Journal, JournalError, Outgoing, RowStatus};
 use crate::model::text;
+use crate::relay::report::{Row, State};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Told;
 use jiff::SignedDuration;
@@ -65,6 +66,10 @@ impl Outbox {
 
     async fn send(&self, kept: &Outgoing) -> Result<(), JournalError> {
         let row = &kept.row;
+        if row.is_of_lost_journal() {
+            let ended = self.end_what_was_left(row).await?;
+            return self.put_away(kept, ended.map(|()| None)).await;
+        }
         let is_intended = kept.status == RowStatus::Intended;
         let known = self.journal.deployment_of(row).await?.map(DeploymentId);
         let last = self.journal.last_deployment(&row.project, &row.environment).await?.map(DeploymentId);
@@ -77,18 +82,28 @@ impl Outbox {
             Err(_) => Told::PutOff,
         };
         self.metrics.reported(row.state, told, begun.elapsed());
-        match sent {
-            Ok(sent) => {
-                if let Some(remark) = &sent.remark {
-                    tracing::warn!(gitlab.project = %row.project, "{remark}");
-                }
-                tracing::info!(
-                    gitlab.project = %row.project,
-                    deployment.id = sent.id.0,
-                    "told {} that rollout {} in {} is {}", row.project, row.rollout, row.environment, row.state
-                );
-                self.journal.mark_sent(kept.id, Some(sent.id.0)).await
+        if let Ok(sent) = &sent {
+            if let Some(remark) = &sent.remark {
+                tracing::warn!(gitlab.project = %row.project, "{remark}");
             }
+            tracing::info!(
+                gitlab.project = %row.project,
+                deployment.id = sent.id.0,
+                "told {} that rollout {} in {} is {}", row.project, row.rollout, row.environment, row.state
+            );
+        }
+        self.put_away(kept, sent.map(|sent| Some(sent.id))).await
+    }
+
+    /// Keeps what became of a row: GitLab took it and made this deployment, or why not.
+    async fn put_away(
+        &self,
+        kept: &Outgoing,
+        sent: Result<Option<DeploymentId>, GitLabError>,
+    ) -> Result<(), JournalError> {
+        let row = &kept.row;
+        match sent {
+            Ok(id) => self.journal.mark_sent(kept.id, id.map(|id| id.0)).await,
             Err(error) if error.is_final() => {
                 let reason = text::shown(&error.to_string());
                 tracing::error!(gitlab.project = %row.project, error = %error, "a report is parked: {error}");
@@ -103,6 +118,33 @@ impl Outbox {
                 self.journal.retry_later(kept.id, at, &text::shown(&error.to_string())).await
             }
         }
+    }
+
+    /// Ends the deployments of our token that are `running` in an environment and that no journal knows: those that a lost
+    /// one began. This sender alone makes any in its project, so none is half made meanwhile.
+    async fn end_what_was_left(&self, row: &Row) -> Result<Result<(), GitLabError>, JournalError> {
+        let running = match self.gitlab.running_of_our_token(&row.project, &row.environment).await {
+            Ok(running) => running,
+            Err(error) => return Ok(Err(error)),
+        };
+        for id in running {
+            if self.journal.knows_deployment(&row.project, &row.environment, id.0).await? {
+                continue;
+            }
+            match self.gitlab.update_deployment(&row.project, id, State::Canceled).await {
+                Ok(_) => tracing::info!(
+                    gitlab.project = %row.project,
+                    deployment.id = id.0,
+                    "told {} that deployment {id} in {} is canceled: no journal knows it", row.project, row.environment
+                ),
+                // Somebody moved it on, or may alone do so: that is no reason to tell the others nothing.
+                Err(error) if error.is_final() => {
+                    tracing::warn!(gitlab.project = %row.project, error = %error, "deployment {id} stays as it is: {error}");
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
     }
 }
 

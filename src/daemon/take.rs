@@ -69,6 +69,9 @@ impl Daemon {
             Message::BringBack { target, to, reason, who, reply } => {
                 answer(reply, self.bring_back(&target, &to, reason, who).await);
             }
+            Message::Resume { asked, who, before, reply } => {
+                answer(reply, self.lift(&asked, &before, &who).await);
+            }
             Message::Verdict { signal, rollout, sought, reply } => {
                 let policy = signal.target.policy.clone();
                 self.sought(signal, rollout, sought, reply).await;

@@ -304,6 +304,17 @@ impl Journal {
         id.map(|id| number(id, "a deployment's id")).transpose()
     }
 
+    /// Whether this journal ever had to do with a deployment of a project's environment.
+    ///
+    /// # Errors
+    /// `Io` where the journal could not be read.
+    pub async fn knows_deployment(&self, project: &str, environment: &str, id: u64) -> Result<bool, JournalError> {
+        let find = "SELECT COUNT(*) FROM outbox WHERE project = $1 AND environment = $2 AND deployment_id = $3";
+        let n: i64 =
+            sqlx::query_scalar(find).bind(project).bind(environment).bind(stored(id)).fetch_one(&self.readers).await?;
+        Ok(n > 0)
+    }
+
     /// The deployment that a row is about, where an earlier row of it made one.
     ///
     /// # Errors

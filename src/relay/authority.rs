@@ -20,7 +20,7 @@
 use super::facts::Facts;
 use crate::model::event::{OURSELVES, Order};
 use crate::model::ledger::StandingOrder;
-use crate::model::{Ledger, Origin, Outcome, Release, ReleaseId, Why};
+use crate::model::{Arrival, Ledger, Origin, Outcome, Release, ReleaseId, Why};
 
 /// By what right an environment changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,11 +140,17 @@ fn by_somebody(why: &Why) -> Why {
 
 /// The release that a rollback goes back to where nobody names one: the last that was verified here, else the one adopted
 /// here; never one that is refused here, or whose last rollout here failed.
+///
+/// One that another was adopted right after is known from git alone, and nobody knows how it ended (`way_back`): it comes
+/// back only when it is named.
 #[must_use]
 pub fn way_back<'a>(ledger: &'a Ledger, left: &ReleaseId) -> Option<&'a Release> {
     let adopted = || {
-        let arrivals = ledger.arrivals.iter().rev().filter(|arrival| arrival.origin == Origin::Adopted);
-        let mut releases = arrivals.filter_map(|arrival| arrival.release.as_ref());
+        let is_adopted = |arrival: &Arrival| arrival.origin == Origin::Adopted;
+        let is_former = |index: usize| ledger.arrivals.get(index + 1).is_some_and(is_adopted);
+        let arrivals = ledger.arrivals.iter().enumerate().rev();
+        let adopted = arrivals.filter(|(index, arrival)| is_adopted(arrival) && !is_former(*index));
+        let mut releases = adopted.filter_map(|(_, arrival)| arrival.release.as_ref());
         releases.find(|release| {
             release.id() != left
                 && !ledger.refusals.contains_key(release.id())

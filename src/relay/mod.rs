@@ -20,6 +20,8 @@ pub mod report;
 pub mod resume;
 pub mod select;
 pub mod verdict;
+pub mod verify_all;
+pub mod way_back;
 
 pub use facts::{Facts, From};
 pub use gate::Cleared;

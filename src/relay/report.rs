@@ -45,7 +45,16 @@ impl Row {
     pub fn is_same_deployment(&self, other: &Self) -> bool {
         self.rollout == other.rollout && self.project == other.project && self.environment == other.environment
     }
+
+    /// Whether this is about the deployments that a lost journal left `running`, and about no rollout of this one.
+    #[must_use]
+    pub fn is_of_lost_journal(&self) -> bool {
+        self.state == State::Canceled && self.revision == Revision::Unknown(OF_LOST_JOURNAL.to_owned())
+    }
 }
+
+/// In the place of the commit of a row that cancels what a lost journal left `running`.
+const OF_LOST_JOURNAL: &str = "what runs was adopted: deployments of this token that no journal knows are over";
 
 /// What GitLab is told: the states of a deployment that its API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,8 +123,34 @@ pub fn rows(environment: &Environment, ledger: &Ledger, entry: &Entry, told: &[R
         Event::Committed { intent, commit: _ } | Event::Retagged { intent } => beginning(*intent),
         Event::Moved { .. } | Event::Ordered { order: Order::Verify, who: _ } => beginning(entry.sequence),
         Event::Ended { rollout, outcome, why: _ } => ended(told, *rollout, *outcome),
+        // Of no hold at all: a person accepted what another journal left.
+        Event::Resumed { holds: Some(holds), .. } if holds.is_empty() => left_running(environment, entry.sequence),
         _ => Vec::new(),
     }
+}
+
+/// What is told where an environment goes on under another journal: one row for each project, which ends what is `running`
+/// there and is known to no journal.
+fn left_running(environment: &Environment, resumed: Sequence) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for report in &environment.report {
+        let row = Row {
+            project: report.project.clone(),
+            environment: report.environment.clone(),
+            rollout: resumed,
+            state: State::Canceled,
+            revision: Revision::Unknown(OF_LOST_JOURNAL.to_owned()),
+            git_tag: None,
+            git_ref: None,
+            is_tag: false,
+            tier: None,
+            url: None,
+        };
+        if !rows.iter().any(|known| known.is_same_deployment(&row)) {
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 /// What is told when a rollout begins; an adopted pin is not reported.

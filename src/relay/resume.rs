@@ -1,5 +1,6 @@
 //! What a person's `resume` lifts: what stands in the way, where it is of one kind and one author; else they say which.
 
+use super::way_back::{self, Adoption};
 use crate::model::ledger::{Hold, HoldKind};
 use crate::model::{Scope, Sequence, text};
 use std::collections::BTreeMap;
@@ -155,22 +156,30 @@ fn quoted(name: &str) -> String {
 
 /// What was done, in words.
 #[must_use]
-pub fn told(scope: &Scope, lifted: &Lifted) -> String {
+pub fn told(scope: &Scope, lifted: &Lifted, adopted: &[Adoption]) -> String {
     let listed = |stops: &[Stop]| {
         let shown: Vec<String> = stops.iter().take(LISTED_MAX).map(ToString::to_string).collect();
         let more = stops.len().saturating_sub(LISTED_MAX);
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         shown.join(", ") + &more
     };
-    let mut words = match lifted.lifts.as_slice() {
-        [] => format!("nothing was lifted: no hold stands in {scope}"),
-        lifts => format!("lifted: {}", listed(lifts)),
+    // What was adopted is told in lines of its own.
+    let others: Vec<Stop> = lifted.lifts.iter().filter(|stop| stop.of != Of::Journal).cloned().collect();
+    let mut words = match (others.as_slice(), adopted) {
+        ([], []) => format!("nothing was lifted: no hold stands in {scope}"),
+        ([], adopted) => format!("lifted: JournalIsNew in {} environments", adopted.len()),
+        (lifts, []) => format!("lifted: {}", listed(lifts)),
+        (lifts, adopted) => format!("lifted: {}, and JournalIsNew in {} environments", listed(lifts), adopted.len()),
     };
     if !lifted.stays.is_empty() {
         let each = "a rollback made it, resume it by its name";
         words.push_str(&format!("; not lifted: {} ({each})", listed(&lifted.stays)));
     }
     words.push_str("; refusals and HOLD files stand");
+    if !adopted.is_empty() {
+        words.push('\n');
+        words.push_str(&way_back::told(adopted));
+    }
     words
 }
 
@@ -241,7 +250,7 @@ mod tests {
     fn what_was_lifted_and_what_stays_is_said() {
         let stops = vec![stop("shop/prod", "alice"), stop("shop/dev", "bob by rollback")];
         let asked = Asked { scope: scope("*"), of: None, every: false };
-        let words = told(&asked.scope, &choose(stops, &asked).unwrap());
+        let words = told(&asked.scope, &choose(stops, &asked).unwrap(), &[]);
         assert!(words.contains("lifted: shop/prod (for alice)"), "{words}");
         assert!(words.contains("not lifted: shop/dev (for bob) (a rollback made it"), "{words}");
     }

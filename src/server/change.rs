@@ -54,6 +54,13 @@ struct Over {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Part {
+    policy: Option<String>,
+    environment: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 /// Votes for a release.
@@ -110,6 +117,14 @@ pub(super) async fn verify(State(server): State<Server>, somebody: Somebody, At(
     let errand = Errand::at(&server, &somebody, Act::Verify, &target)?;
     let Nothing {} = body.read()?;
     errand.carry_out(Command::Verify { target }).await
+}
+
+/// Has all that runs and is not verified judged, some environments at a time.
+pub(super) async fn verify_all(State(server): State<Server>, somebody: Somebody, body: Body) -> Answer {
+    let Part { policy, environment } = body.read()?;
+    let scope = scope(policy.as_deref(), environment.as_deref())?;
+    let errand = Errand::over(&server, &somebody, Act::Verify, scope.clone())?;
+    errand.carry_out(Command::VerifyAll { scope }).await
 }
 
 /// Stops changes.

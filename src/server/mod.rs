@@ -209,6 +209,7 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
         ("/api/v1/policies/{policy}/environments/{environment}/signal", Changers, post(signal::signal)),
         ("/api/v1/hold", Changers, post(change::hold)),
         ("/api/v1/resume", Changers, post(change::resume)),
+        ("/api/v1/verify", Changers, post(change::verify_all)),
         ("/webhooks/{sender}", Senders, post(hooks::hook)),
         ("/webhooks/{sender}/{secret}", Senders, post(hooks::hook_with_secret)),
     ]

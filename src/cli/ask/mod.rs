@@ -43,12 +43,12 @@ pub(super) enum Ask {
     Promote(order::Promote),
     /// Bring back a release that ran there (default: the last verified one), hold, and refuse the one that is left.
     Rollback(order::Rollback),
-    /// Read the signals and run the checks again for what the pin says.
+    /// Read the signals and run the checks again for what the pin says, in one environment or in all.
     Verify(order::Verify),
     /// Stop changes.
     Hold(hold::Hold),
-    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`, where they are of one kind and one author; else list
-    /// them. No refusal, no HOLD file.
+    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`, where they are of one kind and one author, and say what
+    /// is adopted; else list them. No refusal, no HOLD file.
     Resume(hold::Resume),
 }
 

@@ -2,6 +2,7 @@
 
 use super::client::Server;
 use super::{Exit, Place, kept};
+use crate::model::EnvironmentName;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -88,8 +89,15 @@ impl Promote {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Verify {
     /// The environment.
-    #[arg(value_name = "POLICY/ENV")]
-    place: Place,
+    #[arg(value_name = "POLICY/ENV", required_unless_present = "all", conflicts_with = "all")]
+    place: Option<Place>,
+    /// All that runs and is not verified yet, some environments at a time.
+    #[arg(long)]
+    all: bool,
+    /// This environment of every policy.
+    #[arg(long, value_name = "ENV", requires = "all", conflicts_with = "place")]
+    #[arg(value_parser = |text: &str| EnvironmentName::parse(text).map_err(|error| error.to_string()))]
+    env: Option<EnvironmentName>,
     #[command(flatten)]
     server: Server,
 }
@@ -97,7 +105,13 @@ pub(in crate::cli) struct Verify {
 impl Verify {
     /// Gives the order.
     pub(super) async fn give(self) -> anyhow::Result<Exit> {
-        let answer = self.server.post(&self.place.path("verify"), &json!({})).await?;
+        let answer = match self.place {
+            Some(place) => self.server.post(&place.path("verify"), &json!({})).await?,
+            None => {
+                let environment = self.env.map(|env| ("environment".to_owned(), json!(env.as_str())));
+                self.server.post(&["verify"], &Value::Object(environment.into_iter().collect())).await?
+            }
+        };
         kept(&self.server, &answer)
     }
 }

@@ -135,7 +135,7 @@ fn walk_for_committers(
 
 /// How many commits deep the history of a tip is whole. Depth is counted by parents and not by the commits' times, for
 /// these may be wrong: `deepen-relative` makes git's server go by them.
-fn distance(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid) -> Result<u32, Fault> {
+pub(super) fn distance(repository: &Repository, cuts: &BTreeSet<Oid>, tip: Oid) -> Result<u32, Fault> {
     let (mut depth, mut level, mut seen) = (0, BTreeSet::from([tip]), BTreeSet::from([tip]));
     while !level.is_empty() {
         depth += 1;

@@ -10,6 +10,7 @@
 mod cache;
 mod commit;
 mod error;
+mod former;
 mod history;
 mod later;
 mod local;
@@ -23,6 +24,7 @@ mod upload;
 
 pub use commit::{Author, NewCommit};
 pub use error::GitError;
+pub use former::FormerCommits;
 pub use history::History;
 pub use remote::{Remote, Token, location};
 pub use tree::{Contents, Limits, Listed, Unreadable, readable};
@@ -172,6 +174,21 @@ impl Mirror {
             history::search(source, oid(&tip)?, &history::Wanted { places, of: (policy, environment), stop_at })
         })
         .await
+    }
+
+    /// The newest commits of ours for each of these environments, whichever journal gave them out, at most so many of each:
+    /// one walk back from a fetched tip, as far as history is here or comes in a few steps.
+    ///
+    /// # Errors
+    /// When more history is needed and does not come.
+    pub async fn former(
+        &self,
+        tip: &CommitId,
+        of: Vec<(PolicyName, EnvironmentName)>,
+        most: usize,
+    ) -> Result<FormerCommits, GitError> {
+        let tip = tip.clone();
+        self.run(move |source| former::search(source, oid(&tip)?, &of, most)).await
     }
 
     /// Whether a commit stands on a branch at or after another one, as the server has the branch now.

@@ -53,6 +53,15 @@ impl GitLab {
         url
     }
 
+    /// The address of what belongs to no project: `<base>/api/v4/<path>`.
+    pub(super) fn root_url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v4", path]);
+        }
+        url
+    }
+
     /// Reads one thing.
     pub(super) async fn get<T: DeserializeOwned>(&self, project: &str, url: Url) -> Result<T, GitLabError> {
         let response = self.ask(project, Request::new(Method::GET, url)).await?;

@@ -7,7 +7,7 @@ use super::error::GitLabError;
 use super::{GitLab, wire};
 use crate::model::text;
 use crate::relay::report::State;
-use reqwest::Method;
+use reqwest::{Method, Url};
 use std::fmt;
 
 /// How many pages of running deployments are read, newest first: a thousand in one environment are no honest work.
@@ -51,6 +51,8 @@ pub struct Deployment {
     pub status: Option<State>,
     /// Whether a CI job made it: then the API cannot move it on.
     pub is_of_ci: bool,
+    /// GitLab's number of the user who made it; none where GitLab does not say.
+    pub user: Option<u64>,
 }
 
 /// What an update found.
@@ -70,6 +72,7 @@ impl From<wire::Deployment> for Deployment {
             environment: wire.environment.map(|environment| environment.name),
             status: State::parse(&wire.status),
             is_of_ci: wire.deployable.is_some(),
+            user: wire.user.map(|user| user.id),
         }
     }
 }
@@ -142,14 +145,7 @@ impl GitLab {
         sha: &str,
         after: Option<DeploymentId>,
     ) -> Result<Option<Deployment>, GitLabError> {
-        let query = [
-            ("environment", environment),
-            ("status", State::Running.as_str()),
-            ("order_by", "id"),
-            ("sort", "desc"),
-            ("per_page", PAGE_ENTRIES),
-        ];
-        let mut next = Some(self.url(project, &["deployments"], &query));
+        let mut next = Some(self.running_url(project, environment));
         let mut oldest = None;
         for _ in 0..PAGES_MAX {
             let Some(url) = next else { break };
@@ -168,5 +164,45 @@ impl GitLab {
             next = page.next;
         }
         Ok(oldest)
+    }
+
+    /// The running deployments of this environment that the token's own user made and no CI job, newest first.
+    ///
+    /// # Errors
+    /// As [`GitLabError`] says.
+    pub async fn running_of_our_token(
+        &self,
+        project: &str,
+        environment: &str,
+    ) -> Result<Vec<DeploymentId>, GitLabError> {
+        let ours: wire::User = self.get(project, self.root_url("user")).await?;
+        let mut next = Some(self.running_url(project, environment));
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(url) = next else { break };
+            let page: Page<wire::Deployment> = self.page(project, url).await?;
+            for deployment in page.entries.into_iter().map(Deployment::from) {
+                // What was asked for is looked at again, as above.
+                let is_here = deployment.environment.as_deref() == Some(environment);
+                let is_running = deployment.status == Some(State::Running);
+                if is_here && is_running && deployment.user == Some(ours.id) && !deployment.is_of_ci {
+                    found.push(deployment.id);
+                }
+            }
+            next = page.next;
+        }
+        Ok(found)
+    }
+
+    /// The running deployments of an environment, newest first.
+    fn running_url(&self, project: &str, environment: &str) -> Url {
+        let query = [
+            ("environment", environment),
+            ("status", State::Running.as_str()),
+            ("order_by", "id"),
+            ("sort", "desc"),
+            ("per_page", PAGE_ENTRIES),
+        ];
+        self.url(project, &["deployments"], &query)
     }
 }

@@ -24,6 +24,15 @@ pub(super) struct Deployment {
     pub(super) deployable: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     pub(super) environment: Option<EnvironmentBasic>,
+    /// Who made it.
+    #[serde(default)]
+    pub(super) user: Option<User>,
+}
+
+/// `GET /user`, and whoever made something.
+#[derive(Debug, Deserialize)]
+pub(super) struct User {
+    pub(super) id: u64,
 }
 
 /// The environment inside of a deployment.

@@ -218,6 +218,26 @@ fn a_rollback_goes_to_what_ran_here() {
 }
 
 #[test]
+fn what_git_alone_tells_of_comes_back_only_when_it_is_named() {
+    let adopted = |ledger: &mut Ledger, n: u8| {
+        let pin = Pin::of(&release(n), PinForm::TagAtDigest);
+        let event = Event::Adopted { pin, release: Some(release(n)), commit: None };
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        ledger.apply(&Entry { sequence: Sequence(90 + u64::from(n)), at, scope: Scope::default(), event });
+    };
+    let mut ledger = ledger(&[]);
+    adopted(&mut ledger, 1);
+    adopted(&mut ledger, 2);
+    assert_eq!(
+        authority::way_back(&ledger, release(2).id()),
+        None,
+        "0 and 1 ran here, and nobody knows how they ended"
+    );
+    assert!([0, 1, 2].into_iter().all(|n| authority::ran_here(&ledger, release(n).id())));
+    assert_eq!(authority::way_back(&ledger, release(3).id()), Some(&release(2)), "2 is what stood there");
+}
+
+#[test]
 fn what_is_refused_here_comes_back_only_when_it_is_named() {
     let mut ledger = ledger(&[(1, "ours", Some(Outcome::Verified)), (2, "ours", Some(Outcome::Verified))]);
     let refused = Event::Refused { release: release(1), who: "alice".into(), why: "it leaks".into() };

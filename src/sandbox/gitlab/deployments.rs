@@ -2,7 +2,7 @@
 //!
 //! Deployments made by CI jobs, approvals and deletion are not here: tagrelay makes none of them.
 
-use super::project::{Deployment, Project, Role};
+use super::project::{BOT, Deployment, Project, Role};
 use super::wording::{Answer, Params, Refusal, now, page};
 use super::{Asker, State};
 use crate::sandbox::held;
@@ -108,6 +108,7 @@ pub(super) async fn create(state: &State, asker: &Asker, request: &Request<Bytes
     let at = now();
     let mut made = Deployment {
         id: state.next_id(),
+        user: BOT,
         iid: project.deployments.last().map_or(0, |last| last.iid) + 1,
         environment,
         sha,

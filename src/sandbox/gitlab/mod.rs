@@ -15,7 +15,7 @@ mod wording;
 
 pub use project::{Commits, Deployment, Environment, Role};
 
-use self::project::Project;
+use self::project::{BOT, Project};
 use self::revisions::{Revisions, Told};
 use self::wording::{Answer, Refusal, now};
 use super::effects::Effects;
@@ -124,6 +124,17 @@ impl Gitlab {
         deployments
     }
 
+    /// Says that another user of GitLab made this deployment.
+    ///
+    /// # Errors
+    /// When there is no such project.
+    pub fn made_by_another(&self, project: &str, deployment: u64) -> Result<(), Error> {
+        self.change(project, |project| {
+            let found = project.deployments.iter_mut().find(|made| made.id == deployment);
+            found.into_iter().for_each(|made| made.user = BOT + 1);
+        })
+    }
+
     /// The environments of a project; none where there is no such project.
     #[must_use]
     pub fn environments(&self, project: &str) -> Vec<Environment> {
@@ -209,6 +220,7 @@ impl State {
             ("GET", ["version"]) => {
                 Ok(Json(json!({ "version": "18.6.0-ee", "revision": "5a0d5b0dd5a" })).into_response())
             }
+            ("GET", ["user"]) => Ok(Json(json!({ "id": BOT, "username": "project_bot" })).into_response()),
             ("GET", ["personal_access_tokens", "self"]) => Ok(self.token_json(&token)),
             (method, ["projects", project, rest @ ..]) => {
                 let asker = self.asker(&token, project)?;
@@ -267,7 +279,7 @@ impl State {
             "revoked": false,
             "created_at": now(),
             "scopes": scopes,
-            "user_id": 1,
+            "user_id": BOT,
             "active": true,
             "expires_at": null,
         }))

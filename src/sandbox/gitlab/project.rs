@@ -46,11 +46,16 @@ pub struct Environment {
     pub updated_at: String,
 }
 
+/// The user of every token.
+pub(super) const BOT: u64 = 1;
+
 /// A deployment of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     /// Its number in the whole instance.
     pub id: u64,
+    /// The user who made it.
+    pub user: u64,
     /// Its number in the project.
     pub iid: u64,
     /// The name of its environment.
@@ -160,7 +165,7 @@ impl Project {
             "created_at": deployment.created_at,
             "updated_at": deployment.updated_at,
             "status": deployment.status,
-            "user": { "id": 1, "username": "project_bot", "name": "Bot", "state": "active" },
+            "user": { "id": deployment.user, "username": "project_bot", "name": "Bot", "state": "active" },
             "environment": environment.map(|environment| json!({
                 "id": environment.id,
                 "name": environment.name,

@@ -155,6 +155,7 @@ fn words(command: &Command) -> String {
             format!("Rollback {{ target: {}, release: {release:?}, reason: {reason:?} }}", place(target))
         }
         Command::Verify { target } => format!("Verify {{ target: {} }}", place(target)),
+        Command::VerifyAll { scope } => format!("VerifyAll {{ scope: {scope} }}"),
     }
 }
 

@@ -44,5 +44,6 @@ mod rollback;
 mod set;
 mod slow;
 mod verdict;
+mod way_back;
 mod webhooks;
 mod without_daemon;

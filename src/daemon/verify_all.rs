@@ -1,0 +1,105 @@
+//! `tagrelay verify --all`: the environments whose turn is still to come, and the next of them, as places get free.
+//!
+//! The queue lives as long as the process. What was begun is in the journal, and the command is for what is not verified
+//! yet: said again after a restart, it goes on where it was.
+
+use super::Daemon;
+use super::handle::{Refusal, Target};
+use super::memory::Standing;
+use super::message::Message;
+use crate::model::{Environment, EnvironmentName, Scope};
+use crate::relay::verify_all::{AT_ONCE, Turn, takes_a_place, turn};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many environments an answer names.
+const NAMED_MAX: usize = 20;
+
+/// The environments that wait for their turn, and who asked.
+#[derive(Debug, Default)]
+pub(super) struct ToVerify(VecDeque<(Target, String)>);
+
+impl Daemon {
+    /// Has all that runs in a scope judged, as far as it is not verified yet.
+    pub(super) async fn verify_all(&mut self, scope: &Scope, who: &str) -> Result<String, Refusal> {
+        self.must_exist(scope)?;
+        let mut by_turn: BTreeMap<Turn, Vec<Target>> = BTreeMap::new();
+        let mut n_unwatched = 0;
+        for (target, environment, standing) in self.in_scope(scope) {
+            let turn = turn(&standing.ledger, &standing.why);
+            n_unwatched += usize::from(turn == Turn::Judge && environment.is_unwatched());
+            by_turn.entry(turn).or_default().push(target);
+        }
+        let mut take = |turn| by_turn.remove(&turn).unwrap_or_default();
+        let (judged, verified) = (take(Turn::Judge), take(Turn::Verified).len());
+        let (in_flight, unknown) = (take(Turn::InFlight).len(), take(Turn::Unknown));
+        let n_judged = judged.len();
+        self.to_verify.0.retain(|(waiting, _)| !judged.contains(waiting));
+        self.to_verify.0.extend(judged.into_iter().map(|target| (target, who.to_owned())));
+        self.verify_next().await;
+        let mut words = format!("{n_judged} environments are judged, at most {AT_ONCE} of one name at once");
+        let mut also = |n: usize, what: &str| {
+            if n > 0 {
+                words.push_str(&format!("; {n} {what}"));
+            }
+        };
+        also(n_unwatched, "of them have neither signals nor checks: your word is the evidence");
+        also(verified, "are verified already");
+        also(in_flight, "have a rollout in flight");
+        also(unknown.len(), &format!("are left out, for nobody has said yet what runs there: {}", named(&unknown)));
+        Ok(words)
+    }
+
+    /// Begins with as many of those that wait as there are places.
+    pub(super) async fn verify_next(&mut self) {
+        if self.to_verify.0.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut taken: BTreeMap<EnvironmentName, usize> = BTreeMap::new();
+        for (target, _, standing) in self.in_scope(&Scope::default()) {
+            if takes_a_place(&standing.ledger, now) {
+                *taken.entry(target.environment).or_default() += 1;
+            }
+        }
+        let (mut rest, n_waiting) = (VecDeque::new(), self.to_verify.0.len());
+        while let Some((target, who)) = self.to_verify.0.pop_front() {
+            let places = taken.entry(target.environment.clone()).or_default();
+            if *places >= AT_ONCE {
+                rest.push_back((target, who));
+                continue;
+            }
+            let is_due =
+                self.place(&target).is_ok_and(|(_, standing)| turn(&standing.ledger, &standing.why) == Turn::Judge);
+            if !is_due {
+                continue;
+            }
+            *places += 1;
+            if let Err(refusal) = self.verify(&target, &who).await {
+                tracing::warn!(error = %refusal, "{}/{} is not judged: {refusal}", target.policy, target.environment);
+            }
+        }
+        if rest.len() < n_waiting && !rest.is_empty() {
+            // Those that nothing watches are over at once: the next turn goes on. A full inbox turns the loop anyway.
+            let _sent = self.out.try_send(Message::Tick);
+        }
+        self.to_verify.0 = rest;
+    }
+
+    fn in_scope(&self, scope: &Scope) -> impl Iterator<Item = (Target, &Environment, &Standing)> {
+        let all = self.memory.policies.values().flat_map(|known| {
+            let environments = known.policy.environments.iter().zip(&known.standings);
+            environments.map(move |(environment, standing)| {
+                let target = Target { policy: known.policy.name.clone(), environment: environment.name.clone() };
+                (target, environment, standing)
+            })
+        });
+        all.filter(move |(target, _, _)| scope.contains(&Scope::of(&target.policy, &target.environment)))
+    }
+}
+
+fn named(targets: &[Target]) -> String {
+    let shown = targets.iter().take(NAMED_MAX).map(|target| format!("{}/{}", target.policy, target.environment));
+    let more = targets.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    shown.collect::<Vec<_>>().join(", ") + &more
+}
