@@ -10,12 +10,10 @@ use reqwest::Url;
 use std::time::Instant;
 use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Carriage, Credentials, HostSettings, Registry};
-use tagrelay::model::event::Effect;
-use tagrelay::model::ledger::{Fate, Intent};
-use tagrelay::model::{
-    Because, Build, BuildFacts, Digest, ImageName, Provider, Release, Repository, Scope, Sequence, Tag,
-};
-use tagrelay::relay::gate;
+use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Provider, Release, Repository, Tag};
+
+#[path = "../tests/it/contract/judged.rs"]
+mod judged;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
@@ -34,21 +32,9 @@ fn main() {
     let carriage =
         Carriage { image: image.clone(), from, to: Repository::parse(&to).expect("a repository"), tag: None };
     let tag = Tag::parse("1.0").expect("a tag");
-    let build = Build {
-        tag: tag.clone(),
-        digest: Digest::parse(&digest).expect("a digest"),
-        facts: BuildFacts::default().into(),
-    };
-    let intent = Intent {
-        sequence: Sequence(1),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        effect: Effect::Retag { tag, is_pin: false },
-        release: Release::new([(image, build)].into()),
-        because: Because::NoGates,
-        fate: Fate::Open,
-    };
+    let build = Build { tag, digest: Digest::parse(&digest).expect("a digest"), facts: BuildFacts::default().into() };
     let registry = Registry::new(move |host| settings(host, &[&one, &other]), uncounted());
-    let cleared = gate::of_intent(&Scope::default(), &intent);
+    let cleared = judged::judged(&Release::new([(image, build)].into()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let begun = Instant::now();
     let copied = runtime.block_on(registry.copy(&cleared, &carriage)).expect("copied");

@@ -48,8 +48,9 @@ pub use policy::Broken;
 pub use reload::{Reloaded, reload};
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
-    Access, Act, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Login, May, Mode, ProxySettings,
-    QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings, ServerSettings, Webhook,
+    Access, Act, ByName, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Limits, Login, May, Mode,
+    ProxySettings, QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings, ServerSettings,
+    Webhook,
 };
 
 use diagnostic::{Hides, Problems};

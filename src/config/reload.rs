@@ -18,11 +18,10 @@ pub struct Reloaded {
 #[must_use]
 pub fn reload(running: &Config, read: Config) -> Reloaded {
     // Each key is named here, so that a new one is put on one side or the other.
-    let Config { mode, repositories, policies, floors, changes_max, registries, gitlab, egress, journal, server } =
-        read;
+    let Config { mode, repositories, policies, floors, limits, registries, gitlab, egress, journal, server } = read;
     let ServerSettings { listen, read: reading, access, webhooks, queue } = server;
     let mut config = running.clone();
-    (config.floors, config.changes_max, config.registries) = (floors, changes_max, registries);
+    (config.floors, config.limits, config.registries) = (floors, limits, registries);
     config.server.access = access;
     let mut has_repositories_waiting = repositories.len() != running.repositories.len();
     for (name, settings) in repositories {
@@ -92,7 +91,7 @@ server:
             read.replace("server:", "limits: { changes: 3 }\nregistries: { 'reg.io': { plain_http: true } }\nserver:");
         let Reloaded { config, waiting } = reload(&config(RUNNING), config(&read));
         assert_eq!(waiting, ["repositories"]);
-        assert_eq!((config.server.access[0].name.as_str(), config.changes_max), ("bob", 3));
+        assert_eq!((config.server.access[0].name.as_str(), config.limits.changes), ("bob", 3));
         assert!(config.registries.of("reg.io").is_some_and(|settings| settings.plain_http));
         let repository = &config.repositories["default"];
         assert_eq!(repository.url, "https://git.example.com/deploys.git");

@@ -27,8 +27,6 @@ pub(crate) const UNBUILT: &[(&str, &str)] = &[
     ("configuration", "clusters"),
     ("configuration", "secrets"),
     ("configuration", "checks"),
-    ("limits", "rollouts"),
-    ("limits", "failures"),
     ("server.webhooks", "argocd"),
     ("server.webhooks", "flux"),
 ];

@@ -80,6 +80,10 @@ impl Daemon {
         if matches!(entry.event, Event::Resumed { .. }) {
             self.causeless.clear();
         }
+        // A rollout that ended, or that nobody can judge, gives its place to the next.
+        if matches!(entry.event, Event::Ended { .. } | Event::Lost { .. } | Event::Withdrawn { .. }) {
+            self.ask_for_places_again();
+        }
     }
 
     /// Says what happened, once, where it is kept.

@@ -152,7 +152,7 @@ impl Daemon {
         let scope = Scope::of(&target.policy, &target.environment);
         let force = force.map(|reason| text::shown(&reason));
         let (release, holds) = self.with_facts(target, |facts| {
-            let held = authority::stops(facts).into_iter().find(|why| why.code() == "Held");
+            let held = authority::stops(facts).into_iter().find(|why| matches!(why.code(), "Held" | "ManyFailed"));
             if let Some(held) = held.filter(|_| force.is_none()) {
                 return Err(Refusal::Conflict(format!(
                     "{held}; resume it first, or promote with --force and a reason"

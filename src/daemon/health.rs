@@ -3,6 +3,7 @@
 use super::Daemon;
 use super::memory::Memory;
 use crate::model::{Repository, Scope, Why};
+use crate::relay::candidate;
 use crate::relay::health::{self, Facts, Kind, PolicyPlace, Reports, Source, Trouble};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,7 +242,11 @@ fn environments(memory: &Memory) -> Vec<(Scope, Vec<Why>)> {
     let mut all = Vec::new();
     for known in memory.policies.values() {
         for (environment, standing) in known.policy.environments.iter().zip(&known.standings) {
-            all.push((Scope::of(&known.policy.name, &environment.name), standing.why.clone()));
+            let mut why = standing.why.clone();
+            // Where releases come fast an environment hardly ever rests, and has no reasons while it writes.
+            let overtaken = candidate::always_overtaken(&environment.name, &standing.ledger);
+            why.extend(overtaken.filter(|overtaken| !why.contains(overtaken)));
+            all.push((Scope::of(&known.policy.name, &environment.name), why));
         }
     }
     all

@@ -436,7 +436,7 @@ impl Memory {
     }
 
     /// Whether the tag that alone pins the rollout in flight names another digest by now.
-    fn moved(&self, environment: &Environment, ledger: &Ledger) -> Option<Why> {
+    pub(super) fn moved(&self, environment: &Environment, ledger: &Ledger) -> Option<Why> {
         environment.images.iter().find_map(|image| {
             let build = pinned_by_tag(environment, ledger)?.builds().get(&image.name)?;
             let now = self.repositories.get(&image.repository)?.followed.get(&build.tag)?.clone()?;

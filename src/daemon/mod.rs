@@ -30,6 +30,7 @@ mod holds;
 mod journal_watch;
 mod keep;
 mod learn;
+mod limits;
 mod lists;
 mod look;
 mod meant;
@@ -160,6 +161,8 @@ pub struct Daemon {
     only: Option<BTreeSet<PolicyName>>,
     /// The environments that changed lately for a cause that is no new build, and when: see `limits.changes`.
     causeless: BTreeMap<Scope, Timestamp>,
+    /// Which environments wait for a place for their rollout: see `limits.rollouts`.
+    places: crate::relay::limits::Queues,
     /// Leave to look for verdicts in branches.
     verdicts: Arc<Semaphore>,
     /// What `verify --all` has still to judge.
@@ -263,6 +266,7 @@ impl Daemon {
             acts,
             only: None,
             causeless: BTreeMap::new(),
+            places: crate::relay::limits::Queues::default(),
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
             to_verify: verify_all::ToVerify::default(),
             active: tokio::time::Instant::now(),

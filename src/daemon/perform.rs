@@ -260,7 +260,9 @@ impl Daemon {
     async fn checked(&mut self, scope: &Scope, rollout: Sequence, check: String, result: Result<CheckResult, String>) {
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         standing.checking.remove(&check);
-        standing.blocks.retain(|block| block.effect != Blocked::Check);
+        if result.is_ok() {
+            standing.blocks.retain(|block| block.effect != Blocked::Check);
+        }
         let in_flight = standing.ledger.in_flight().is_some_and(|arrival| arrival.rollout == rollout);
         match result {
             // What the configuration forbids is no word about the release: it is told, and the release waits.
@@ -408,9 +410,10 @@ impl Daemon {
         standing.n_failures = standing.n_failures.saturating_add(1);
         // What was copied may be gone again: that may be why, and looking costs little.
         standing.copied = None;
-        standing.blocks.retain(|block| block.effect != effect);
+        let before = standing.blocks.extract_if(.., |block| block.effect == effect).next();
+        let since = before.map_or(now, |before| before.since);
         tracing::warn!(environment.scope = %scope, error = %why, "{scope}: {effect:?} failed, again at {until:.0}: {why}");
-        standing.blocks.push(Block { effect, why, is_image_missing: false, until });
+        standing.blocks.push(Block { effect, why, since, is_image_missing: false, until });
     }
 
     /// A write lost a race: it is made again at once, unless it lost many.

@@ -5,6 +5,7 @@ use super::Daemon;
 use super::choose::{self, DEPTH_MAX, Lack};
 use super::journal_watch::JournalTrouble;
 use super::learn::RETRY;
+use super::limits::Taken;
 use super::memory::{Place, Shelf, Standing};
 use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
 use crate::relay::{self, Cleared, Facts, Step, authority, candidate, change};
@@ -32,8 +33,9 @@ impl Daemon {
             if !self.serves(&policy) {
                 continue;
             }
-            if let Some(step) = self.settle(&policy, index).await {
-                effects.push((policy.clone(), index, step));
+            match self.settle(&policy, index).await {
+                Some(step) => effects.push((policy.clone(), index, step)),
+                None => self.wants_no_place(&policy, index),
             }
             self.keep_releases(&policy, index);
         }
@@ -42,10 +44,14 @@ impl Daemon {
         }
         let now = self.clock.now();
         self.causeless.retain(|_, at| now.duration_since(*at) < CHANGES_WITHIN);
-        let limit = self.config.changes_max;
+        let (limit, mut taken) = (self.config.limits.changes, Taken::default());
         for (policy, index, step) in effects {
             if let Some(trouble) = self.journal_watch.trouble().map(JournalTrouble::why) {
-                self.wait_for_the_journal(&policy, index, trouble);
+                self.rest_at(&policy, index, trouble);
+                continue;
+            }
+            if let Some(why) = self.waits_for_place((&policy, index), &step, &mut taken) {
+                self.rest_at(&policy, index, why);
                 continue;
             }
             let release = self.causeless(&policy, index, &step);
@@ -56,8 +62,8 @@ impl Daemon {
         }
     }
 
-    /// Nothing is begun that the journal could not keep.
-    fn wait_for_the_journal(&mut self, policy: &PolicyName, index: usize, why: Why) {
+    /// Nothing is begun there now.
+    fn rest_at(&mut self, policy: &PolicyName, index: usize, why: Why) {
         let environment = self.memory.policies.get(policy).and_then(|known| known.policy.environments.get(index));
         if let Some(scope) = environment.map(|environment| Scope::of(policy, &environment.name)) {
             self.rest(&scope, vec![why]);
@@ -125,13 +131,19 @@ impl Daemon {
                             return None;
                         }
                     };
-                    if !self.record(&scope, events).await {
+                    let held = self.held_by_failures(&scope, &events).filter(|_| self.acts);
+                    let holds_others = held.is_some();
+                    let events = events.into_iter().map(|event| (scope.clone(), event)).chain(held).collect();
+                    if self.record_all(events).await.is_none() {
                         let until = self.clock.now().saturating_add(JOURNAL_RETRY).unwrap_or(Timestamp::MAX);
                         let (effect, why) = ("keeping a fact".to_owned(), "the journal did not take it".to_owned());
                         self.rest(&scope, vec![Why::Blocked { effect, why, until }]);
                         return None;
                     }
                     self.mark(policy);
+                    if holds_others {
+                        self.mark_all();
+                    }
                     self.due.remove(&(policy.clone(), index));
                 }
                 step => return Some(step),
@@ -228,7 +240,7 @@ impl Daemon {
         if settled || is_counted || self.is_let_through(policy, index, &release) {
             return None;
         }
-        if self.causeless.len() < self.config.changes_max {
+        if self.causeless.len() < self.config.limits.changes {
             self.causeless.insert(cleared.scope().clone(), self.clock.now());
             return None;
         }
@@ -255,7 +267,7 @@ impl Daemon {
 fn settles(settled: bool, facts: &Facts<'_>) -> bool {
     let is_stopped = authority::stops(facts)
         .iter()
-        .any(|why| matches!(why.code(), "Held" | "Suspended" | "PolicyBroken" | "TooManyChanges"));
+        .any(|why| matches!(why.code(), "Held" | "ManyFailed" | "Suspended" | "PolicyBroken" | "TooManyChanges"));
     let is_unread = |why: &Why| matches!(why, Why::Unread { .. });
     let is_read = facts.pin.is_ok() && facts.tag.is_ok() && !facts.chosen.as_ref().is_err_and(is_unread);
     let is_done = is_read && candidate::candidates(facts).releases.is_empty();

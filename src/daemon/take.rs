@@ -118,6 +118,7 @@ impl Daemon {
     fn tick(&mut self) {
         self.place_again();
         self.attach_again();
+        self.ask_for_places_again();
         self.count_waiting();
         let now = self.clock.now();
         let waits = |standing: &Standing| {

@@ -34,6 +34,8 @@ pub struct Ledger {
     pub lifted: BTreeSet<String>,
     /// The newest entry after which a hold belongs to it, and what it makes of that hold.
     pub holds_next: Option<(Sequence, HoldKind)>,
+    /// The last hold that failures of several policies made: what failed before it does not count towards another.
+    pub many_failed: Option<Sequence>,
     /// The places that it has; none where the journal says nothing of them.
     pub places: Option<Box<[String]>>,
 }
@@ -149,6 +151,8 @@ pub enum HoldKind {
     Rollback,
     /// A rollout without a verdict, in the same transaction.
     Unknown,
+    /// Failures of several policies, in all environments of one name.
+    ManyFailed,
 }
 
 /// A stop of changes.
@@ -267,15 +271,14 @@ impl Ledger {
                 let (release, rules, who, why) = (release.clone(), rules.clone(), who.clone(), why.clone());
                 self.votes.push(Vote { sequence, release, rules, approve: *approve, who, by: *by, why, at });
             }
-            Event::Held { who, why, until } => self.holds.push(Hold {
-                sequence,
-                kind: self.kind_of_hold(sequence),
-                scope: entry.scope.clone(),
-                who: who.clone(),
-                why: why.clone(),
-                at,
-                until: *until,
-            }),
+            Event::Held { who, why, until } => {
+                let kind = self.kind_of_hold(entry, who);
+                if kind == HoldKind::ManyFailed {
+                    self.many_failed = Some(sequence);
+                }
+                let (scope, who, why) = (entry.scope.clone(), who.clone(), why.clone());
+                self.holds.push(Hold { sequence, kind, scope, who, why, at, until: *until });
+            }
             Event::Claimed { places } => self.places = Some(places.clone().into_boxed_slice()),
             Event::Resumed { who: _, met, holds } => self.resume(&entry.scope, at, met.as_ref(), holds.as_deref()),
             Event::Refused { release, who, why } => {
@@ -445,9 +448,13 @@ impl Ledger {
         }
     }
 
-    /// What made a hold of this number: what stands right before it in the journal says so.
-    fn kind_of_hold(&self, sequence: Sequence) -> HoldKind {
-        let before = self.holds_next.filter(|(before, _)| before.0 + 1 == sequence.0);
+    /// What made a hold: what stands right before it in the journal says so. By ourselves we hold more than one policy for
+    /// one reason alone.
+    fn kind_of_hold(&self, entry: &Entry, who: &str) -> HoldKind {
+        if who == OURSELVES && entry.scope.policy.is_none() {
+            return HoldKind::ManyFailed;
+        }
+        let before = self.holds_next.filter(|(before, _)| before.0 + 1 == entry.sequence.0);
         before.map_or(HoldKind::Plain, |(_, kind)| kind)
     }
 

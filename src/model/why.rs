@@ -64,6 +64,10 @@ pub enum Why {
     NotAutomatic,
     /// More environments would change for a cause that is no new build than the limit allows.
     TooManyChanges { limit: usize },
+    /// As many rollouts as the limit allows are in flight in environments of this name.
+    TooManyRollouts { environment: String, limit: usize },
+    /// So many policies failed in environments of this name that nothing new begins there.
+    ManyFailed { environment: String, reason: String, until: Timestamp },
     /// Rollouts were overtaken one after another, so that none was ever verified.
     AlwaysOvertaken { environment: String, n: usize },
     /// A rollout in flight lets no newer release in yet.
@@ -133,6 +137,8 @@ impl Why {
             Self::Suspended => "Suspended",
             Self::NotAutomatic => "NotAutomatic",
             Self::TooManyChanges { .. } => "TooManyChanges",
+            Self::TooManyRollouts { .. } => "TooManyRollouts",
+            Self::ManyFailed { .. } => "ManyFailed",
             Self::AlwaysOvertaken { .. } => "AlwaysOvertaken",
             Self::RolloutInFlight { .. } => "RolloutInFlight",
             Self::Following { .. } => "Following",
@@ -194,6 +200,8 @@ impl Why {
             | Self::JournalUnwell { .. }
             | Self::Suspended
             | Self::NotAutomatic
+            | Self::TooManyRollouts { .. }
+            | Self::ManyFailed { .. }
             | Self::RolloutInFlight { .. }
             | Self::Following { .. }
             | Self::TagMoved { .. }
@@ -215,6 +223,7 @@ impl Why {
             | Self::Unsettled { until }
             | Self::StillSoaking { until }
             | Self::Frozen { until, .. }
+            | Self::ManyFailed { until, .. }
             | Self::Blocked { until, .. }
             | Self::ImageMissing { until, .. } => Some(*until),
             Self::WindowShut { opens } => *opens,
@@ -241,10 +250,7 @@ impl fmt::Display for Why {
             Self::NotVerified { from } => write!(f, "not verified in {from}"),
             Self::StillSoaking { until } => write!(f, "still soaking, until {until:.0}"),
             Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
-            Self::ApprovalsMissing { have, required, of, fallen } => {
-                write!(f, "waits for approval: {have} of {required}, by {of}")?;
-                fallen.iter().try_for_each(|fallen| write!(f, "; {fallen}"))
-            }
+            Self::ApprovalsMissing { have, required, of, fallen } => approvals_missing(f, *have, *required, of, fallen),
             Self::Rejected { who } => write!(f, "rejected by {who}"),
             Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
@@ -269,6 +275,8 @@ impl fmt::Display for Why {
             Self::Suspended => f.write_str("the policy says `suspend: true`"),
             Self::NotAutomatic => f.write_str("`auto: false`: it begins when a person says `tagrelay promote`"),
             Self::TooManyChanges { limit } => too_many_changes(f, *limit),
+            Self::TooManyRollouts { environment, limit } => too_many_rollouts(f, environment, *limit),
+            Self::ManyFailed { environment, reason, until } => many_failed(f, environment, reason, *until),
             Self::AlwaysOvertaken { environment, n } => always_overtaken(f, environment, *n),
             Self::RolloutInFlight { release } => write!(f, "waits for the rollout of {release} (hold_new_until)"),
             Self::Following { what } => write!(f, "{what}"),
@@ -334,6 +342,25 @@ fn too_many_changes(f: &mut fmt::Formatter<'_>, limit: usize) -> fmt::Result {
     write!(
         f,
         "{limit} environments changed already for no new build, as many as limits.changes allows: `tagrelay resume` lets this one go"
+    )
+}
+
+fn approvals_missing(f: &mut fmt::Formatter<'_>, have: u32, required: u32, of: &str, fallen: &[String]) -> fmt::Result {
+    write!(f, "waits for approval: {have} of {required}, by {of}")?;
+    fallen.iter().try_for_each(|fallen| write!(f, "; {fallen}"))
+}
+
+fn too_many_rollouts(f: &mut fmt::Formatter<'_>, environment: &str, limit: usize) -> fmt::Result {
+    write!(
+        f,
+        "waits for a place: {limit} rollouts are in flight in environments named {environment}, as many as limits.rollouts allows"
+    )
+}
+
+fn many_failed(f: &mut fmt::Formatter<'_>, environment: &str, reason: &str, until: Timestamp) -> fmt::Result {
+    write!(
+        f,
+        "nothing new begins in any {environment} until {until:.0} (limits.failures): {reason}; `tagrelay resume --all --env {environment}` ends it"
     )
 }
 

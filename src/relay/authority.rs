@@ -4,13 +4,21 @@
 //! guards the environment are the gates of its policy, to which `require` was added when the policy was loaded. This page
 //! says how the two meet. A change has exactly one right, and goes where everything that stands in its way is passed by it:
 //!
-//! | passes | gates | freeze `rollback: false` | hold by tagrelay | hold by a person | doubt or limit | pace |
-//! |---|---|---|---|---|---|---|
-//! | the policy's own choice, a stranger's push | | | | | | |
-//! | `promote` | | | | | | yes |
-//! | `on_failure: rollback` | yes | | yes | | yes | yes |
-//! | `rollback` | yes | | yes | yes | yes | yes |
-//! | `promote --force` | yes | yes | yes | yes | yes | yes |
+//! | passes | gates | freeze `rollback: false` | hold by tagrelay | hold by a person | many failed | doubt or limit | pace |
+//! |---|---|---|---|---|---|---|---|
+//! | the policy's own choice, a stranger's push | | | | | | | |
+//! | `promote` | | | | | | | yes |
+//! | `on_failure: rollback` | yes | | yes | | | yes | yes |
+//! | `rollback` | yes | | yes | yes | yes | yes | yes |
+//! | `promote --force` | yes | yes | yes | yes | yes | yes | yes |
+//!
+//! Where several policies failed within an hour (`limits.failures`) what they share is most likely broken, and going back
+//! mends nothing: so a rollback by `on_failure` waits there, and a person may go back all the same.
+//!
+//! The right to move one release into one environment is a value, [`super::Cleared`], and effects take nothing else. Three
+//! functions of `relay::gate` make one: `judge` for a release whose gates are all open, `judge_order` for an order that
+//! passes what its right passes, and `of_intent`, which `relay::order` alone can call, for a retag that was begun under
+//! either and moved some of its tags.
 //!
 //! No right passes a fact: what cannot be read, what another journal wrote, a place that is not ours. A reason that this
 //! page does not name is a fact.
@@ -19,7 +27,7 @@
 
 use super::facts::Facts;
 use crate::model::event::{OURSELVES, Order};
-use crate::model::ledger::StandingOrder;
+use crate::model::ledger::{HoldKind, StandingOrder};
 use crate::model::{Arrival, Ledger, Origin, Outcome, Release, ReleaseId, Why};
 
 /// By what right an environment changes.
@@ -48,6 +56,8 @@ pub enum Barrier {
     OwnHold,
     /// A person's hold: by command, by a pin moved by hand, by a HOLD file, by `suspend: true`.
     PersonHold,
+    /// Several policies failed in environments of this name.
+    ManyFailed,
     /// A broken policy, a doubtful clock, a limit.
     Doubt,
     /// `auto: false`, or a rollout in flight that the next release waits for.
@@ -73,12 +83,12 @@ impl Right {
     /// Whether this right passes what stands in the way.
     #[must_use]
     pub fn passes(self, barrier: Barrier) -> bool {
-        use Barrier::{Doubt, Fact, Gate, OwnHold, Pace, PersonHold};
+        use Barrier::{Doubt, Fact, Gate, ManyFailed, OwnHold, Pace, PersonHold};
         match self {
             Self::Gates => false,
             Self::Promote => barrier == Pace,
             Self::Failure => matches!(barrier, Gate | OwnHold | Doubt | Pace),
-            Self::Rollback => matches!(barrier, Gate | OwnHold | PersonHold | Doubt | Pace),
+            Self::Rollback => matches!(barrier, Gate | OwnHold | PersonHold | ManyFailed | Doubt | Pace),
             Self::Force => barrier != Fact,
         }
     }
@@ -103,7 +113,11 @@ pub fn barrier(why: &Why) -> Barrier {
         Why::Held { who, .. } if who == OURSELVES => Barrier::OwnHold,
         // A HOLD file may stand where nobody can look.
         Why::Held { .. } | Why::HoldsUnread { .. } | Why::Suspended => Barrier::PersonHold,
-        Why::PolicyBroken { .. } | Why::ClockDoubtful { .. } | Why::TooManyChanges { .. } => Barrier::Doubt,
+        Why::ManyFailed { .. } => Barrier::ManyFailed,
+        Why::PolicyBroken { .. }
+        | Why::ClockDoubtful { .. }
+        | Why::TooManyChanges { .. }
+        | Why::TooManyRollouts { .. } => Barrier::Doubt,
         Why::NotAutomatic | Why::RolloutInFlight { .. } => Barrier::Pace,
         _ => Barrier::Fact,
     }
@@ -113,10 +127,12 @@ pub fn barrier(why: &Why) -> Barrier {
 /// Gates are asked for a release, and are not among these.
 #[must_use]
 pub fn stops(facts: &Facts<'_>) -> Vec<Why> {
-    let held = facts.ledger.holds_at(facts.now).map(|hold| Why::Held {
-        who: hold.who.clone(),
-        reason: hold.why.clone(),
-        until: hold.until,
+    let held = facts.ledger.holds_at(facts.now).map(|hold| {
+        let reason = hold.why.clone();
+        match hold.until.filter(|_| hold.kind == HoldKind::ManyFailed) {
+            Some(until) => Why::ManyFailed { environment: facts.environment.name.to_string(), reason, until },
+            None => Why::Held { who: hold.who.clone(), reason, until: hold.until },
+        }
     });
     let mut stops: Vec<Why> = held.collect();
     let guarded = facts.environment.gates != Default::default() || facts.environment.promote.is_some();

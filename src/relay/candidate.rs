@@ -200,7 +200,8 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
 const OVERTAKEN_MIN: usize = 5;
 
 /// Whether releases come faster to an environment than they are verified there.
-pub(super) fn always_overtaken(environment: &EnvironmentName, ledger: &Ledger) -> Option<Why> {
+#[must_use]
+pub fn always_overtaken(environment: &EnvironmentName, ledger: &Ledger) -> Option<Why> {
     let n = ledger.overtaken_in_a_row();
     (n >= OVERTAKEN_MIN).then(|| Why::AlwaysOvertaken { environment: environment.to_string(), n })
 }

@@ -66,6 +66,8 @@ pub struct Block {
     pub effect: Blocked,
     /// Why it failed.
     pub why: String,
+    /// Since when it fails.
+    pub since: Timestamp,
     /// Whether it was not begun because a build of the release is not in the registry.
     pub is_image_missing: bool,
     /// When it may be tried again.

@@ -1,7 +1,7 @@
 //! A rollout in flight: followed by its signals, then verified by its smoke tests, to its end.
 
 use super::facts::{self, Facts};
-use super::{Step, Turn};
+use super::{Step, Turn, candidate};
 use crate::model::event::{CheckResult, Event, OURSELVES, Order, Verdict};
 use crate::model::ledger::Arrival;
 use crate::model::policy::{CheckMethod, OnFailure, RolloutRules, Signal};
@@ -20,9 +20,19 @@ pub enum Rollout {
     Progressing(String),
 }
 
-/// Follows the rollout in flight.
+/// Follows the rollout in flight, and says so where releases come faster than any is verified here.
 pub(super) fn turn(facts: &Facts<'_>) -> Turn {
     let Some(arrival) = facts.ledger.in_flight() else { return Turn::Pass(Vec::new()) };
+    match follow(facts, arrival) {
+        Turn::Pass(mut why) => {
+            why.extend(candidate::always_overtaken(&facts.environment.name, facts.ledger));
+            Turn::Pass(why)
+        }
+        turn => turn,
+    }
+}
+
+fn follow(facts: &Facts<'_>, arrival: &Arrival) -> Turn {
     let Some(release) = &arrival.release else { return Turn::Pass(vec![Why::Unbound]) };
     if arrival.rules.is_none() {
         return Turn::Act(Step::Record(vec![facts.keep_rules()]));

@@ -40,6 +40,8 @@ pub enum Kind {
     QueueUnread,
     /// The pin of an environment cannot be read.
     PinUnread,
+    /// Several policies failed in environments of one name, and nothing new begins there.
+    ManyFailed,
     /// An effect failed and is tried again.
     EffectFails,
     /// Reports to GitLab wait.
@@ -50,7 +52,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, the worst first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::JournalTakesNoWrite,
         Self::ClockDoubtful,
         Self::ConfigurationStale,
@@ -61,6 +63,7 @@ impl Kind {
         Self::RegistryUnread,
         Self::QueueUnread,
         Self::PinUnread,
+        Self::ManyFailed,
         Self::EffectFails,
         Self::ReportsWait,
         Self::Stuck,
@@ -80,6 +83,7 @@ impl Kind {
             Self::RegistryUnread => "registry_unread",
             Self::QueueUnread => "queue_unread",
             Self::PinUnread => "pin_unread",
+            Self::ManyFailed => "many_failed",
             Self::EffectFails => "effect_fails",
             Self::ReportsWait => "reports_wait",
             Self::Stuck => "stuck",
@@ -329,6 +333,10 @@ fn of_environment(scope: &Scope, why: &Why) -> Vec<Finding> {
         let remedy = "it is tried again by itself, and nothing else waits for it";
         let failed = finding(Kind::EffectFails, &format!("{scope} {effect}"), &text, remedy);
         found.push(Finding { at: at.clone(), ..failed });
+    }
+    if let Why::ManyFailed { environment, reason: _, until: _ } = why {
+        let remedy = "a rollback by `on_failure` waits too: look at what these policies share";
+        found.push(finding(Kind::ManyFailed, environment, &why.to_string(), remedy));
     }
     if why.is_stuck() {
         let remedy = "no clock and no gate will end this: `tagrelay explain` says more";

@@ -13,6 +13,7 @@ pub mod follow;
 pub mod gate;
 pub mod health;
 pub mod keep;
+pub mod limits;
 pub mod meet;
 pub mod order;
 pub mod places;
@@ -29,7 +30,7 @@ pub use gate::Cleared;
 use crate::model::{Event, Sequence, Tag, Why};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The one effect that comes next for an environment.
 #[derive(Debug, Clone, PartialEq)]

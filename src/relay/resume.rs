@@ -18,6 +18,8 @@ pub enum Of {
     Journal,
     /// The limit on changes.
     TooMany,
+    /// Failures of several policies.
+    Failures,
     /// The holds of somebody.
     Name(String),
 }
@@ -30,6 +32,7 @@ impl Of {
             "unknown" => Self::Unknown,
             "journal" => Self::Journal,
             "too-many" => Self::TooMany,
+            "failures" => Self::Failures,
             name => Self::Name(name.to_owned()),
         }
     }
@@ -41,6 +44,7 @@ impl fmt::Display for Of {
             Self::Unknown => "unknown",
             Self::Journal => "journal",
             Self::TooMany => "too-many",
+            Self::Failures => "failures",
             Self::Name(name) => name,
         })
     }
@@ -67,6 +71,7 @@ impl Stop {
     pub fn hold(hold: &Hold) -> Self {
         let of = match hold.kind {
             HoldKind::Unknown => Of::Unknown,
+            HoldKind::ManyFailed => Of::Failures,
             HoldKind::Plain | HoldKind::Rollback => Of::Name(hold.who.clone()),
         };
         Self {

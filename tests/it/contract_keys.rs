@@ -196,8 +196,8 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
                 "calendars: { year-end: { environments: ['prod*'], freeze: [{ from: 2026-12-20, until: 2027-01-03 }] } }",
             ),
             (Built, "limits: { changes: 20 }"),
-            (NotBuiltYet, "limits: { rollouts: { prod: 5, '*': 50 } }"),
-            (NotBuiltYet, "limits: { failures: { prod: 3 } }"),
+            (Built, "limits: { rollouts: { prod: 5, '*': 50 } }"),
+            (Built, "limits: { failures: { prod: 3 } }"),
             (Built, "registries: { 'localhost:5000': { plain_http: true } }"),
             (
                 Built,

@@ -69,8 +69,9 @@ pub(in crate::cli) struct Resume {
     #[command(flatten)]
     over: Over,
     /// Only these: `unknown` (no verdict came), `journal` (another journal wrote there), `too-many` (the limit on changes),
+    /// `failures` (many policies failed),
     /// or the holds of this name.
-    #[arg(long, value_name = "unknown|journal|too-many|NAME", conflicts_with = "every")]
+    #[arg(long, value_name = "unknown|journal|too-many|failures|NAME", conflicts_with = "every")]
     of: Option<String>,
     /// Whatever stands there, of several kinds and authors.
     #[arg(long)]

@@ -11,7 +11,7 @@ use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::address::{self, Reach};
 use crate::model::sqs::Queue;
-use crate::model::{Network, Provider};
+use crate::model::{EnvironmentName, Network, Provider};
 use reqwest::Url;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -33,8 +33,8 @@ pub struct Config {
     pub policies: Option<PathBuf>,
     /// What is required of every policy, calendars included.
     pub(crate) floors: Vec<Floor>,
-    /// How many environments one pass may change before it asks.
-    pub changes_max: usize,
+    /// How much may change at once.
+    pub limits: Limits,
     /// How registries are spoken to.
     pub registries: Registries,
     /// The GitLab that is told of deployments.
@@ -45,6 +45,29 @@ pub struct Config {
     pub journal: String,
     /// The board, the API and the webhooks.
     pub server: ServerSettings,
+}
+
+/// How much may change at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// How many environments may change for a cause that is no new build before a person is asked.
+    pub changes: usize,
+    /// How many rollouts may be in flight in environments of a name.
+    pub rollouts: ByName,
+    /// How many policies may fail within an hour in environments of a name.
+    pub failures: ByName,
+}
+
+/// A number for environments, by patterns over their names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ByName(Vec<(Glob, usize)>);
+
+impl ByName {
+    /// The number for environments of this name: that of the most specific pattern.
+    #[must_use]
+    pub fn of(&self, name: &EnvironmentName) -> Option<usize> {
+        most_specific(&self.0, name.as_str()).copied()
+    }
 }
 
 /// Whether anything is changed outside.

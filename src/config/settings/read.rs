@@ -3,8 +3,8 @@
 use super::endpoint::endpoint_beside;
 use super::webhooks::webhooks;
 use super::{
-    Access, ClientCert, Config, Egress, GitlabSettings, Login, May, Registries, RegistrySettings, RepositorySettings,
-    ServerSettings,
+    Access, ByName, ClientCert, Config, Egress, GitlabSettings, Limits, Login, May, Registries, RegistrySettings,
+    RepositorySettings, ServerSettings,
 };
 use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
@@ -12,8 +12,8 @@ use crate::config::read::{At, Entries, Field, Form as _, Read as _, not_built_ye
 use crate::config::require;
 use crate::config::tree::Node;
 use crate::config::wire::config::{
-    AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LoginForm, MayForm, RegistryForm, RepositoryForm,
-    ServerForm,
+    AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LimitsForm, LoginForm, MayForm, RegistryForm,
+    RepositoryForm, ServerForm,
 };
 use crate::model::Span;
 use crate::model::event::OURSELVES;
@@ -31,6 +31,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let registries = registries(form.registries, problems);
     let gitlab = form.gitlab.take().map(|form| gitlab(form, problems));
     let journal = journal(&form.journal, problems);
+    let limits = form.limits.take().and_then(|form| limits(form, problems));
     let egress = form.egress.take().map(|form| egress(form, problems));
     let server = form.server.take().and_then(|form| server(form, problems));
     let config = Config {
@@ -38,7 +39,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
         repositories: repositories?,
         policies: form.policies.take().map(Into::into),
         floors,
-        changes_max: usize::try_from(form.limits.take()?.changes.take()?).unwrap_or(usize::MAX),
+        limits: limits?,
         registries: registries?,
         gitlab: gitlab.flatten(),
         egress: egress?,
@@ -205,6 +206,27 @@ fn requests_per_second(field: &Field<u32>, problems: &mut Problems) -> Option<No
         problems.add(&at.at, "expected one request in a second or more");
     }
     number
+}
+
+fn limits(form: LimitsForm, problems: &mut Problems) -> Option<Limits> {
+    let (rollouts, failures) = (by_name(form.rollouts.take()?, problems), by_name(form.failures.take()?, problems));
+    Some(Limits { changes: number(form.changes.take()?), rollouts, failures })
+}
+
+fn by_name(entries: Entries<At<u32>>, problems: &mut Problems) -> ByName {
+    let mut read = Vec::with_capacity(entries.0.len());
+    for (name, limit) in entries.0 {
+        if limit.value == 0 {
+            problems.add(&limit.at, "expected 1 or more: with none nothing would ever begin");
+        }
+        let glob = problems.check(&name.at, Glob::parse(&name.value));
+        read.extend(glob.map(|glob| (glob, number(limit.value))));
+    }
+    ByName(read)
+}
+
+fn number(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn client_cert(form: ClientCertForm) -> Option<ClientCert> {

@@ -19,10 +19,23 @@ fn check(added: &str, expected: &[&str]) {
 }
 
 #[test]
+fn a_limit_is_that_of_the_most_specific_name() {
+    let config = config(
+        "repositories: { default: { url: https://a.b/c.git/, policies: p } }\n\
+         limits: { rollouts: { '*': 50, 'prod-*': 7, prod: 5 }, failures: { 'prod*': 3 } }",
+    );
+    let of = |by: &ByName, name: &str| by.of(&crate::model::EnvironmentName::parse(name).unwrap());
+    for (name, rollouts, failures) in [("prod", 5, Some(3)), ("prod-eu", 7, Some(3)), ("dev", 50, None)] {
+        let found = (of(&config.limits.rollouts, name), of(&config.limits.failures, name));
+        assert_eq!(found, (Some(rollouts), failures), "{name}");
+    }
+}
+
+#[test]
 fn the_defaults() {
     let config = config("repositories: { default: { url: https://a.b/c.git/, policies: ./policies/ } }");
     assert_eq!(
-        (config.mode, config.changes_max, config.journal.as_str()),
+        (config.mode, config.limits.changes, config.journal.as_str()),
         (Mode::Act, 20, "sqlite:///var/lib/tagrelay/journal.db")
     );
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
@@ -116,6 +129,8 @@ fn what_is_wrong() {
         ],
     );
     check("server: { listen: 8080 }", &["2 [8080] expected an address and a port, as in `127.0.0.1:8080`"]);
+    check("limits: { rollouts: { prod: 0 } }", &["2 [0] expected 1 or more: with none nothing would ever begin"]);
+    check("limits: { failures: { 'a[': 3 } }", &["2 ['a['] `a[` is no pattern: unclosed character class; missing ']'"]);
     check("limits: { changes: many }", &["2 [many] expected a whole number from 0 to 4294967295, found `many`"]);
     check(
         "registries: { 'https://reg.io': {} }",

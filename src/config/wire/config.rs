@@ -134,6 +134,13 @@ form! {
         /// How many environments may change within an hour for a cause that is no new build (they were just met, a policy was
         /// edited, what stopped them was lifted) before a person says `resume`; the others wait.
         "changes" changes: u32, Default("20");
+        /// How many rollouts may be in flight at once in all environments of a name, by a pattern over names (the most specific
+        /// counts). One without a verdict, or that could not be read for 10 minutes, gives its place back; a rollback needs
+        /// none.
+        "rollouts" rollouts: Entries<At<u32>>, Default("{}");
+        /// How many policies may fail within an hour in environments of a name, by a pattern over names. So many hold all
+        /// environments of that name for an hour, and what `on_failure` rolls back waits too.
+        "failures" failures: Entries<At<u32>>, Default("{}");
     }
 }
 

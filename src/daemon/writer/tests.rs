@@ -4,11 +4,8 @@ use super::*;
 use crate::clients::git::{Remote, location};
 use crate::clients::http::{Counter, Transport};
 use crate::config;
-use crate::model::event::Effect;
-use crate::model::ledger::{Fate, Intent};
 use crate::model::policy::PolicyOrigin;
-use crate::model::{Because, Release};
-use crate::relay::gate;
+use crate::relay::tests::world::cleared;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,19 +24,11 @@ fn config() -> Config {
 fn order() -> WriteOrder {
     let origin = PolicyOrigin { repository: Some("default".to_owned()), path: "shop.yaml".to_owned() };
     let loaded = config::policies(&config(), &[(origin, SHOP.to_owned())]);
-    let intent = Intent {
-        sequence: Sequence(1),
-        at: Timestamp::UNIX_EPOCH,
-        effect: Effect::Commit { form: crate::model::PinForm::Digest },
-        release: Release::new([].into()),
-        because: Because::NoGates,
-        fate: Fate::Open,
-    };
     WriteOrder {
         policy: Arc::new(loaded.policies.into_iter().next().expect("a policy")),
         index: 0,
-        cleared: gate::of_intent(&Scope::default(), &intent),
-        intent: intent.sequence,
+        cleared: cleared(),
+        intent: Sequence(1),
         journal: "j1".to_owned(),
         judged: (CommitId::parse(&"a".repeat(40)).expect("an id"), Pin::default()),
         at: Timestamp::UNIX_EPOCH,

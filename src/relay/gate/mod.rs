@@ -21,7 +21,8 @@ use crate::model::{Because, Release, Scope, Why};
 /// The right to move one release into one environment.
 ///
 /// Only this module makes one: when its gates are open, when none are asked for, for a rollback order, or for a forced
-/// order with its reason. `retag` and `plan` take nothing else.
+/// order with its reason; and `relay` alone takes one up again, from the intent of a retag that was half done. `retag` and
+/// `plan` take nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleared {
     scope: Scope,
@@ -127,7 +128,6 @@ pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdic
 }
 
 /// The right under which a retag was begun, so that a half-done set is completed forward under it.
-#[must_use]
-pub fn of_intent(scope: &Scope, intent: &Intent) -> Cleared {
+pub(super) fn of_intent(scope: &Scope, intent: &Intent) -> Cleared {
     Cleared { scope: scope.clone(), release: intent.release.clone(), because: intent.because.clone() }
 }

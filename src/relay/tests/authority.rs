@@ -48,6 +48,10 @@ fn held(world: &mut World, who: &str) {
     world.record(2, vec![Event::Held { who: who.into(), why: "stop".into(), until: None }]);
 }
 
+fn rollouts() -> Why {
+    Why::TooManyRollouts { environment: "prod".into(), limit: 1 }
+}
+
 /// What stands in the way, and by which orders prod changes all the same.
 type Row = (&'static str, fn(&mut World), &'static str);
 
@@ -81,6 +85,18 @@ const PASSES: &[Row] = &[
         "failure rollback force",
     ),
     ("a limit", |world| world.stops.push(Why::TooManyChanges { limit: 1 }), "failure rollback force"),
+    ("a limit on rollouts", |world| world.stops.push(rollouts()), "failure rollback force"),
+    (
+        "many failures",
+        |world| {
+            let until = Some(world.now.checked_add(1.hours()).unwrap());
+            let event = Event::Held { who: OURSELVES.into(), why: "3 policies failed".into(), until };
+            let scope = Scope { policy: None, environment: Some(EnvironmentName::parse("prod").unwrap()) };
+            let sequence = Sequence(world.entries.len() as u64 + 1);
+            world.entries.push(Entry { sequence, at: world.now, scope, event });
+        },
+        "rollback force",
+    ),
     ("auto: false", |world| world.policy.environments[2].auto = false, "promote failure rollback force"),
     ("a fact", |world| world.stops.push(Why::Unread { what: "a place".into(), error: None }), ""),
 ];

@@ -7,6 +7,7 @@ mod git_world;
 #[cfg(feature = "sandbox")]
 mod gitlab;
 mod gitlab_openapi;
+mod judged;
 pub(crate) mod proxy;
 mod registry;
 mod registry_copy;

@@ -1,6 +1,7 @@
 //! What our registry client and a registry owe each other, with `oci-client` as a second opinion: each reads what the
 //! other wrote. On the sandbox, and on the registry that `TAGRELAY_REAL_REGISTRY` names (`http://[user:password@]host`).
 
+use super::judged::judged;
 use super::real;
 use super::tags;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
@@ -12,12 +13,8 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tagrelay::clients::http::{Transport, uncounted};
 use tagrelay::clients::registry::{Credentials, HostSettings, Registry, RegistryError, Retagged};
-use tagrelay::model::event::Effect;
-use tagrelay::model::ledger::{Fate, Intent};
-use tagrelay::model::{
-    Because, Build, BuildFacts, Digest, ImageName, Platform, Provider, Release, Repository, Scope, Sequence, Tag,
-};
-use tagrelay::relay::gate::{self, Cleared};
+use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Platform, Provider, Release, Repository, Tag};
+use tagrelay::relay::Cleared;
 use tagrelay::sandbox::World;
 use tagrelay::sandbox::registry::{self as sandbox, Auth, Bearer};
 
@@ -98,15 +95,7 @@ pub(super) fn client(pull: Credentials, push: Option<Credentials>) -> Registry {
 pub(super) fn cleared(digest: &Digest) -> (Cleared, ImageName) {
     let name = ImageName::parse("shop").expect("a name");
     let build = Build { tag: tag("1.0"), digest: digest.clone(), facts: BuildFacts::default().into() };
-    let intent = Intent {
-        sequence: Sequence(1),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        effect: Effect::Retag { tag: tag("prod"), is_pin: false },
-        release: Release::new([(name.clone(), build)].into()),
-        because: Because::NoGates,
-        fate: Fate::Open,
-    };
-    (gate::of_intent(&Scope::default(), &intent), name)
+    (judged(&Release::new([(name.clone(), build)].into())), name)
 }
 
 pub(super) fn config(architecture: &str) -> serde_json::Value {

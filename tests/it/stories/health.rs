@@ -10,7 +10,7 @@ const FILE: &str = "deployment/dev/kustomization.yaml";
 
 impl Story {
     /// Waits until the daemon names a trouble of this kind in these words, in the metrics too, and goes on being ready.
-    async fn until_unwell(&self, kind: &str, words: &str) {
+    pub(super) async fn until_unwell(&self, kind: &str, words: &str) {
         let health = || self.handle().health().expect("a loop");
         let named = || async {
             let health = health();

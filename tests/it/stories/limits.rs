@@ -2,7 +2,169 @@
 
 use super::people::{BOTH, DEV, PROD, borrowed, chain};
 use super::world::Story;
+use std::time::Duration;
+use tagrelay::daemon::{Signal, Target};
+use tagrelay::model::event::Verdict;
+use tagrelay::model::{EnvironmentName, PolicyName};
 use tagrelay::sandbox::fault::{Fault, Rule};
+
+/// Services of one repository of images, each with a policy of its own whose prod follows the tag of its name; these lines
+/// stand in each prod.
+fn services(names: &[&str], lines: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for name in names {
+        let policy = format!(
+            "apiVersion: tagrelay/v1\nname: {name}\nimages: [REGISTRY/shop]\nsettle: 0s\npoll: 1s\nenvironments:\n  \
+             - {{ name: prod, select: {{ follow: {name} }}, write: [{{ kustomize: deployment/{name} }}], {lines} }}\n"
+        );
+        files.push((format!("policies/{name}.yaml"), policy));
+        files.push((file_of(name), super::new_tag::KUSTOMIZATION.to_owned()));
+    }
+    files
+}
+
+/// Where the pin of a service stands.
+fn file_of(name: &str) -> String {
+    format!("deployment/{name}/kustomization.yaml")
+}
+
+/// The first of them is called `shop`.
+async fn story_of(names: &[&str], lines: &str, limits: &str) -> Story {
+    let mut files = services(names, lines);
+    let (_, shop) = files.remove(0);
+    Story::with(&shop, &borrowed(&files), &format!("limits: {limits}\n")).await
+}
+
+/// Waits until a build is what came last to a service's prod, and is in this state.
+async fn until_at(story: &Story, name: &str, digest: &str, state: &str) {
+    let is = || async {
+        let current = story.view_of(name, "prod").await.and_then(|view| view.current);
+        let of =
+            |release: &tagrelay::daemon::view::ReleaseView| release.digests.iter().any(|(_, it)| it.as_str() == digest);
+        current.is_some_and(|current| current.state == state && current.release.as_ref().is_some_and(of))
+    };
+    story.until(&format!("{digest} is {state} in {name}"), is).await;
+}
+
+async fn until_why(story: &Story, name: &str, code: &str) {
+    let is = || async {
+        story.view_of(name, "prod").await.is_some_and(|view| view.why.iter().any(|why| why.code() == code))
+    };
+    story.until(&format!("{name} says {code}"), is).await;
+}
+
+/// A build of a service comes, and fails.
+async fn fails(story: &Story, name: &str, n: u32) {
+    let digest = story.push(name, n);
+    until_at(story, name, &digest, "progressing").await;
+    post(story, name, Verdict::Failed).await;
+    until_at(story, name, &digest, "failed").await;
+}
+
+async fn post(story: &Story, name: &str, verdict: Verdict) {
+    let current = story.view_of(name, "prod").await.and_then(|view| view.current).expect("a rollout");
+    let target = Target {
+        policy: PolicyName::parse(name).expect("a name"),
+        environment: EnvironmentName::parse("prod").expect("a name"),
+    };
+    let (evidence, who) = ("seen by the story".to_owned(), "story".to_owned());
+    let rollout = current.rollout;
+    let signal = Signal { target, rollout, check: None, digests: None, verdict, evidence, url: None, who };
+    story.handle().signal(signal).await.expect("kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_flapping_team_does_not_hold_prod_for_all() {
+    let names = ["shop", "cart", "mail"];
+    let mut story = story_of(&names, "rollout: { webhook: {} }", "{ failures: { prod: 2 } }").await;
+    story.start().await;
+    for n in 1..=3 {
+        fails(&story, "shop", n).await;
+    }
+    // The second team that fails is one too many, and a person says when it goes on.
+    fails(&story, "cart", 4).await;
+    let mail = story.push("mail", 5);
+    until_why(&story, "mail", "ManyFailed").await;
+    story.until_unwell("many_failed", "2 policies failed in prod within an hour: cart, shop").await;
+    story.looked_again().await;
+    assert!(!story.file(&file_of("mail")).await.contains(&mail));
+    story.resume("*/prod").await;
+    until_at(&story, "mail", &mail, "progressing").await;
+    fails(&story, "shop", 6).await;
+    fails(&story, "mail", 7).await;
+    until_why(&story, "cart", "ManyFailed").await;
+    let cart = story.push("cart", 8);
+    story.wait(Duration::from_secs(3600));
+    until_at(&story, "cart", &cart, "progressing").await;
+    story.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_that_cannot_be_read_gives_its_place_to_those_who_wait() {
+    // Nothing may ask there, so nobody ever learns how the rollout went.
+    let check = "verify: [{ name: smoke, http: { url: 'http://169.254.169.254/' } }]";
+    let mut story = story_of(&["shop", "cart", "mail"], check, "{ rollouts: { '*': 1 } }").await;
+    let shop = story.push("shop", 1);
+    story.start().await;
+    until_at(&story, "shop", &shop, "progressing").await;
+    until_why(&story, "shop", "Blocked").await;
+    let mail = story.push("mail", 2);
+    until_why(&story, "mail", "TooManyRollouts").await;
+    let cart = story.push("cart", 3);
+    until_why(&story, "cart", "TooManyRollouts").await;
+    story.wait(Duration::from_secs(601));
+    until_at(&story, "mail", &mail, "progressing").await;
+    until_why(&story, "cart", "TooManyRollouts").await;
+    story.wait(Duration::from_secs(601));
+    until_at(&story, "cart", &cart, "progressing").await;
+    story.stop().await;
+}
+
+/// A merge: each service is built anew.
+fn push_all(story: &Story, names: &[&str], n: u32) -> Vec<String> {
+    names.iter().map(|name| story.push(name, n)).collect()
+}
+
+/// Whether each service's pin names its digest.
+async fn all_hold(story: &Story, names: &[&str], digests: &[String]) -> bool {
+    for (name, digest) in names.iter().zip(digests) {
+        if !story.file(&file_of(name)).await.contains(digest) {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_services_of_one_repository_ask_nobody_at_each_merge() {
+    let names: Vec<String> = (1..25).map(|n| format!("s{n}")).collect();
+    let names: Vec<&str> = std::iter::once("shop").chain(names.iter().map(String::as_str)).collect();
+    let mut story = story_of(&names, "keep: 0", "{ changes: 3, rollouts: { prod: 4 } }").await;
+    let first = push_all(&story, &names, 1);
+    story.start().await;
+    // They are all met for the first time, so a person is asked.
+    let waits = || async {
+        let status = story.status().await;
+        let mut views = status.policies.into_iter().flat_map(|policy| policy.environments);
+        views.any(|view| view.why.iter().any(|why| why.code() == "TooManyChanges"))
+    };
+    story.until("a person is asked", &waits).await;
+    let met = || async {
+        if waits().await {
+            story.resume("*").await;
+        }
+        all_hold(&story, &names, &first).await
+    };
+    story.until("all run the first build", met).await;
+    story.looked_again().await;
+    for n in [2, 3] {
+        let digests = push_all(&story, &names, n);
+        let what = format!("all run build {n}, and nobody was asked");
+        story.until(&what, || all_hold(&story, &names, &digests)).await;
+        story.looked_again().await;
+    }
+    story.stop().await;
+}
 
 /// A policy of four environments that follow one tag.
 fn four() -> (String, Vec<(String, String)>) {
