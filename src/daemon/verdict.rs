@@ -11,7 +11,7 @@ use crate::model::event::{CheckResult, Event, Verdict};
 use crate::model::policy::Environment;
 use crate::model::{CommitId, Pin, Scope, Sequence, Why, text};
 use crate::relay::edit;
-use crate::relay::verdict::{self, Counts, Found, Named, Posted};
+use crate::relay::verdict::{self, Counts, Found, Named, Posted, Searched};
 use std::sync::Arc;
 
 /// How many verdicts are looked for in branches at once.
@@ -47,16 +47,20 @@ impl Daemon {
     /// Takes in what the branch says of the commit in a verdict.
     pub(super) async fn sought(&mut self, signal: Signal, rollout: Sequence, sought: Sought, reply: Reply) {
         // While the branch was looked into, the rollout that the commit began may have come to be known, or another one.
-        match self.means(&signal) {
-            Ok(Meant::Rollout(known)) => {
+        let searched = self.place(&signal.target).map(|(_, standing)| {
+            let named = Named::read(&signal.rollout, &self.ids.id);
+            verdict::searched(&verdict::find(&standing.ledger, &named), rollout)
+        });
+        match searched {
+            Ok(Searched::Known(known)) => {
                 let kept = self.keep_verdict(signal, known).await;
                 return answer(reply, kept);
             }
-            Ok(Meant::Perhaps { rollout: last, .. }) if last != rollout => {
+            Ok(Searched::Stale) => {
                 let why = "what runs there changed meanwhile: post it again".to_owned();
                 return answer(reply, Err(Refusal::Unavailable(why)));
             }
-            Ok(Meant::Perhaps { .. } | Meant::Nothing) => {}
+            Ok(Searched::Counts) => {}
             Err(refusal) => return answer(reply, Err(refusal)),
         }
         let holds = match sought {

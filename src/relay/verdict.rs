@@ -64,6 +64,27 @@ pub fn find<'a>(ledger: &'a Ledger, named: &Named) -> Found<'a> {
     }
 }
 
+/// What becomes of a verdict whose commit was looked for on the branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searched {
+    /// It is kept for this rollout, whose commit came to be known meanwhile.
+    Known(Sequence),
+    /// What the search found counts.
+    Counts,
+    /// Another rollout began meanwhile, about which the search says nothing: the sender posts again.
+    Stale,
+}
+
+/// What becomes of a verdict that was looked for as if it were about the rollout `searched`, where it means this by now.
+#[must_use]
+pub fn searched(found: &Found<'_>, searched: Sequence) -> Searched {
+    match found {
+        Found::It(arrival) => Searched::Known(arrival.rollout),
+        Found::Perhaps(last, _) if last.rollout != searched => Searched::Stale,
+        Found::Perhaps(..) | Found::None => Searched::Counts,
+    }
+}
+
 /// What a sender says of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Posted<'a> {
@@ -213,6 +234,28 @@ mod tests {
         check(commit(1).as_str(), "it 1");
         check(commit(9).as_str(), "perhaps 4 since 00000000");
         check(&commit(0xab).as_str().to_uppercase(), "perhaps 4 since 00000000");
+    }
+
+    #[test]
+    fn a_verdict_for_a_push_that_came_to_be_known_meanwhile_is_not_lost() {
+        let before = ledger(two());
+        let mut events = two();
+        events.push(Event::Intended {
+            effect: Effect::Commit { form: PinForm::TagAtDigest },
+            release: release(3),
+            because: Because::NoGates,
+        });
+        events.push(Event::Committed { intent: Sequence(6), commit: commit(9) });
+        let after = ledger(events);
+        let check = |ledger: &Ledger, named: u8, expected: Searched| {
+            let found = find(ledger, &Named::Commit(commit(named)));
+            assert_eq!(searched(&found, Sequence(4)), expected, "{named}");
+        };
+        // It was posted before our push was known, so it was looked for as if it were about rollout 4.
+        check(&before, 9, Searched::Counts);
+        check(&after, 9, Searched::Known(Sequence(6)));
+        check(&after, 8, Searched::Stale);
+        check(&ledger(Vec::new()), 9, Searched::Counts);
     }
 
     #[test]
