@@ -190,7 +190,7 @@ impl Daemon {
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         let Some(arrival) = standing.ledger.in_flight() else { return };
         let rules = facts::rules(environment, arrival);
-        let Some(spec) = rules.verify.iter().find(|spec| spec.name == check) else { return };
+        let Some(spec) = facts::check_to_make(environment, &rules, check, &standing.blocks) else { return };
         let CheckMethod::Http(http) = spec.method.clone() else { return };
         standing.checking.insert(check.to_owned());
         let release = standing.ledger.in_flight().and_then(|arrival| arrival.release.clone());

@@ -2,7 +2,7 @@
 
 use super::{Step, select};
 use crate::model::ledger::Refusal;
-use crate::model::policy::{Check, RolloutRules};
+use crate::model::policy::{Check, CheckMethod, RolloutRules};
 use crate::model::{
     Arrival, Builds, Entry, Environment, EnvironmentName, Event, JournalIds, Ledger, Pin, PinReading, Policy, Release,
     ReleaseId, Scope, Tag, Why, text,
@@ -224,6 +224,31 @@ pub fn rules(environment: &Environment, arrival: &Arrival) -> Arc<RolloutRules> 
 #[must_use]
 pub fn next_check<'r>(rules: &'r RolloutRules, arrival: &Arrival) -> Option<&'r Check> {
     rules.verify.iter().find(|check| !arrival.checks.contains_key(&check.name))
+}
+
+/// A smoke test as it is made in a rollout that began with these rules.
+///
+/// It is made as it was said then. Where it may not be made so (its host is forbidden), nobody will ever know how it ends, and
+/// it is made as the policy says it today, if that asks no less.
+#[must_use]
+pub fn check_to_make<'r>(
+    environment: &'r Environment,
+    rules: &'r RolloutRules,
+    name: &str,
+    blocks: &[Block],
+) -> Option<&'r Check> {
+    let then = rules.verify.iter().find(|check| check.name == name)?;
+    let cannot_be_made = blocks.iter().any(|block| block.effect == Blocked::Check);
+    let today = environment.verify.iter().find(|check| check.name == name && asks_no_less(check, then));
+    Some(today.filter(|_| cannot_be_made).unwrap_or(then))
+}
+
+/// Whether a check of today passes only what would have passed then, elsewhere or not.
+fn asks_no_less(today: &Check, then: &Check) -> bool {
+    match (&today.method, &then.method) {
+        (CheckMethod::Http(today), CheckMethod::Http(then)) => today.status == then.status && today.times >= then.times,
+        (CheckMethod::Webhook, _) | (_, CheckMethod::Webhook) => false,
+    }
 }
 
 /// The ledgers of a policy's environments, folded from the journal's entries.

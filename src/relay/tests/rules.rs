@@ -2,8 +2,9 @@
 
 use super::world::*;
 use crate::model::event::{Order, Verdict};
-use crate::model::policy::OnFailure;
+use crate::model::policy::{Check, CheckMethod, HttpCheck, OnFailure, RolloutRules};
 use crate::model::*;
+use crate::relay::facts::{Block, Blocked, check_to_make};
 
 /// Dev follows the first release, which a posted verdict ends.
 fn in_flight() -> World {
@@ -74,4 +75,41 @@ fn a_person_who_verifies_has_it_judged_by_the_rules_of_today_and_is_named() {
     let ledger = world.ledger(0);
     assert_eq!(ledger.verified_at(release(1).id()), Some(world.now));
     assert_eq!(ledger.current().unwrap().end.as_ref().unwrap().why, "alice says so");
+}
+
+/// A check of a URL that must answer 200 so many times.
+fn asks(url: &str, times: u32) -> Check {
+    let http = HttpCheck { url: url.to_owned(), status: 200, times, every: Span::ZERO };
+    Check { name: "smoke".to_owned(), method: CheckMethod::Http(http), timeout: Span::minutes(5), retries: 0 }
+}
+
+#[test]
+fn a_check_that_can_never_be_made_is_made_as_the_policy_says_it_today_if_that_asks_no_less() {
+    let posted = Check { method: CheckMethod::Webhook, ..asks("", 1) };
+    let then = asks("http://169.254.169.254/", 3);
+    let rows: &[(&[Blocked], Option<Check>, bool)] = &[
+        (&[], Some(asks("https://shop.example.com/", 3)), false),
+        (&[Blocked::Write], Some(asks("https://shop.example.com/", 3)), false),
+        (&[Blocked::Check], Some(asks("https://shop.example.com/", 3)), true),
+        (&[Blocked::Check], Some(asks("https://shop.example.com/", 1)), false),
+        (&[Blocked::Check], Some(posted), false),
+        (&[Blocked::Check], None, false),
+    ];
+    for (blocked, today, counts) in rows {
+        let mut dev = environment("dev");
+        dev.verify.extend(today.clone());
+        let rules = RolloutRules { verify: vec![then.clone()], ..dev.rollout_rules() };
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let block = |effect: &Blocked| Block {
+            effect: *effect,
+            why: "the host is forbidden".to_owned(),
+            since: at,
+            is_image_missing: false,
+            until: at,
+        };
+        let blocks: Vec<Block> = blocked.iter().map(block).collect();
+        let made = check_to_make(&dev, &rules, "smoke", &blocks);
+        let expected = if *counts { today.as_ref() } else { Some(&then) };
+        assert_eq!(made, expected, "{blocked:?} {today:?}");
+    }
 }
