@@ -2,9 +2,10 @@
 
 use super::Daemon;
 use super::memory::Memory;
-use crate::model::{Repository, Scope, Why};
+use super::sources;
+use crate::model::{Repository, Scope, Why, text};
 use crate::relay::candidate;
-use crate::relay::health::{self, Facts, Kind, PolicyPlace, Reports, Source, Trouble};
+use crate::relay::health::{self, Facts, Holds, Kind, PolicyPlace, Reports, Source, Trouble};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -137,6 +138,7 @@ impl Daemon {
             clock: doubt,
             configuration: self.memory.configuration.clone(),
             policies,
+            holds: self.holds_in_trouble(),
             broken: broken.collect(),
             branches: self
                 .branches_in_use()
@@ -165,15 +167,36 @@ impl Daemon {
                 }
             }
         }
+        let is_judging = self.judging.is_begun;
         let view = |(of, name, is_tried): (Option<String>, String, bool)| {
             let n_files = self.sources.get(&of).map(super::message::PolicyFiles::len);
             let n_before = self.pulse.n_files.entry(of.clone()).or_default();
             *n_before = n_files.unwrap_or(0).max(*n_before);
             let error = self.memory.unreadable.get(&of).cloned();
-            let is_tried = is_tried || n_files.is_some() || error.is_some();
+            // What policies need is known once they are judged.
+            let is_tried = !is_judging && (is_tried || n_files.is_some() || error.is_some());
             PolicyPlace { name, is_tried, n_files, n_before: *n_before, error }
         };
         places.into_iter().map(view).collect()
+    }
+
+    /// The places where something is wrong with HOLD files.
+    fn holds_in_trouble(&self) -> Vec<Holds> {
+        let now = self.clock.now();
+        let places: BTreeSet<&Option<String>> = self.memory.holds.keys().chain(self.memory.unheld.keys()).collect();
+        let of = |source: &Option<String>| {
+            let error = self.memory.unheld.get(source).filter(|unheld| unheld.why(now).is_some());
+            let files = self.memory.holds.get(source).into_iter().flatten().filter(|file| file.is_unread);
+            // What a name fits is known once the policies are.
+            let brakes = self.memory.brakes.get(source).filter(|_| !self.judging.is_begun);
+            Holds {
+                place: sources::place(source.as_deref()),
+                error: error.map(|unheld| unheld.error().to_owned()),
+                unread: files.map(|file| (text::shown(&file.name), file.reason.clone())).collect(),
+                misnamed: brakes.map(|(brakes, _)| brakes.misnamed().to_vec()).unwrap_or_default(),
+            }
+        };
+        places.into_iter().map(of).collect()
     }
 
     /// The branches that policies are read from or written to.

@@ -163,7 +163,7 @@ impl OnBranch {
             Ok(listed) => listed,
             // Too many to be listed are certainly some.
             Err(error @ GitError::Invalid { .. }) => {
-                return Ok(Found { files: vec![hold("HOLD", &error.to_string(), SOMEBODY)], whole: true });
+                return Ok(Found { files: vec![hold("HOLD", &Err(error.to_string()), SOMEBODY)], whole: true });
             }
             Err(error) => return Err(error),
         };
@@ -176,10 +176,9 @@ impl OnBranch {
         for file in &listed {
             let known = last.files.get(file).cloned();
             let read = || {
-                let (reason, lasts) = reasons
-                    .get(&file.path)
-                    .cloned()
-                    .unwrap_or_else(|| (format!("one of {} HOLD files: not all of them are read", listed.len()), true));
+                let (reason, lasts) = reasons.get(&file.path).cloned().unwrap_or_else(|| {
+                    (Ok(format!("one of {} HOLD files: not all of them are read", listed.len())), true)
+                });
                 whole &= lasts;
                 let name = name_of(&file.path);
                 hold(name, &reason, committers.get(name).map_or(SOMEBODY, String::as_str))
@@ -192,20 +191,19 @@ impl OnBranch {
     }
 
     /// What these files say, or why nobody can tell; and whether it stays so.
-    async fn reasons(&self, tip: &CommitId, files: &[&Listed]) -> BTreeMap<String, (String, bool)> {
+    async fn reasons(&self, tip: &CommitId, files: &[&Listed]) -> BTreeMap<String, (Result<String, String>, bool)> {
         if files.is_empty() {
             return BTreeMap::new();
         }
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let limits = Limits { file: FILE_BYTES_MAX, all: FILES_TOLD_MAX * FILE_BYTES_MAX, fetched: FETCHED_BYTES_MAX };
-        let unread = |reason: &str| format!("its text cannot be read: {reason}");
         match self.mirror.read_bytes(tip, &paths, limits).await {
-            Err(error) => paths.into_iter().map(|path| (path, (unread(&error.to_string()), false))).collect(),
+            Err(error) => paths.into_iter().map(|path| (path, (Err(error.to_string()), false))).collect(),
             Ok(contents) => contents
                 .into_iter()
                 .map(|(path, content)| match content {
-                    Ok(bytes) => (path, (brake::reason(&bytes), true)),
-                    Err(error) => (path, (unread(&error.reason), error.lasts)),
+                    Ok(bytes) => (path, (Ok(brake::reason(&bytes)), true)),
+                    Err(error) => (path, (Err(error.reason), error.lasts)),
                 })
                 .collect(),
         }
@@ -226,8 +224,12 @@ fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn hold(name: &str, reason: &str, who: &str) -> HoldFile {
-    HoldFile { name: name.to_owned(), reason: crate::model::text::shown(reason), who: who.to_owned() }
+fn hold(name: &str, reason: &Result<String, String>, who: &str) -> HoldFile {
+    let (is_unread, reason) = match reason {
+        Ok(reason) => (false, crate::model::text::shown(reason)),
+        Err(error) => (true, crate::model::text::shown(&format!("its text cannot be read: {error}"))),
+    };
+    HoldFile { name: name.to_owned(), reason, is_unread, who: who.to_owned() }
 }
 
 /// The HOLD files of a local directory. One that cannot be read holds all the same.
@@ -242,10 +244,7 @@ pub(super) fn in_directory(directory: &Path) -> io::Result<Vec<HoldFile>> {
         if !brake::is_hold_file(&name) || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
-        let reason = match beginning(&path) {
-            Ok(bytes) => brake::reason(&bytes),
-            Err(error) => format!("its text cannot be read: {error}"),
-        };
+        let reason = beginning(&path).map(|bytes| brake::reason(&bytes)).map_err(|error| error.to_string());
         files.push(hold(&name, &reason, "whoever wrote the file"));
     }
     files.sort();

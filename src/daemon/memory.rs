@@ -98,6 +98,11 @@ impl Unheld {
         Self { since, n_polls: before.map_or(1, |before| before.n_polls.saturating_add(1)), error }
     }
 
+    /// Why nobody can.
+    pub(super) fn error(&self) -> &str {
+        &self.error
+    }
+
     /// Why nothing new begins meanwhile: one missed reading is no reason yet.
     pub(super) fn why(&self, now: Timestamp) -> Option<Why> {
         let long = self.n_polls >= UNHELD_POLLS && now.duration_since(self.since) >= UNHELD_FOR;

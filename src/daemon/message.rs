@@ -1,6 +1,7 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
 use super::handle::{Reply, Request, Signal, Target};
+use super::judge::Judged;
 use super::keep::Swept;
 use super::lists::Kept;
 use super::verdict::Sought;
@@ -35,6 +36,8 @@ pub(super) enum Message {
     Read { repository: String, branch: String, at: Timestamp, result: Result<BranchReading, String> },
     /// Policy files were read, or could not be; and the HOLD files beside them, none where nobody can tell what they are.
     Policies { repository: Option<String>, holds: Option<Vec<HoldFile>>, result: Result<PolicyFiles, String> },
+    /// Policy files were judged, or could not be.
+    Judged(Result<Box<Judged>, String>),
     /// HOLD files were looked for, and nothing else.
     Holds { repository: Option<String>, holds: Vec<HoldFile> },
     /// An effect came to its end.

@@ -28,6 +28,7 @@ pub mod handle;
 pub mod health;
 mod holds;
 mod journal_watch;
+mod judge;
 mod keep;
 mod learn;
 mod limits;
@@ -154,6 +155,8 @@ pub struct Daemon {
     /// From which file each policy was loaded last.
     origins: BTreeMap<PolicyName, String>,
     sources: BTreeMap<Option<String>, message::PolicyFiles>,
+    /// What of these is being judged.
+    judging: judge::Judging,
     /// Where HOLD files are looked for, by the place of the policies that they stand beside.
     holds: BTreeMap<Option<String>, holds::Holds>,
     acts: bool,
@@ -261,6 +264,7 @@ impl Daemon {
             senders: TaskTracker::new(),
             stop,
             sources: BTreeMap::new(),
+            judging: judge::Judging::default(),
             origins: BTreeMap::new(),
             holds: BTreeMap::new(),
             acts,

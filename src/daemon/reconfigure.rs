@@ -35,6 +35,6 @@ impl Daemon {
             None => tracing::info!("the configuration was read again, and all of it is in use"),
             Some(stale) => tracing::warn!("the configuration was read again: {stale}"),
         }
-        self.judge_policies().await;
+        self.judge_by_new_configuration();
     }
 }

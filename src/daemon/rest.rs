@@ -61,6 +61,9 @@ impl Daemon {
         if sources.iter().any(unheard) {
             return Some("the reading of policies".to_owned());
         }
+        if self.judging.is_begun {
+            return Some("the judging of policies".to_owned());
+        }
         let unpolled = |repository: &&Repository| match self.memory.repositories.get(*repository) {
             Some(shelf) => (shelf.read_at.is_none() && shelf.error.is_none()) || !shelf.learning.is_empty(),
             None => true,

@@ -24,7 +24,7 @@ impl Daemon {
     pub(super) async fn round(&mut self) {
         self.look_at_the_clock().await;
         self.look_at_the_journal().await;
-        if self.due.is_empty() {
+        if self.due.is_empty() || self.judging.withholds {
             return;
         }
         let mut effects: Vec<(PolicyName, usize, Step)> = Vec::new();

@@ -28,10 +28,6 @@ impl Daemon {
                 tracing::warn!("{who} holds by the file {name} beside {place}: {reason}");
             }
         }
-        let misnamed = self.memory.brakes.get(source).map(|(brakes, _)| brakes.misnamed()).unwrap_or_default();
-        for name in misnamed {
-            tracing::warn!("the file {name} beside {place} fits no policy and no environment, so it holds all");
-        }
         self.mark_all();
     }
 
@@ -100,7 +96,7 @@ impl Daemon {
 }
 
 /// A place of policies, in words.
-fn place(source: Option<&str>) -> String {
+pub(super) fn place(source: Option<&str>) -> String {
     match source {
         None => "the policies of the local directory".to_owned(),
         Some(repository) => format!("the policies of {repository}"),

@@ -2,11 +2,9 @@
 
 use super::handle::Request;
 use super::keep::Keeping;
-use super::memory::{BrokenFile, Known, Standing};
-use super::message::{BranchReading, Message, PolicyFiles};
+use super::memory::{Known, Standing};
+use super::message::{BranchReading, Message};
 use super::{Clock, Daemon, plan, reports, show};
-use crate::config::{self, Loaded};
-use crate::model::policy::PolicyOrigin;
 use crate::model::{Environment, OurCommit, Policy, PolicyName, Scope, Sequence, Why};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -56,7 +54,7 @@ impl Daemon {
                     None => self.holds_unread(repository.clone(), "the directory cannot be read"),
                 }
                 match result {
-                    Ok(files) => self.policies(repository, files).await,
+                    Ok(files) => self.policies(repository, files),
                     Err(error) => self.policies_unread(repository, &error),
                 }
             }
@@ -64,6 +62,7 @@ impl Daemon {
                 self.holds_read(&repository, holds);
                 self.read_policies_again(repository.as_deref());
             }
+            Message::Judged(judged) => self.judged(judged).await,
             Message::Done { scope, done } => self.done(&scope, done).await,
             Message::Asked(request) => self.asked(request).await,
             Message::BringBack { target, to, reason, who, reply } => {
@@ -220,86 +219,8 @@ impl Daemon {
         }
     }
 
-    /// Takes in policy files: good ones replace what was known, a broken one keeps its last good text and says so.
-    async fn policies(&mut self, repository: Option<String>, files: PolicyFiles) {
-        self.memory.unreadable.remove(&repository);
-        // The branch is read anew whenever the policies change, so what is the same must change nothing.
-        let before = self.sources.insert(repository.clone(), files.clone());
-        if before.as_ref() == Some(&files) {
-            return;
-        }
-        self.count_policies(&repository, before.as_ref(), &files);
-        self.judge_policies().await;
-    }
-
-    /// Judges all policy files that were read by the configuration in use.
-    pub(super) async fn judge_policies(&mut self) {
-        let all: Vec<_> = self.sources.values().flat_map(|files| &files.files).cloned().collect();
-        let unread: Vec<_> = self.sources.values().flat_map(|files| &files.unread).cloned().collect();
-        let Loaded { policies, broken, cases: _ } = config::policies_among(&self.config, &all, &self.owners());
-        self.memory.broken.clear();
-        let mut wanted: BTreeMap<PolicyName, (Policy, Option<Why>)> = BTreeMap::new();
-        for policy in policies {
-            if let Some((_, text)) = all.iter().find(|(origin, _)| *origin == policy.origin) {
-                let origin = policy.origin.to_string();
-                let kept =
-                    self.journal.set_last_good_policy(&origin, policy.name.as_str(), text, self.clock.now()).await;
-                match kept {
-                    Ok(()) => drop(self.origins.insert(policy.name.clone(), origin)),
-                    Err(error) => {
-                        tracing::error!(error = %error, "the text of policy {} was not kept", policy.name);
-                    }
-                }
-            }
-            wanted.insert(policy.name.clone(), (policy, None));
-        }
-        for broken in broken {
-            let why = broken
-                .diagnostics
-                .iter()
-                .next()
-                .map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
-            let at = why.unwrap_or_else(|| broken.origin.to_string());
-            tracing::error!(policy.file = %broken.origin, "a policy is broken and begins nothing new: {at}");
-            self.metrics.failed(broken.name.as_ref());
-            let text = broken.diagnostics.render(false);
-            self.memory.broken.push(BrokenFile { file: broken.origin.to_string(), at: at.clone(), text });
-            for policy in self.last_good(&broken.origin).await {
-                let why = Some(Why::PolicyBroken { at: at.clone() });
-                wanted.entry(policy.name.clone()).or_insert((policy, why));
-            }
-        }
-        for (origin, why) in unread {
-            let at = format!("{origin}: {why}");
-            tracing::error!(policy.file = %origin, "a policy cannot be read and begins nothing new: {at}");
-            self.metrics.failed(None);
-            let text = format!("error: the policy cannot be read: {at}");
-            self.memory.broken.push(BrokenFile { file: origin.to_string(), at: at.clone(), text });
-            for policy in self.last_good(&origin).await {
-                let why = Some(Why::PolicyBroken { at: at.clone() });
-                wanted.entry(policy.name.clone()).or_insert((policy, why));
-            }
-        }
-        self.adopt(wanted);
-        self.settle_places().await;
-    }
-
-    /// The last good texts of a broken file.
-    async fn last_good(&self, of: &PolicyOrigin) -> Vec<Policy> {
-        let origin = of.to_string();
-        let texts = match self.journal.last_good_policies(&origin).await {
-            Ok(texts) => texts,
-            Err(error) => {
-                tracing::error!(error = %error, "the last good text of {origin} could not be read");
-                return Vec::new();
-            }
-        };
-        let files: Vec<_> = texts.into_iter().map(|good| (of.clone(), good.text)).collect();
-        config::policies(&self.config, &files).policies
-    }
-
     /// Puts these policies in the place of those that were known; what is known of an environment stays.
-    fn adopt(&mut self, wanted: BTreeMap<PolicyName, (Policy, Option<Why>)>) {
+    pub(super) fn adopt(&mut self, wanted: BTreeMap<PolicyName, (Policy, Option<Why>)>) {
         let mut before = std::mem::take(&mut self.memory.policies);
         let mut left = Vec::new();
         for (name, (policy, broken)) in wanted {

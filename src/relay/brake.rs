@@ -22,6 +22,8 @@ pub struct HoldFile {
     pub name: String,
     /// Its text, or why that cannot be read.
     pub reason: String,
+    /// Whether it cannot be read.
+    pub is_unread: bool,
     /// Who committed it.
     pub who: String,
 }
@@ -173,7 +175,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> HoldFile {
-        HoldFile { name: name.to_owned(), reason: "stop".to_owned(), who: "Bob".to_owned() }
+        HoldFile { name: name.to_owned(), reason: "stop".to_owned(), is_unread: false, who: "Bob".to_owned() }
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub enum Kind {
     PoliciesUnread,
     /// The place of the policies holds none.
     PoliciesGone,
+    /// Nobody can tell which HOLD files stand somewhere, or what one of them says.
+    HoldsUnread,
+    /// A HOLD file's name fits nothing, so it holds everything beside it.
+    HoldMisnamed,
     /// A policy file is broken.
     PolicyBroken,
     /// A branch of a GitOps repository cannot be read.
@@ -52,12 +56,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, the worst first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::JournalTakesNoWrite,
         Self::ClockDoubtful,
         Self::ConfigurationStale,
         Self::PoliciesUnread,
         Self::PoliciesGone,
+        Self::HoldsUnread,
+        Self::HoldMisnamed,
         Self::PolicyBroken,
         Self::BranchUnread,
         Self::RegistryUnread,
@@ -78,6 +84,8 @@ impl Kind {
             Self::ConfigurationStale => "configuration_stale",
             Self::PoliciesUnread => "policies_unread",
             Self::PoliciesGone => "policies_gone",
+            Self::HoldsUnread => "holds_unread",
+            Self::HoldMisnamed => "hold_misnamed",
             Self::PolicyBroken => "policy_broken",
             Self::BranchUnread => "branch_unread",
             Self::RegistryUnread => "registry_unread",
@@ -102,6 +110,8 @@ pub struct Facts {
     pub configuration: Option<Configuration>,
     /// The places that policies are read from.
     pub policies: Vec<PolicyPlace>,
+    /// What is wrong with the HOLD files of each place.
+    pub holds: Vec<Holds>,
     /// The policy files that are broken, each with what is wrong with it.
     pub broken: Vec<(String, String)>,
     /// The branches that are read.
@@ -151,6 +161,19 @@ pub struct PolicyPlace {
     pub n_before: usize,
     /// Why it could not be read the last time.
     pub error: Option<String>,
+}
+
+/// What is wrong with the HOLD files beside some policies.
+#[derive(Debug, Clone)]
+pub struct Holds {
+    /// Where they stand, in words.
+    pub place: String,
+    /// Why nobody can tell which there are, where that was so for long.
+    pub error: Option<String>,
+    /// The files that cannot be read, each with the reason.
+    pub unread: Vec<(String, String)>,
+    /// The files whose name fits nothing.
+    pub misnamed: Vec<String>,
 }
 
 /// Something outside that is read again and again.
@@ -213,6 +236,7 @@ impl fmt::Display for Trouble {
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<Finding> =
         of_itself(facts).into_iter().chain(of_policies(facts)).chain(of_sources(facts)).collect();
+    found.extend(facts.holds.iter().flat_map(of_holds));
     for (scope, whys) in &facts.environments {
         found.extend(whys.iter().flat_map(|why| of_environment(scope, why)));
     }
@@ -304,6 +328,22 @@ fn of_policies(facts: &Facts) -> Vec<Finding> {
     unread.chain(gone).chain(broken).collect()
 }
 
+fn of_holds(Holds { place, error, unread, misnamed }: &Holds) -> Vec<Finding> {
+    let nobody_knows = error.iter().map(|error| {
+        let text = format!("nobody can tell which HOLD files stand beside {place}: {error}");
+        finding(Kind::HoldsUnread, place, &text, "nothing new begins for these policies: mend what the error names")
+    });
+    let unread = unread.iter().map(|(file, error)| {
+        let text = format!("the file {file} beside {place}: {error}");
+        finding(Kind::HoldsUnread, &format!("{place} {file}"), &text, "it holds what its name says: mend or delete it")
+    });
+    let misnamed = misnamed.iter().map(|file| {
+        let text = format!("the file {file} beside {place} fits no policy and no environment, so it holds all of them");
+        finding(Kind::HoldMisnamed, &format!("{place} {file}"), &text, "give it the name of what it is to hold")
+    });
+    nobody_knows.chain(unread).chain(misnamed).collect()
+}
+
 fn of_sources(facts: &Facts) -> Vec<Finding> {
     let lost = |kind: Kind, source: &Source, remedy| {
         let text = format!("{} cannot be read: {}", source.name, source.error.as_ref()?);
@@ -333,6 +373,11 @@ fn of_environment(scope: &Scope, why: &Why) -> Vec<Finding> {
         let remedy = "it is tried again by itself, and nothing else waits for it";
         let failed = finding(Kind::EffectFails, &format!("{scope} {effect}"), &text, remedy);
         found.push(Finding { at: at.clone(), ..failed });
+    }
+    if let Why::ImageMissing { .. } = why {
+        let remedy = "it is looked for again by itself: push the image again, or promote another release";
+        let missing = finding(Kind::EffectFails, &format!("{scope} image"), &format!("{scope}: {why}"), remedy);
+        found.push(Finding { at: at.clone(), ..missing });
     }
     if let Why::ManyFailed { environment, reason: _, until: _ } = why {
         let remedy = "a rollback by `on_failure` waits too: look at what these policies share";

@@ -15,6 +15,10 @@ fn prod() -> Scope {
     Scope::of(&PolicyName::parse("shop").expect("a name"), &EnvironmentName::parse("prod").expect("a name"))
 }
 
+fn many_failed() -> Why {
+    Why::ManyFailed { environment: "prod".to_owned(), reason: "2 policies failed".to_owned(), until: now() }
+}
+
 fn source(name: &str, is_tried: bool, error: Option<&str>) -> Source {
     Source { name: name.to_owned(), is_tried, error: error.map(str::to_owned) }
 }
@@ -22,6 +26,15 @@ fn source(name: &str, is_tried: bool, error: Option<&str>) -> Source {
 fn place(n_files: Option<usize>, n_before: usize, error: Option<&str>) -> PolicyPlace {
     let name = "policies/ on branch main of default".to_owned();
     PolicyPlace { name, is_tried: n_files.is_some(), n_files, n_before, error: error.map(str::to_owned) }
+}
+
+fn holds(error: Option<&str>, unread: &[&str], misnamed: &[&str]) -> Holds {
+    Holds {
+        place: "the policies of rules".to_owned(),
+        error: error.map(str::to_owned),
+        unread: unread.iter().map(|file| ((*file).to_owned(), "a symbolic link".to_owned())).collect(),
+        misnamed: misnamed.iter().map(|file| (*file).to_owned()).collect(),
+    }
 }
 
 fn told(facts: &Facts) -> Vec<String> {
@@ -66,6 +79,15 @@ fn what_is_wrong_with_the_daemon_and_its_policies_has_its_words() {
             vec!["policies_gone: policies/ on branch main of default holds no policy file, and held 12 before"],
         ),
         (Facts { policies: vec![place(Some(1), 12, None), place(None, 0, None)], ..Facts::default() }, vec![]),
+        (Facts { holds: vec![holds(None, &[], &[])], ..Facts::default() }, vec![]),
+        (
+            Facts { holds: vec![holds(Some("503"), &["HOLD"], &["HOLD.production"])], ..Facts::default() },
+            vec![
+                "holds_unread: nobody can tell which HOLD files stand beside the policies of rules: 503",
+                "holds_unread: the file HOLD beside the policies of rules: a symbolic link",
+                "hold_misnamed: the file HOLD.production beside the policies of rules fits no policy and no environment, so it holds all of them",
+            ],
+        ),
         (
             Facts { broken: vec![("a.yaml".to_owned(), "a.yaml:3: unknown key".to_owned())], ..Facts::default() },
             vec!["policy_broken: a.yaml:3: unknown key"],
@@ -104,6 +126,25 @@ fn what_is_lost_fails_or_waits_has_its_words() {
                 "effect_fails: shop/prod: the push failed: 403",
                 "stuck: shop/prod: the push failed and is tried again at 2026-01-05T10:00:00Z: 403",
                 "stuck: shop/prod: the builds do not make a whole release: worker lacks 1.2",
+            ],
+        ),
+        (
+            Facts {
+                environments: vec![(prod(), vec![Why::ImageMissing { what: "web is gone".to_owned(), until: now() }])],
+                ..Facts::default()
+            },
+            vec![
+                "effect_fails: shop/prod: web is gone: nothing is written that cannot be pulled; it is looked for again at 2026-01-05T10:00:00Z",
+                "stuck: shop/prod: web is gone: nothing is written that cannot be pulled; it is looked for again at 2026-01-05T10:00:00Z",
+            ],
+        ),
+        (
+            Facts {
+                environments: vec![(prod(), vec![many_failed()]), (prod(), vec![many_failed()])],
+                ..Facts::default()
+            },
+            vec![
+                "many_failed: nothing new begins in any prod until 2026-01-05T10:00:00Z (limits.failures): 2 policies failed; `tagrelay resume --all --env prod` ends it",
             ],
         ),
         (

@@ -67,6 +67,12 @@ async fn a_hold_file_holds_whatever_it_is_and_whatever_stands_beside_it() {
     for (path, mode, content, words) in cases {
         commit_raw(&deploys, &[(path, Some((mode, content)))]);
         story.until_held(words).await;
+        let file = path.trim_start_matches("policies/");
+        match words {
+            "symbolic link" | "are the limit" => story.until_unwell("holds_unread", file).await,
+            "fits no policy and no environment" => story.until_unwell("hold_misnamed", file).await,
+            _ => {}
+        }
         commit_raw(&deploys, &[(path, None)]);
         story.until("the hold is gone", || async { !story.why("prod").await.contains(&"Held".to_owned()) }).await;
     }
@@ -150,6 +156,7 @@ async fn a_branch_with_policies_that_cannot_be_read_for_long_lets_nothing_new_be
         story.why("prod").await.contains(&"HoldsUnread".to_owned())
     };
     story.until("nothing new begins", held).await;
+    story.until_unwell("holds_unread", "beside the policies of rules").await;
     let second = story.push("dev", 2);
     story.looked_again().await;
     assert!(story.file(DEV).await.contains(&first));

@@ -105,6 +105,7 @@ async fn a_rollback_to_what_is_gone_from_the_registry_moves_nothing() {
     story.signal("prod", Verdict::Failed).await;
     story.until_at("prod", &second, "failed").await;
     story.until_why("prod", "ImageMissing").await;
+    story.until_unwell("effect_fails", "nothing is written that cannot be pulled").await;
     story.looked_again().await;
     assert!(story.file(PROD).await.contains(&second));
     story.until_said("prod", "any more: nothing is written that cannot be pulled").await;

@@ -12,6 +12,8 @@ impl Story {
     /// Waits until the daemon names a trouble of this kind in these words, in the metrics too, and goes on being ready.
     pub(super) async fn until_unwell(&self, kind: &str, words: &str) {
         let health = || self.handle().health().expect("a loop");
+        // What was read at the start is looked at every two seconds.
+        self.until("it was ready once", || async { health().unready.is_none() }).await;
         let named = || async {
             let health = health();
             let is = |line: &String| line.starts_with(kind) && line.contains(words);

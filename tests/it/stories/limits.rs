@@ -268,6 +268,7 @@ async fn a_clock_that_disagrees_with_most_servers_opens_no_gate() {
     let first = story.push("dev", 1);
     story.start().await;
     story.until_why("prod", "ClockDoubtful").await;
+    story.until_unwell("clock_doubtful", "").await;
     story.looked_again().await;
     assert!(story.file(DEV).await.contains(&first), "dev asks no gate");
     assert!(!story.file(PROD).await.contains(&first));

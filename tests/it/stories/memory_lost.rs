@@ -99,6 +99,12 @@ async fn a_journal_that_is_deleted_under_the_daemon_stops_everything_until_it_is
     std::fs::rename(journal(&story, "journal.db"), &away).expect("moved away");
     let second = story.push("dev", 2);
     story.until_why("dev", "JournalUnwell").await;
+    let named = || async {
+        let health = story.handle().health().expect("a loop");
+        let is = |line: &String| line.starts_with("journal_takes_no_write");
+        health.unready.is_some() && tagrelay::relay::health::lines(&health.troubles).iter().any(is)
+    };
+    story.until("it is named, and nobody is led here", named).await;
     assert_eq!(story.n_commits().await, before);
     std::fs::rename(&away, journal(&story, "journal.db")).expect("put back");
     story.until_at("prod", &second, "verified").await;
