@@ -7,6 +7,7 @@ use super::message::{BranchReading, Message, PolicyFiles};
 use super::poll::pause;
 use crate::clients::git::{Contents, GitError, History, Limits, Mirror, readable};
 use crate::journal::{Journal, JournalError, Searched};
+use crate::model::budget;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
 use crate::relay::{brake, edit};
@@ -18,9 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The largest policy file.
-pub(super) const POLICY_BYTES_MAX: usize = 1 << 20;
+pub(super) const POLICY_BYTES_MAX: usize = budget::POLICY_BYTES;
 /// How large the policy files of one place may be together.
-pub(super) const POLICIES_BYTES_MAX: usize = 32 << 20;
+pub(super) const POLICIES_BYTES_MAX: usize = budget::POLICIES_OF_REPOSITORY_BYTES;
 /// How many bytes of them are fetched at once.
 const FETCHED_BYTES_MAX: u64 = 64 << 20;
 

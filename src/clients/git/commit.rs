@@ -78,7 +78,7 @@ pub(super) fn build(
 fn updated(repository: &Repository, tree: &Tree<'_>, files: &BTreeMap<String, Option<String>>) -> Result<Oid, Fault> {
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in files {
-        let entry = tree::entry(tree, path)?;
+        let entry = tree::place(tree, path)?;
         if let Some(entry) = &entry {
             tree::file(entry, path)?;
         }

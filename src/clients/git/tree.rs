@@ -101,7 +101,7 @@ pub(super) fn read_bytes(
     let mut contents: Contents<Vec<u8>> = BTreeMap::new();
     let mut files: BTreeMap<&String, Oid> = BTreeMap::new();
     for path in paths {
-        match entry(&tree, path).and_then(|entry| entry.map(|entry| file(&entry, path)).transpose()) {
+        match place(&tree, path).and_then(|entry| entry.map(|entry| file(&entry, path)).transpose()) {
             Ok(None) => {}
             Ok(Some(id)) => drop(files.insert(path, id)),
             Err(Fault::Invalid(reason)) => drop(contents.insert(path.clone(), Err(lasting(reason)))),
@@ -257,6 +257,32 @@ pub(super) fn entry(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry<'sta
     }
 }
 
+/// What stands at a path.
+///
+/// # Errors
+/// As [`entry`], and for a path that leads through a symbolic link or a submodule: what it would lead to is not looked for.
+pub(super) fn place(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry<'static>>, Fault> {
+    if let Some(found) = entry(tree, path)? {
+        return Ok(Some(found));
+    }
+    for (end, _) in path.match_indices('/') {
+        let directory = &path[..end];
+        let Some(above) = entry(tree, directory)? else { break };
+        let (what, now) = match above.kind() {
+            Some(ObjectType::Blob) if above.filemode() == LINK => {
+                ("a symbolic link, which is not followed", "write the path that it leads to")
+            }
+            Some(ObjectType::Commit) => {
+                ("a submodule, which is not entered", "name the submodule's own repository in `deliver`")
+            }
+            _ => continue,
+        };
+        let (path, directory) = (text::shown(path), text::shown(directory));
+        return Err(Fault::Invalid(format!("`{path}` lies behind `{directory}`, {what}; {now}")));
+    }
+    Ok(None)
+}
+
 /// The content's id of an entry that is a file.
 pub(super) fn file(entry: &TreeEntry<'_>, path: &str) -> Result<Oid, Fault> {
     let what = match entry.kind() {
@@ -302,8 +328,19 @@ mod tests {
             ("latin1", 0o100_644, b"caf\xe9"),
             ("large", 0o100_644, &large),
         ]);
-        let paths =
-            ["file", "run", "missing", "file/below", "link", "link/below", "module", "latin1", "large", "../file"];
+        let paths = [
+            "file",
+            "run",
+            "missing",
+            "file/below",
+            "link",
+            "link/below",
+            "module",
+            "module/a/b",
+            "latin1",
+            "large",
+            "../file",
+        ];
         let files = read(&source, at, &paths.map(str::to_owned)).expect("each by itself");
         let check = |path: &str, expected: Result<Option<&str>, &str>| match (files.get(path), expected) {
             (None, Ok(None)) => {}
@@ -318,7 +355,8 @@ mod tests {
         check("missing", Ok(None));
         check("file/below", Ok(None));
         check("link", Err("`link` is a symbolic link"));
-        check("link/below", Ok(None));
+        check("link/below", Err("`link/below` lies behind `link`, a symbolic link"));
+        check("module/a/b", Err("`module/a/b` lies behind `module`, a submodule"));
         check("module", Err("`module` is a submodule"));
         check("latin1", Err("`latin1` is not UTF-8"));
         check("large", Err("`large` has 8388609 bytes; 8388608 are the limit"));
