@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 /// Marks a directory as ours to empty. Nothing is ever removed from a directory without it.
 const MARKER: &str = "tagrelay-mirror";
 
-/// More packs than this are made one: each fetch adds one, and each look-up asks them all.
-const PACKS_MAX: usize = 200;
+/// More packs than this are made one: each fetch and each push adds one, and each look-up asks them all.
+const PACKS_MAX: usize = 50;
 
 /// How many tips are told to the server as known: more only lengthens each request.
 const TIPS_TOLD_MAX: usize = 32;

@@ -1,16 +1,20 @@
 //! A remote that is a path on this machine: its objects are read where they are, without a copy.
 //!
-//! It runs no hooks, and so refuses repositories whose hooks would have a say. It never sweeps or empties anything here.
+//! It leaves no pack behind for each push: nobody may ever gather them there. It runs no hooks, and so refuses repositories whose hooks would have a say. It never sweeps or empties anything here.
 
 use super::cache::write_pack;
 use super::error::Fault;
 use super::source::{Move, Source, reference};
 use crate::model::text;
-use git2::{ErrorCode, Oid, Repository};
+use git2::{ErrorCode, Odb, Oid, Repository};
+use std::io;
 use std::path::PathBuf;
 
 /// Hooks that may refuse a push.
 const HOOKS: [&str; 3] = ["pre-receive", "update", "reference-transaction"];
+
+/// Packs of so many objects are kept as they are, smaller ones become single objects: git's own `receive.unpackLimit`.
+const UNPACKED_MAX: u32 = 100;
 
 /// A bare repository on this machine.
 #[derive(Debug)]
@@ -35,6 +39,31 @@ impl Local {
             None => Ok(repository),
         }
     }
+}
+
+/// Stores the objects of a pack as git does that receives one: the packs of many small pushes would be asked one by one at
+/// each look-up, and keep a file open each. Single objects are gathered by git itself whenever it writes there.
+fn store(odb: &Odb<'_>, pack: &[u8]) -> Result<(), Fault> {
+    let copy = |to: &mut dyn io::Write| to.write_all(pack).map_err(|error| Fault::Store(error.to_string()));
+    // A pack begins with `PACK`, its version and the number of its objects.
+    let n_objects = pack.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(u32::MAX, u32::from_be_bytes);
+    if n_objects >= UNPACKED_MAX {
+        return write_pack(odb, copy);
+    }
+    let scratch = tempfile::tempdir().map_err(|error| Fault::Store(format!("a directory for a pack: {error}")))?;
+    let beside = Repository::init_bare(scratch.path())?;
+    let unpacked = beside.odb()?;
+    write_pack(&unpacked, copy)?;
+    let mut ids = Vec::new();
+    unpacked.foreach(|id| {
+        ids.push(*id);
+        true
+    })?;
+    for id in ids {
+        let object = unpacked.read(id)?;
+        odb.write(object.kind(), object.data())?;
+    }
+    Ok(())
 }
 
 impl Source for Local {
@@ -74,7 +103,7 @@ impl Source for Local {
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {
         let repository = self.writable()?;
         if !pack.is_empty() {
-            write_pack(&repository.odb()?, |to| to.write_all(pack).map_err(|error| Fault::Store(error.to_string())))?;
+            store(&repository.odb()?, pack)?;
         }
         let name = reference(branch);
         let moved = if old.is_zero() {
@@ -83,8 +112,9 @@ impl Source for Local {
             repository.reference_matching(&name, new, true, old, "push")
         };
         let Err(error) = moved else { return Ok(Move::Done) };
-        if self.tip(branch)?.unwrap_or(Oid::ZERO_SHA1) != old {
-            return Ok(Move::Raced);
+        let tip = self.tip(branch)?;
+        if tip.unwrap_or(Oid::ZERO_SHA1) != old {
+            return Ok(Move::Raced(tip));
         }
         match error.code() {
             ErrorCode::Locked => Err(Fault::Refused(format!(
