@@ -134,6 +134,7 @@ pub(super) enum Done {
 }
 
 /// What became of a write.
+#[derive(Debug)]
 pub(super) enum Written {
     /// It stands on the branch, where the pin now reads so.
     Committed(CommitId, Pin),

@@ -4,7 +4,7 @@ use super::Daemon;
 use super::holds::Precheck;
 use super::look::{Look, Unfit};
 use super::message::{Done, Message, Written};
-use super::writer::{WriteOrder, Writer};
+use super::writer::{RACE_MAX, WriteOrder, Writer};
 use crate::model::event::{CheckResult, Effect};
 use crate::model::pin::Trailers;
 use crate::model::policy::CheckMethod;
@@ -174,7 +174,7 @@ impl Daemon {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
         let (config, metrics) = (self.configuration(), self.metrics.clone());
-        self.tasks.spawn(Writer { mirror, config, branch, base, author, metrics, out }.run(inbox));
+        self.tasks.spawn(Writer { mirror, config, branch, base, author, race_max: RACE_MAX, metrics, out }.run(inbox));
         self.writers.insert(key, orders.clone());
         Some(orders)
     }

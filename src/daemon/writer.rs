@@ -1,6 +1,8 @@
 //! The writer of one branch: plans that arrive within a short window become one push of stacked commits.
 //!
-//! It pushes only on the tip that was judged, or on commits of its own above it. Anything else goes back to the pass.
+//! It pushes on the tip that was judged, on commits of its own above it, or on commits of others above it that leave alone
+//! what was judged: the places of the change, and the policies and HOLD files of the branch. Anything else goes back to the
+//! pass. A push that loses its race names the new tip, and the next one follows at once.
 
 use super::message::{Done, Message, Written};
 use crate::clients::git::{Author, Contents, GitError, Mirror, NewCommit, Pushed, readable};
@@ -24,6 +26,10 @@ const WINDOW: Duration = Duration::from_millis(100);
 const BATCH_MAX: usize = 500;
 /// How many pushes one batch may take: enough to find one bad change among the most that share a push, and its neighbour.
 const TRIES_MAX: usize = 24;
+/// How long one batch races with other pushers before it goes back to the pass, which looks for HOLD files again.
+pub(super) const RACE_MAX: Duration = Duration::from_secs(5);
+/// The longest pause before the next try of a race: it keeps two that lose together from losing together for ever.
+const JITTER_MAX_MS: u8 = 25;
 /// How many of its own commits a writer remembers, to know a tip that only it moved.
 const CHAIN_MAX: usize = 10_000;
 
@@ -58,6 +64,8 @@ pub(super) struct Writer {
     pub(super) branch: String,
     pub(super) base: String,
     pub(super) author: Author,
+    /// How long one batch races with other pushers.
+    pub(super) race_max: Duration,
     pub(super) metrics: Metrics,
     pub(super) out: mpsc::Sender<Message>,
 }
@@ -91,17 +99,14 @@ impl Writer {
         while let Some(part) = parts.pop() {
             n_tries += 1;
             let all_failed = |error: String| part.iter().map(|_| Written::Failed(error.clone())).collect();
-            let outcomes = match self.stack(part, chain).await {
-                Err(error) => all_failed(error),
-                Ok(stacked) => match self.push(stacked, chain).await {
-                    Ok(outcomes) => outcomes,
-                    Err(_) if part.len() > 1 && n_tries < TRIES_MAX => {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        parts.extend([second, first]);
-                        continue;
-                    }
-                    Err(error) => all_failed(error),
-                },
+            let outcomes = match self.race(part, chain).await {
+                Ok(outcomes) => outcomes,
+                Err(NotPushed::Refused(_)) if part.len() > 1 && n_tries < TRIES_MAX => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                    continue;
+                }
+                Err(NotPushed::Unread(error) | NotPushed::Refused(error)) => all_failed(error),
             };
             for (order, written) in part.iter().zip(outcomes) {
                 let scope = Scope::of(&order.policy.name, &order.environment().name);
@@ -114,21 +119,43 @@ impl Writer {
         true
     }
 
-    /// Plans every order on the tip as it is now, each above the one before.
-    async fn stack(&self, batch: &[WriteOrder], chain: &mut Vec<CommitId>) -> Result<Stacked, String> {
-        let tip = self.tip().await?;
-        if !chain.contains(&tip) {
+    /// Plans and pushes, and does so again on each tip that a lost race names, as long as it may. Nobody else uses the mirror
+    /// meanwhile: between a tip and the push on it lies nothing but the planning.
+    async fn race(&self, part: &[WriteOrder], chain: &mut Vec<CommitId>) -> Result<Vec<Written>, NotPushed> {
+        let mirror = self.mirror.keep_turn().await;
+        let begun = tokio::time::Instant::now();
+        let mut tip = self.tip(&mirror).await.map_err(NotPushed::Unread)?;
+        loop {
+            let stacked = self.stack(&mirror, &tip, part, chain).await.map_err(NotPushed::Unread)?;
+            let (outcomes, moved) = self.push(&mirror, stacked, chain).await.map_err(NotPushed::Refused)?;
+            let Some(next) = moved.filter(|_| begun.elapsed() < self.race_max) else { return Ok(outcomes) };
+            tokio::time::sleep(jitter()).await;
+            if mirror.fetch(&self.branch, &next).await.is_err() {
+                return Ok(outcomes);
+            }
+            tip = next;
+        }
+    }
+
+    /// Plans every order on a tip, each above the one before.
+    async fn stack(
+        &self,
+        mirror: &Mirror,
+        tip: &CommitId,
+        batch: &[WriteOrder],
+        chain: &mut Vec<CommitId>,
+    ) -> Result<Stacked, String> {
+        if !chain.contains(tip) {
             chain.clear();
         }
         let mut stacked = Stacked { base: tip.clone(), commits: Vec::new(), orders: Vec::new(), at: None };
         let wanted: Vec<String> = batch.iter().flat_map(|order| edit::wanted(&order.environment().write)).collect();
         let config = self.config.borrow().clone();
-        let contents = self.mirror.read(&tip, &wanted).await.map_err(|error| error.to_string())?;
+        let contents = mirror.read(tip, &wanted).await.map_err(|error| error.to_string())?;
         // What this batch changed so far.
         let mut changed = Files::new();
         for order in batch {
-            let known = order.judged.0 == tip || chain.contains(&order.judged.0);
-            let planned = if known {
+            let planned = if self.holds_good(mirror, tip, order, &config, chain).await? {
                 plan(order, &config, &contents, &mut changed, &mut stacked.commits)
             } else {
                 Planned::Raced
@@ -139,32 +166,57 @@ impl Writer {
         Ok(stacked)
     }
 
-    async fn tip(&self) -> Result<CommitId, String> {
-        let tip = match self.mirror.tip(&self.branch).await.map_err(|error| error.to_string())? {
+    /// Whether what was judged of an order is so on this tip, too.
+    async fn holds_good(
+        &self,
+        mirror: &Mirror,
+        tip: &CommitId,
+        order: &WriteOrder,
+        config: &Config,
+        chain: &[CommitId],
+    ) -> Result<bool, String> {
+        let judged = &order.judged.0;
+        if judged == tip || chain.contains(judged) {
+            return Ok(true);
+        }
+        let repository = config.repositories.get(&order.environment().deliver.repository);
+        let policies = repository.filter(|settings| settings.branch == self.branch);
+        let mut places = edit::wanted(&order.environment().write);
+        places.extend(policies.and_then(|settings| settings.policies.clone()));
+        mirror.stands_still(judged, tip, &places).await.map_err(|error| error.to_string())
+    }
+
+    async fn tip(&self, mirror: &Mirror) -> Result<CommitId, String> {
+        let tip = match mirror.tip(&self.branch).await.map_err(|error| error.to_string())? {
             Some(tip) => tip,
             None => {
-                let base = self.mirror.tip(&self.base).await.map_err(|error| error.to_string())?;
+                let base = mirror.tip(&self.base).await.map_err(|error| error.to_string())?;
                 let base =
                     base.ok_or_else(|| format!("there is neither a branch {} nor {}", self.branch, self.base))?;
-                self.mirror.create_branch(&self.branch, &base).await.map_err(|error| error.to_string())?;
+                mirror.create_branch(&self.branch, &base).await.map_err(|error| error.to_string())?;
                 base
             }
         };
-        self.mirror.fetch(&self.branch, &tip).await.map_err(|error| error.to_string())?;
+        mirror.fetch(&self.branch, &tip).await.map_err(|error| error.to_string())?;
         Ok(tip)
     }
 
-    /// Pushes what was stacked; an error is about all of it.
-    async fn push(&self, stacked: Stacked, chain: &mut Vec<CommitId>) -> Result<Vec<Written>, String> {
+    /// Pushes what was stacked, and says where the branch moved to if that lost its race; an error is about all of it.
+    async fn push(
+        &self,
+        mirror: &Mirror,
+        stacked: Stacked,
+        chain: &mut Vec<CommitId>,
+    ) -> Result<(Vec<Written>, Option<CommitId>), String> {
         let Stacked { base, commits, orders, at } = stacked;
         let pushed = match at {
             None => Ok(Pushed::Done(Vec::new())),
             Some(at) => {
                 let begun = tokio::time::Instant::now();
-                let pushed = self.mirror.push(&self.branch, &base, commits, &self.author, at).await;
+                let pushed = mirror.push(&self.branch, &base, commits, &self.author, at).await;
                 let result = match &pushed {
                     Ok(Pushed::Done(_)) => metrics::Pushed::Done,
-                    Ok(Pushed::Raced) => metrics::Pushed::Raced,
+                    Ok(Pushed::Raced(_)) => metrics::Pushed::Raced,
                     Err(_) => metrics::Pushed::Failed,
                 };
                 self.metrics.pushed(result, begun.elapsed());
@@ -173,9 +225,12 @@ impl Writer {
         };
         let mut made = match pushed {
             Ok(Pushed::Done(made)) => made.into_iter(),
-            Ok(Pushed::Raced) => return Ok(orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect()),
+            Ok(Pushed::Raced(tip)) => {
+                return Ok((orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect(), tip));
+            }
             Err(error @ GitError::Unreachable { .. }) => {
-                return Ok(orders.into_iter().map(|order| order.or(|_| Written::Unknown(error.to_string()))).collect());
+                let unknown = |order: Planned| order.or(|_| Written::Unknown(error.to_string()));
+                return Ok((orders.into_iter().map(unknown).collect(), None));
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -186,8 +241,23 @@ impl Writer {
         let excess = chain.len().saturating_sub(CHAIN_MAX);
         chain.drain(..excess);
         let mut committed = |pin| made.next().map_or(Written::Raced, |commit| Written::Committed(commit, pin));
-        Ok(orders.into_iter().map(|order| order.or(&mut committed)).collect())
+        Ok((orders.into_iter().map(|order| order.or(&mut committed)).collect(), None))
     }
+}
+
+/// Why nothing of a batch was pushed.
+enum NotPushed {
+    /// The branch could not be read.
+    Unread(String),
+    /// The server does not want it.
+    Refused(String),
+}
+
+fn jitter() -> Duration {
+    let mut random = [0];
+    // Without randomness the next try follows at once, which is well, too.
+    let _filled = getrandom::fill(&mut random);
+    Duration::from_millis((random[0] % JITTER_MAX_MS).into())
 }
 
 /// The commits of one push.

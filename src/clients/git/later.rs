@@ -4,7 +4,8 @@ use super::cache;
 use super::error::Fault;
 use super::history::DEPTHS;
 use super::source::Source;
-use git2::{Oid, Repository};
+use super::tree;
+use git2::{Oid, Repository, TreeEntry};
 
 /// Whether `commit` is `since` or comes after it, and stands on the branch. A commit that is not here is fetched with the
 /// branch, and history is deepened as long as it is cut too short to tell.
@@ -26,6 +27,28 @@ pub(super) fn is_later(source: &dyn Source, branch: &str, commit: Oid, since: Oi
         source.deepen(tip, depth)?;
     }
     Ok(is_between(&source.repository()?, commit, since, tip))
+}
+
+/// Whether `now` comes after `before`, as far as history is here, and the same stands at these places.
+pub(super) fn stands_still(repository: &Repository, before: Oid, now: Oid, places: &[String]) -> Result<bool, Fault> {
+    if !is_behind(repository, before, now) {
+        return Ok(false);
+    }
+    let (before, now) = (cache::commit(repository, before)?.tree()?, cache::commit(repository, now)?.tree()?);
+    for place in places {
+        let place = place.trim_end_matches('/');
+        let same = match place {
+            "" | "." => before.id() == now.id(),
+            place => {
+                let at = |entry: TreeEntry<'_>| (entry.id(), entry.filemode());
+                tree::entry(&before, place)?.map(at) == tree::entry(&now, place)?.map(at)
+            }
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn is_between(repository: &Repository, commit: Oid, since: Oid, tip: Oid) -> bool {

@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The shortest abbreviated commit id that is looked up: git's own default length.
 const PREFIX_DIGITS_MIN: usize = 7;
@@ -53,8 +53,8 @@ const COMMITS_PUSHED_MAX: usize = 500;
 pub enum Pushed {
     /// The branch stands on the last of these commits.
     Done(Vec<CommitId>),
-    /// The branch does not stand where it was read: read the tip again and decide again.
-    Raced,
+    /// The branch does not stand where it was read, but here, or nowhere: decide again.
+    Raced(Option<CommitId>),
 }
 
 /// One remote, mirrored. Its calls go one after another.
@@ -64,6 +64,8 @@ pub struct Mirror {
     remote: String,
     source: Arc<dyn Source>,
     turn: Arc<Mutex<()>>,
+    /// The turn that one caller keeps for several calls.
+    kept: Option<Arc<OwnedMutexGuard<()>>>,
 }
 
 impl fmt::Debug for Mirror {
@@ -82,7 +84,7 @@ impl Mirror {
     pub fn open(directory: &Path, remote: Remote, counter: Counter) -> Result<Self, GitError> {
         let shown = remote.shown();
         let source = Self::source(directory, remote, counter).map_err(|fault| fault.at(&shown))?;
-        Ok(Self { remote: shown, source, turn: Arc::default() })
+        Ok(Self { remote: shown, source, turn: Arc::default(), kept: None })
     }
 
     fn source(directory: &Path, remote: Remote, counter: Counter) -> Result<Arc<dyn Source>, Fault> {
@@ -90,6 +92,21 @@ impl Mirror {
             Some(path) => Arc::new(local::Local::new(path)),
             None => Arc::new(smart::Smart::new(remote, counter, Cache::open(directory)?)?),
         })
+    }
+
+    /// The same mirror for one caller alone: calls of others wait until it is dropped.
+    pub async fn keep_turn(&self) -> Self {
+        let kept = Some(Arc::new(Arc::clone(&self.turn).lock_owned().await));
+        Self { remote: self.remote.clone(), source: Arc::clone(&self.source), turn: Arc::default(), kept }
+    }
+
+    /// Whether a fetched commit comes after another one and the same stands at all of these places (files or directories).
+    ///
+    /// # Errors
+    /// When the mirror cannot be read.
+    pub async fn stands_still(&self, before: &CommitId, now: &CommitId, places: &[String]) -> Result<bool, GitError> {
+        let (before, now, places) = (before.clone(), now.clone(), places.to_vec());
+        self.run(move |source| later::stands_still(&source.repository()?, oid(&before)?, oid(&now)?, &places)).await
     }
 
     /// Where a branch stands now, in one small request; nothing where it does not exist.
@@ -240,7 +257,7 @@ impl Mirror {
                 )));
             }
             let built = commit::build(&source.repository()?, base, &commits, &author, at)?;
-            let Some(new) = built.commits.last() else { return Ok(Pushed::Raced) };
+            let Some(new) = built.commits.last() else { return Ok(Pushed::Raced(None)) };
             let moved = source.push(&checked(&branch)?, base, *new, &built.pack)?;
             pushed(moved, &built.commits)
         })
@@ -285,7 +302,7 @@ impl Mirror {
         &self,
         work: impl FnOnce(&dyn Source) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, GitError> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = (Arc::clone(&self.turn).lock_owned().await, self.kept.clone());
         let source = Arc::clone(&self.source);
         let remote = self.remote.clone();
         let worked = tokio::task::spawn_blocking(move || {
@@ -305,7 +322,7 @@ impl Mirror {
 fn pushed(moved: Move, commits: &[Oid]) -> Result<Pushed, Fault> {
     Ok(match moved {
         Move::Done => Pushed::Done(commits.iter().copied().map(cache::name).collect::<Result<_, _>>()?),
-        Move::Raced => Pushed::Raced,
+        Move::Raced(tip) => Pushed::Raced(tip.map(cache::name).transpose()?),
     })
 }
 

@@ -3,13 +3,13 @@
 //!
 //! It needs no git binary and no libgit2 transport. It follows no redirect, so a token reaches no other host.
 
-use super::cache::{Cache, write_pack};
+use super::cache::Cache;
 use super::error::Fault;
 use super::pkt::Packets;
 use super::receive::{self, Report};
 use super::remote::Remote;
 use super::source::{Move, Source, reference};
-use super::upload::{self, Abilities, Ask};
+use super::upload::{self, Abilities, Ask, Cut};
 use crate::clients::http::{self, Counter};
 use crate::model::text;
 use git2::{Oid, Repository};
@@ -127,11 +127,11 @@ impl Smart {
 
     /// Keeps what was pushed, so that it need not be fetched. A failure loses nothing but this.
     fn keep(&self, branch: &str, new: Oid, pack: &[u8]) -> Result<(), Fault> {
-        let repository = self.cache.repository()?;
         if !pack.is_empty() {
-            write_pack(&repository.odb()?, |to| to.write_all(pack).map_err(|error| Fault::Store(error.to_string())))?;
+            let copy = |to: &mut dyn io::Write| to.write_all(pack).map_err(|error| Fault::Store(error.to_string()));
+            self.cache.store(&Cut::default(), copy)?;
         }
-        self.cache.note(&repository, branch, Some(new))
+        self.cache.note(&self.cache.repository()?, branch, Some(new))
     }
 }
 
@@ -204,7 +204,7 @@ impl Source for Smart {
             // A tip that is already the new one means that something on the way sent the request twice.
             Report::Refused(words) => match self.tip(branch)? {
                 Some(tip) if tip == new && !old.is_zero() => {}
-                tip if tip.unwrap_or(Oid::ZERO_SHA1) != old => return Ok(Move::Raced),
+                tip if tip.unwrap_or(Oid::ZERO_SHA1) != old => return Ok(Move::Raced(tip)),
                 _ => return Err(Fault::Refused(format!("the server refuses the push to `{branch}`: {words}"))),
             },
         }

@@ -35,8 +35,8 @@ pub(super) trait Source: Send + Sync {
 pub(super) enum Move {
     /// The branch moved.
     Done,
-    /// It stood elsewhere than on the old id.
-    Raced,
+    /// It stood elsewhere than on the old id: here, or nowhere.
+    Raced(Option<Oid>),
 }
 
 /// The full name of a branch.

@@ -1,4 +1,4 @@
-//! What a writer does with a server that is away.
+//! What a writer does with a server that is away, and among others who push.
 
 use super::*;
 use crate::clients::git::{Remote, location};
@@ -6,6 +6,9 @@ use crate::clients::http::{Counter, Transport};
 use crate::config;
 use crate::model::policy::PolicyOrigin;
 use crate::relay::tests::world::cleared;
+use crate::sandbox::World;
+use crate::sandbox::fault::{Fault, Moment};
+use crate::sandbox::git::Git;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -35,6 +38,77 @@ fn order() -> WriteOrder {
     }
 }
 
+fn writer(directory: &Path, url: &str, counter: Counter) -> (Writer, mpsc::Receiver<Message>) {
+    let remote = Remote {
+        url: location(url).expect("a location"),
+        username: "oauth2".to_owned(),
+        token: None,
+        transport: Transport { plain_http: true, ..Transport::default() },
+    };
+    let (out, inbox) = mpsc::channel(16);
+    let writer = Writer {
+        mirror: Arc::new(Mirror::open(&directory.join("m"), remote, counter).expect("a mirror")),
+        config: watch::channel(Arc::new(config())).1,
+        branch: "main".to_owned(),
+        base: "main".to_owned(),
+        author: Author { name: "tagrelay".to_owned(), email: "tagrelay@example.com".to_owned() },
+        race_max: Duration::from_secs(600),
+        metrics: Metrics::new("test"),
+        out,
+    };
+    (writer, inbox)
+}
+
+/// What becomes of an order that loses its first three pushes to commits that touch this path, and how many requests and
+/// pushes that costs.
+async fn raced(path: &'static str) -> (Written, usize, usize) {
+    const PIN: &str = "images:\n  - name: reg.example.com/shop\n    newTag: old\n";
+    let world = World::start().await.expect("a sandbox");
+    let files = [("dev/kustomization.yaml", PIN), ("policies/shop.yaml", SHOP), ("README", "")];
+    let repository = world.git.create("deploys", &files).await.expect("made");
+    let scratch = tempfile::tempdir().expect("a directory");
+    let (writer, mut inbox) = writer(scratch.path(), repository.url(), crate::clients::http::uncounted());
+    let mut order = order();
+    let tip = writer.mirror.tip("main").await.expect("asked").expect("a tip");
+    writer.mirror.fetch("main", &tip).await.expect("fetched");
+    let environment = &order.policy.environments[0];
+    let read = writer.mirror.read(&tip, &edit::wanted(&environment.write)).await.expect("read");
+    let files = readable(&read, &edit::wanted(&environment.write)).expect("texts");
+    order.judged = (tip, edit::read(&environment.write, &environment.images, &files).expect("a pin"));
+    let (others, n_pushed) = (repository.clone(), Arc::new(AtomicUsize::new(0)));
+    let deed = move || {
+        let (others, text) = (others.clone(), format!("# {}\n{PIN}", n_pushed.fetch_add(1, Ordering::SeqCst)));
+        async move {
+            let files = [(path, Some(text.as_str()))];
+            others.commit("main", &files, "Foreign\n", "Bob <bob@example.com>").await.expect("committed");
+        }
+    };
+    world.git.face.faults.add(Git::next_push(&repository, Fault::meanwhile(Moment::Before, deed)).times(3));
+    world.git.face.forget();
+    assert!(writer.write(&[order], &mut Vec::new()).await);
+    let told = inbox.try_recv().expect("told");
+    let Message::Done { done: Done::Write { written, .. }, .. } = told else { panic!("no write") };
+    let n_pushes = world.git.face.count(&reqwest::Method::POST, "git-receive-pack");
+    (written, world.git.face.requests().len(), n_pushes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_race_is_run_again_at_once_on_the_tip_that_won() {
+    let (written, n_requests, n_pushes) = raced("README").await;
+    assert!(matches!(written, Written::Committed(..)), "{written:?}");
+    // The tip and the push; and three times the tip that won, its commits, and the push on it.
+    assert_eq!((n_requests, n_pushes), (2 + 3 * 3, 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_touches_what_was_judged_sends_the_order_back() {
+    for path in ["dev/kustomization.yaml", "policies/HOLD", "policies/shop.yaml"] {
+        let (written, _, n_pushes) = raced(path).await;
+        assert!(matches!(written, Written::Raced), "{path}: {written:?}");
+        assert_eq!(n_pushes, 1, "{path}: it is not pushed again");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_away_is_asked_once_for_a_whole_batch() {
     let scratch = tempfile::tempdir().expect("a directory");
@@ -43,22 +117,7 @@ async fn a_server_that_is_away_is_asked_once_for_a_whole_batch() {
     let counter: Counter = Arc::new(move |_, _| {
         counted.fetch_add(1, Ordering::SeqCst);
     });
-    let remote = Remote {
-        url: location("http://127.0.0.1:1/a.git").expect("a location"),
-        username: "oauth2".to_owned(),
-        token: None,
-        transport: Transport { plain_http: true, ..Transport::default() },
-    };
-    let (out, mut inbox) = mpsc::channel(16);
-    let writer = Writer {
-        mirror: Arc::new(Mirror::open(&scratch.path().join("m"), remote, counter).expect("a mirror")),
-        config: watch::channel(Arc::new(config())).1,
-        branch: "main".to_owned(),
-        base: "main".to_owned(),
-        author: Author { name: "tagrelay".to_owned(), email: "tagrelay@example.com".to_owned() },
-        metrics: Metrics::new("test"),
-        out,
-    };
+    let (writer, mut inbox) = writer(scratch.path(), "http://127.0.0.1:1/a.git", counter);
     let batch: Vec<WriteOrder> = (0..8).map(|_| order()).collect();
     assert!(writer.write(&batch, &mut Vec::new()).await);
     for _ in &batch {

@@ -67,7 +67,7 @@ async fn search(mirror: &Mirror, tip: &CommitId, stop_at: Option<&CommitId>) -> 
 fn told(result: Result<Pushed, GitError>) -> String {
     match result {
         Ok(Pushed::Done(commits)) => format!("done {}", commits.len()),
-        Ok(Pushed::Raced) => "raced".to_owned(),
+        Ok(Pushed::Raced(_)) => "raced".to_owned(),
         Err(error) => error.to_string(),
     }
 }
@@ -152,6 +152,34 @@ async fn a_lost_race_is_told_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn packs_stay_few_however_often_is_pushed() {
+    for world in [World::path(), World::sandbox().await] {
+        let (repository, base) = begun(&world).await;
+        let mirror = repository.mirror("m");
+        let mut at = tip(&mirror).await;
+        assert_eq!(at, base, "{}", world.name);
+        for number in 0..60 {
+            let commits = vec![ours(&[(PIN, Some(&format!("tag: v{number}\n")))], "Deploy")];
+            let Ok(Pushed::Done(pushed)) = push(&mirror, &at, commits).await else { panic!("{}", world.name) };
+            at = pushed.last().expect("one").clone();
+        }
+        let objects = if world.is_served() {
+            repository.mirror_path("m").join("objects")
+        } else {
+            repository.path.join("objects")
+        };
+        let packs = fs::read_dir(objects.join("pack")).expect("listed").map(|entry| entry.expect("an entry").path());
+        let n_packs = packs.filter(|path| path.extension().is_some_and(|extension| extension == "pack")).count();
+        assert!(n_packs <= 51, "{}: {n_packs}", world.name);
+        // One that git made as it began; of ours none.
+        assert!(world.is_served() || n_packs <= 1, "{n_packs}");
+        repository.git(&["fsck", "--strict"]);
+        assert_eq!(repository.git(&["rev-list", "--count", "main"]), "61");
+        assert_eq!(read(&mirror, &at, PIN).await.as_deref(), Some("tag: v59\n"), "{}", world.name);
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_was_left_over_is_no_race() {
     for world in worlds("git: a_lock_that_was_left_over_is_no_race").await {
         let (repository, base) = begun(&world).await;
@@ -230,7 +258,7 @@ async fn branches_are_made_once() {
         let mirror = repository.mirror("m");
         tip(&mirror).await;
         assert_eq!(mirror.create_branch("a", &base).await, Ok(Pushed::Done(vec![base.clone()])), "{}", world.name);
-        assert_eq!(mirror.create_branch("a", &base).await, Ok(Pushed::Raced), "{}", world.name);
+        assert_eq!(mirror.create_branch("a", &base).await, Ok(Pushed::Raced(Some(base.clone()))), "{}", world.name);
         assert_eq!(mirror.tip("a").await, Ok(Some(base.clone())));
         repository.git(&["update-ref", "-d", "refs/heads/a"]);
         assert_eq!(mirror.create_branch("a/b", &base).await, Ok(Pushed::Done(vec![base.clone()])), "{}", world.name);
@@ -404,6 +432,7 @@ async fn modes_are_kept_and_what_is_no_file_is_refused() {
         let base = pushed.last().expect("two");
         for (path, expected) in [
             ("link", "a symbolic link"),
+            ("link/x", "lies behind `link`, a symbolic link"),
             ("d", "a directory"),
             ("../x", "no path inside"),
             ("/x", "no path inside"),
