@@ -333,7 +333,8 @@ fn journal_is_new(f: &mut fmt::Formatter<'_>, commit: Option<&str>) -> fmt::Resu
             "commit {commit} was written under a journal that is not this one: look at what runs, then `tagrelay resume`"
         ),
         None => f.write_str(
-            "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`",
+            "the history is longer than the search for our newest commit: look at what runs, then `tagrelay resume`, or \
+             `tagrelay resume --all` for all environments at once",
         ),
     }
 }

@@ -28,6 +28,9 @@ const TIPS_MAX: usize = 1_000;
 /// Commits at which history may be cut. All are told at each fetch; a mirror with more of them is cheaper made anew.
 const CUTS_MAX: usize = 10_000;
 
+/// The directory of a store that is needed for a moment.
+const ASIDE: &str = "aside";
+
 /// Where known tips stand. A branch is one level here, so that `a` and `a/b` do not get into each other's way.
 const TIPS: &str = "refs/tips/";
 
@@ -155,6 +158,19 @@ impl Cache {
         }
         let note = "A mirror made by tagrelay: a cache that may be removed while tagrelay is not running.\n";
         fs::write(self.directory.join(MARKER), note).map_err(|error| self.on_disk(&error))
+    }
+
+    /// Does something with a store beside the mirror, which is gone afterwards; one that a killed process left goes first.
+    pub(super) fn aside<T>(&self, work: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let directory = self.directory.join(ASIDE);
+        let remove = || match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.on_disk(&error)),
+            _ => Ok(()),
+        };
+        remove()?;
+        let worked = Self::open(&directory).and_then(|aside| work(&aside));
+        remove()?;
+        worked
     }
 
     /// Removes lock files and half-written packs. Their writer is dead: the journal's lock lets one process run.

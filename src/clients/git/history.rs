@@ -4,6 +4,7 @@
 
 use super::cache;
 use super::error::Fault;
+use super::messages::Messages;
 use super::source::Source;
 use super::tree;
 use crate::model::pin::{Touch, Trailers};
@@ -12,9 +13,10 @@ use git2::{Commit, Oid, Repository, Sort, Tree};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How deep history is fetched, one after another, as long as the search comes to where it is cut. The last is the limit:
-/// a repository in which 5000 commits lie above ours is looked after by others.
+/// How deep history is fetched, one after another, as long as the search comes to where it is cut. Behind the last one,
+/// the messages alone are read.
 pub(super) const DEPTHS: [u32; 3] = [50, 500, 5_000];
 
 /// The same for who committed a file, which no decision hangs on.
@@ -34,6 +36,9 @@ pub(super) struct Wanted {
     pub(super) stop_at: Option<Oid>,
 }
 
+/// The messages that were read last: a long history is the same for every environment.
+pub(super) type Known = Arc<Mutex<Option<Arc<Messages>>>>;
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
@@ -47,7 +52,30 @@ pub struct History {
 }
 
 /// Searches back from a tip, and asks for more history as long as it is needed and allowed.
-pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted) -> Result<History, Fault> {
+pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted, known: &Known) -> Result<History, Fault> {
+    let history = near(source, tip, wanted)?;
+    if history.ours != OurCommit::LimitReached {
+        return Ok(history);
+    }
+    let ours = messages(source, tip, known)?.newest(&wanted.of);
+    Ok(History { ours, ..history })
+}
+
+/// The messages behind a tip. Those of an older tip serve as well: what came since was just looked at.
+fn messages(source: &dyn Source, tip: Oid, known: &Known) -> Result<Arc<Messages>, Fault> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(messages) = known.as_ref()
+        && is_behind(&source.repository()?, messages.tip, tip)
+    {
+        return Ok(Arc::clone(messages));
+    }
+    let messages = Arc::new(source.messages(tip)?);
+    *known = Some(Arc::clone(&messages));
+    Ok(messages)
+}
+
+/// The same among the newest commits.
+fn near(source: &dyn Source, tip: Oid, wanted: &Wanted) -> Result<History, Fault> {
     for depth in DEPTHS {
         let repository = source.repository()?;
         let cuts = cache::cuts_of(repository.path())?;

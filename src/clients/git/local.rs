@@ -2,8 +2,9 @@
 //!
 //! It leaves no pack behind for each push: nobody may ever gather them there. It runs no hooks, and so refuses repositories whose hooks would have a say. It never sweeps or empties anything here.
 
-use super::cache::write_pack;
+use super::cache::{cuts_of, write_pack};
 use super::error::Fault;
+use super::messages::Messages;
 use super::source::{Move, Source, reference};
 use crate::model::text;
 use git2::{ErrorCode, Odb, Oid, Repository};
@@ -98,6 +99,11 @@ impl Source for Local {
 
     fn deepen(&self, _tip: Oid, _depth: u32) -> Result<(), Fault> {
         Ok(())
+    }
+
+    fn messages(&self, tip: Oid) -> Result<Messages, Fault> {
+        let repository = self.repository()?;
+        Messages::read(&repository, &cuts_of(repository.path())?, tip)
     }
 
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {

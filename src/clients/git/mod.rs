@@ -14,6 +14,7 @@ mod former;
 mod history;
 mod later;
 mod local;
+mod messages;
 mod pkt;
 mod receive;
 mod remote;
@@ -66,6 +67,8 @@ pub struct Mirror {
     turn: Arc<Mutex<()>>,
     /// The turn that one caller keeps for several calls.
     kept: Option<Arc<OwnedMutexGuard<()>>>,
+    /// What a long history was found to hold: one look serves all environments.
+    messages: history::Known,
 }
 
 impl fmt::Debug for Mirror {
@@ -84,7 +87,7 @@ impl Mirror {
     pub fn open(directory: &Path, remote: Remote, counter: Counter) -> Result<Self, GitError> {
         let shown = remote.shown();
         let source = Self::source(directory, remote, counter).map_err(|fault| fault.at(&shown))?;
-        Ok(Self { remote: shown, source, turn: Arc::default(), kept: None })
+        Ok(Self { remote: shown, source, turn: Arc::default(), kept: None, messages: Arc::default() })
     }
 
     fn source(directory: &Path, remote: Remote, counter: Counter) -> Result<Arc<dyn Source>, Fault> {
@@ -97,7 +100,7 @@ impl Mirror {
     /// The same mirror for one caller alone: calls of others wait until it is dropped.
     pub async fn keep_turn(&self) -> Self {
         let kept = Some(Arc::new(Arc::clone(&self.turn).lock_owned().await));
-        Self { remote: self.remote.clone(), source: Arc::clone(&self.source), turn: Arc::default(), kept }
+        Self { turn: Arc::default(), kept, ..self.clone() }
     }
 
     /// Whether a fetched commit comes after another one and the same stands at all of these places (files or directories).
@@ -169,8 +172,8 @@ impl Mirror {
 
     /// Searches back from a fetched tip for the newest commit that touched these places (files or directories) and has
     /// our trailers for this environment. It goes not behind `stop_at`, where that is in the tip's history; history is
-    /// deepened in bounded steps, and [`OurCommit::LimitReached`](crate::model::OurCommit) says that the last one was
-    /// not enough.
+    /// deepened in bounded steps. Behind them the messages alone are read, of a hundred thousand commits, and
+    /// [`OurCommit::LimitReached`](crate::model::OurCommit) says that this was not enough either.
     ///
     /// A commit touches a place when what stands there differs from what stands there in each of its parents.
     ///
@@ -186,9 +189,11 @@ impl Mirror {
     ) -> Result<History, GitError> {
         let (tip, stop_at) = (tip.clone(), stop_at.cloned());
         let (places, policy, environment) = (places.to_vec(), policy.clone(), environment.clone());
+        let known = Arc::clone(&self.messages);
         self.run(move |source| {
             let stop_at = stop_at.as_ref().map(oid).transpose()?;
-            history::search(source, oid(&tip)?, &history::Wanted { places, of: (policy, environment), stop_at })
+            let wanted = history::Wanted { places, of: (policy, environment), stop_at };
+            history::search(source, oid(&tip)?, &wanted, &known)
         })
         .await
     }

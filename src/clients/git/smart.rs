@@ -5,6 +5,7 @@
 
 use super::cache::Cache;
 use super::error::Fault;
+use super::messages::{self, Messages};
 use super::pkt::Packets;
 use super::receive::{self, Report};
 use super::remote::Remote;
@@ -73,7 +74,7 @@ impl Smart {
 
     /// Asks for objects and stores them. False: the server found no common ground and sent none.
     fn bring(&self, ask: &Ask<'_>) -> Result<bool, Fault> {
-        let brought = self.ask(ask);
+        let brought = self.ask(ask, &self.cache);
         if brought.is_err() {
             // The server may be another one by now.
             *self.abilities.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -81,11 +82,11 @@ impl Smart {
         brought
     }
 
-    fn ask(&self, ask: &Ask<'_>) -> Result<bool, Fault> {
+    fn ask(&self, ask: &Ask<'_>, into: &Cache) -> Result<bool, Fault> {
         let answer = self.post("git-upload-pack", ask.body(), PACK_TIMEOUT)?;
         let mut packets = Packets::new(answer, ask.bytes_max.unwrap_or(PACK_BYTES_MAX).min(PACK_BYTES_MAX));
         let Some(cut) = upload::until_pack(&mut packets)? else { return Ok(false) };
-        self.cache.store(&cut, |mut store| upload::copy_pack(&mut packets, &mut store))?;
+        into.store(&cut, |mut store| upload::copy_pack(&mut packets, &mut store))?;
         Ok(true)
     }
 
@@ -187,8 +188,30 @@ impl Source for Smart {
         let known = [tip];
         let depth = Some(depth);
         let blobless = abilities.filter;
-        self.bring(&Ask { wants: &known, haves: &known, shallow, depth, blobless, done: true, bytes_max: None })
-            .map(drop)
+        let ask = Ask { wants: &known, haves: &known, shallow, depth, blobless, done: true, ..Ask::default() };
+        self.bring(&ask).map(drop)
+    }
+
+    fn messages(&self, tip: Oid) -> Result<Messages, Fault> {
+        let abilities = self.abilities()?;
+        if !abilities.filter || !abilities.shallow {
+            return Ok(Messages::unknown(tip));
+        }
+        let wants = [tip];
+        let (depth, bytes_max) = (Some(messages::COMMITS_MAX), Some(messages::BYTES_MAX));
+        let ask = Ask { wants: &wants, depth, bytes_max, treeless: true, done: true, ..Ask::default() };
+        let read = self.cache.aside(|aside| {
+            self.ask(&ask, aside)?;
+            Messages::read(&aside.repository()?, &aside.cuts()?, tip)
+        });
+        match read {
+            Err(fault @ (Fault::Refused(_) | Fault::Absent(_) | Fault::Invalid(_))) => {
+                let (remote, reason) = (self.remote.shown(), fault.reason());
+                tracing::warn!(%remote, %reason, "the commit messages of the whole history could not be read: {reason}");
+                Ok(Messages::unknown(tip))
+            }
+            read => read,
+        }
     }
 
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {

@@ -4,6 +4,7 @@
 //! It is no server's client itself.
 
 use super::error::Fault;
+use super::messages::Messages;
 use git2::{Oid, Repository};
 
 /// A remote with the objects that are known of it. All of it blocks.
@@ -22,6 +23,9 @@ pub(super) trait Source: Send + Sync {
 
     /// Brings the history of this tip so many commits deep.
     fn deepen(&self, tip: Oid, depth: u32) -> Result<(), Fault>;
+
+    /// Our commits in the history of this tip, by their messages alone.
+    fn messages(&self, tip: Oid) -> Result<Messages, Fault>;
 
     /// Moves a branch from `old` (zero: it does not exist) to `new`, which this pack makes complete.
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault>;

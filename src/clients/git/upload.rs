@@ -86,6 +86,8 @@ pub(super) struct Ask<'a> {
     pub(super) depth: Option<u32>,
     /// Whether file contents are left away.
     pub(super) blobless: bool,
+    /// Whether trees are left away, too.
+    pub(super) treeless: bool,
     /// Whether the server is to send at once, without first saying whether it knows what we have.
     pub(super) done: bool,
     /// How many bytes the answer may have; none = as many as any answer may.
@@ -104,7 +106,9 @@ impl Ask<'_> {
         if let Some(depth) = self.depth {
             put(&format!("deepen {depth}\n"));
         }
-        if self.blobless {
+        if self.treeless {
+            put("filter tree:0\n");
+        } else if self.blobless {
             put("filter blob:none\n");
         }
         self.haves.iter().for_each(|id| put(&format!("have {id}\n")));
@@ -260,6 +264,7 @@ mod tests {
             shallow: vec![b],
             depth: Some(50),
             blobless: true,
+            treeless: false,
             done: true,
             bytes_max: None,
         };

@@ -368,11 +368,22 @@ async fn a_search_ends_at_the_root_or_at_its_limit() {
         let within = repository.pile(&one, 4_900, "README");
         let fresh = repository.mirror("within");
         assert_eq!(search(&fresh, &tip(&fresh).await, None).await.0, "1", "{}", world.name);
-        // More than a served history is deepened to; a path is whole from the beginning.
+        // Behind what a served history is deepened to, the messages alone tell; and they come once for all environments.
         repository.pile(&within, 200, "README");
         let fresh = repository.mirror("beyond");
-        let (told, _) = search(&fresh, &tip(&fresh).await, None).await;
-        assert_eq!(told, if world.is_served() { "limit" } else { "1" }, "{}", world.name);
+        let at = tip(&fresh).await;
+        assert_eq!(search(&fresh, &at, None).await.0, "1", "{}", world.name);
+        world.forget();
+        let (policy, other) =
+            (PolicyName::parse("shop").expect("a name"), EnvironmentName::parse("qa").expect("a name"));
+        let found = fresh.search(&at, &[PIN.to_owned()], &policy, &other, None).await.expect("searched");
+        assert_eq!((found.ours, world.requests()), (OurCommit::None, 0), "{}", world.name);
+        assert!(!repository.mirror_path("beyond").join("aside").exists());
+        if world.is_served() {
+            repository.git(&["config", "uploadpack.allowFilter", "false"]);
+            let fresh = repository.mirror("unfiltered");
+            assert_eq!(search(&fresh, &tip(&fresh).await, None).await.0, "limit", "{}", world.name);
+        }
     }
 }
 
