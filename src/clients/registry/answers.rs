@@ -9,7 +9,6 @@ use crate::clients::http;
 use crate::model::budget::{ANSWER_FREE_BYTES, ANSWERS_BYTES, ANSWERS_OF_HOST_BYTES};
 use reqwest::{Response, Url};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// In which steps room is taken.
@@ -17,9 +16,6 @@ const STEP_BYTES: usize = 16 << 10;
 /// What each value of a JSON text takes at the most once it is parsed, with room for a list that grows: a descriptor of a
 /// manifest has two such marks and takes some two hundred bytes.
 const VALUE_BYTES: usize = 112;
-/// How long a reading that found no room is left alone.
-const LATER: Duration = Duration::from_secs(5);
-
 /// The room for the answers of all hosts.
 #[derive(Debug, Clone)]
 pub(super) struct Answers(Arc<Semaphore>);
@@ -79,9 +75,10 @@ impl Room {
                 return Err(RegistryError::Busy {
                     message: format!(
                         "{what}: not read just now, for other large answers of registries take the {most} MiB that all \
-                         may take together: it is read again soon"
+                         may take together: it is read again later"
                     ),
-                    retry_after: Some(LATER),
+                    // Whoever reads waits ever longer: to read a large answer again and again costs everybody.
+                    retry_after: None,
                 });
             };
             match &mut self.permits {
@@ -162,7 +159,7 @@ mod tests {
         let mut held: Vec<Room> = (0..200).map_while(|_| take(&share, 1 << 20).ok()).collect();
         assert_eq!(held.len(), ANSWERS_OF_HOST_BYTES >> 20);
         let error = take(&share, 1 << 20).expect_err("the host has its share");
-        assert!(matches!(&error, RegistryError::Busy { retry_after: Some(LATER), .. }), "{error:?}");
+        assert!(matches!(&error, RegistryError::Busy { retry_after: None, .. }), "{error:?}");
         assert!(take(&share, ANSWER_FREE_BYTES).is_ok(), "a small one needs no room");
         assert!(take(&answers.share(), 4 << 20).is_ok(), "another host has room of its own");
         held.truncate(1);
