@@ -12,6 +12,7 @@ mod file;
 mod journal;
 mod once;
 mod print;
+mod reference;
 mod reload;
 mod run;
 mod select;
@@ -34,14 +35,24 @@ pub(crate) enum Exit {
     Nothing,
 }
 
+impl Exit {
+    /// All of them, by their codes.
+    const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Wrong, Self::Nothing];
+
+    /// The code that the process ends with.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Wrong => 2,
+            Self::Nothing => 3,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Wrong => 2,
-            Exit::Nothing => 3,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -143,6 +154,12 @@ enum Command {
         /// Of this subcommand; default of tagrelay itself.
         command: Vec<String>,
     },
+    /// Write the pages of the reference into a folder: what `docs/reference` is made by.
+    #[command(hide = true)]
+    Reference {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Print the version.
     Version {
         /// Print JSON.
@@ -218,6 +235,10 @@ fn perform(command: Command) -> anyhow::Result<Exit> {
         }
         Command::Man { command } => {
             print::bytes(&about::man(Cli::command(), &command)?)?;
+            Ok(Exit::Done)
+        }
+        Command::Reference { folder } => {
+            reference::write(Cli::command(), &folder)?;
             Ok(Exit::Done)
         }
         Command::Version { json } => {

@@ -59,7 +59,7 @@ impl Read for Moment {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" })
+        super::schema::named("a date", json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" }))
     }
 }
 

@@ -71,7 +71,7 @@ impl Read for Glob {
     }
 
     fn schema() -> Value {
-        json!({ "type": ["string", "number"], "minLength": 1 })
+        super::schema::named("a pattern", json!({ "type": ["string", "number"], "minLength": 1 }))
     }
 }
 

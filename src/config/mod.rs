@@ -46,12 +46,14 @@ pub use pattern::pattern;
 pub use policies::{Loaded, policies, policies_among};
 pub use policy::Broken;
 pub use reload::{Reloaded, reload};
+pub use schema::{NAME, ORDER};
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
     Access, Act, ByName, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Limits, Login, May, Mode,
     ProxySettings, QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings, ServerSettings,
     Webhook,
 };
+pub use unbuilt::UNBUILT;
 
 use diagnostic::{Hides, Problems};
 use read::Read as _;
@@ -86,16 +88,29 @@ pub fn load(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> Res
 /// The JSON Schema of policy files.
 #[must_use]
 pub fn policy_schema() -> Value {
-    titled(wire::policy::PolicyForm::schema(), "tagrelay policy")
+    titled(policy_form(), "tagrelay policy")
 }
 
 /// The JSON Schema of the configuration.
 #[must_use]
 pub fn config_schema() -> Value {
-    titled(wire::config::ConfigForm::schema(), "tagrelay configuration")
+    titled(config_form(), "tagrelay configuration")
 }
 
-fn titled(mut schema: Value, title: &str) -> Value {
+/// The schema of policy files with the names of its forms (`x-name`) and the order of their keys (`x-order`).
+#[must_use]
+pub fn policy_form() -> Value {
+    wire::policy::PolicyForm::schema()
+}
+
+/// The schema of the configuration with the names of its forms (`x-name`) and the order of their keys (`x-order`).
+#[must_use]
+pub fn config_form() -> Value {
+    wire::config::ConfigForm::schema()
+}
+
+fn titled(schema: Value, title: &str) -> Value {
+    let mut schema = schema::plain(schema);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = title.into();
     schema

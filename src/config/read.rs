@@ -272,7 +272,7 @@ macro_rules! form {
                     [$($doc),*].map(str::trim).join(" "),
                     <$type as $crate::config::read::Read>::schema(),
                 )),*];
-                $crate::config::schema::form(about, keys)
+                $crate::config::schema::form($form, about, keys)
             }
         }
     };
@@ -293,7 +293,7 @@ macro_rules! words {
             }
 
             fn schema() -> serde_json::Value {
-                serde_json::json!({ "type": "string", "enum": [$($word),*] })
+                $crate::config::schema::named($list, serde_json::json!({ "type": "string", "enum": [$($word),*] }))
             }
         }
     };

@@ -2,6 +2,7 @@
 
 use super::diagnostic::Problems;
 use super::read::{Read, words};
+use super::schema::named;
 use super::tree::{Kind, Node};
 use crate::model::policy::{Ballot, Extreme, HoldNewUntil, Newest, OnEdit, OnFailure, ReportSha, Together};
 use crate::model::{EnvironmentName, ImageName, PinForm, Platform, PolicyName, Repository, Span, Tag};
@@ -85,7 +86,7 @@ macro_rules! parsed {
             }
 
             fn schema() -> Value {
-                json!($schema)
+                named($what, json!($schema))
             }
         }
     };

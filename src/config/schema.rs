@@ -1,13 +1,41 @@
 //! The JSON Schema of forms (draft 2020-12), put together from what they declare.
+//!
+//! For the reference, which is written from the same schemas, each also says its own name ([`NAME`]) and the order of
+//! its keys ([`ORDER`]); [`plain`] takes both out again before a schema is printed.
 
 use super::read::Presence;
 use super::tree::{self, Kind, Node};
 use serde_json::{Value, json};
 
+/// Where a schema keeps the name of the form, the list of words or the kind of value that it describes.
+pub const NAME: &str = "x-name";
+/// Where the schema of a form keeps its keys in the order in which one writes them; a JSON object has none.
+pub const ORDER: &str = "x-order";
+
+/// A schema that says its name.
+pub(crate) fn named(name: &str, mut schema: Value) -> Value {
+    schema[NAME] = name.into();
+    schema
+}
+
+/// A schema without the names and orders that only the reference asks for.
+pub(crate) fn plain(schema: Value) -> Value {
+    match schema {
+        Value::Object(words) => words
+            .into_iter()
+            .filter(|(word, _)| word != NAME && word != ORDER)
+            .map(|(word, v)| (word, plain(v)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(plain).collect(),
+        scalar => scalar,
+    }
+}
+
 /// The schema of a form: `(key, presence, description, schema)` for each of its keys.
-pub(crate) fn form(about: &str, keys: Vec<(&str, Presence, String, Value)>) -> Value {
+pub(crate) fn form(name: &str, about: &str, keys: Vec<(&str, Presence, String, Value)>) -> Value {
     let mut properties = serde_json::Map::new();
     let mut required = Vec::new();
+    let order: Vec<&str> = keys.iter().map(|(key, ..)| *key).collect();
     for (key, presence, description, mut schema) in keys {
         match presence {
             Presence::Required => required.push(key),
@@ -23,7 +51,7 @@ pub(crate) fn form(about: &str, keys: Vec<(&str, Presence, String, Value)>) -> V
     }
     json!({
         "type": "object", "description": about.trim(), "properties": properties, "required": required,
-        "additionalProperties": false,
+        "additionalProperties": false, NAME: name, ORDER: order,
     })
 }
 

@@ -2,7 +2,7 @@
 
 /// What is promised and not built yet: the form or word list it belongs to (as in [`super::read`]), and its name there.
 /// `ssh://` is a value of a key that is built: whoever reads that key refuses it.
-pub(crate) const UNBUILT: &[(&str, &str)] = &[
+pub const UNBUILT: &[(&str, &str)] = &[
     ("write", "markers"),
     ("write", "policy"),
     ("deliver", "merge_request"),

@@ -4,6 +4,7 @@
 //! form. A value that parsed once is valid ever after.
 
 pub mod address;
+pub mod advice;
 pub mod budget;
 pub mod by_image;
 pub mod dated;
@@ -27,6 +28,7 @@ pub mod tags;
 pub mod text;
 pub mod why;
 
+pub use advice::{Advice, Turn};
 pub use by_image::ByImage;
 pub use dated::{Dated, DatedTag, Knowledge, Walk};
 pub use duration::Span;

@@ -26,6 +26,11 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const HOSTS_MAX: usize = 100;
 /// How many policies get a label of their own.
 const POLICIES_MAX: usize = 1_000;
+/// What kinds of requests are told apart.
+const KINDS_OF_REQUESTS: [&str; 11] =
+    ["tags", "manifest", "blob", "upload", "referrers", "times", "ping", "token", "gitlab", "git", "other"];
+/// What a pass may come to.
+const STEPS: [&str; 6] = ["rest", "record", "copy", "retag", "write", "check"];
 /// The label value of all that is beyond such a limit.
 const OTHER: &str = "other";
 
@@ -436,6 +441,34 @@ impl Metrics {
     pub fn failed(&self, policy: Option<&PolicyName>) {
         let policy = policy.map_or_else(String::new, |policy| self.policies.label(policy.as_str()));
         self.errors.get_or_create(&ByPolicy { policy }).inc();
+    }
+
+    /// Every metric with every value of its closed labels, for the reference.
+    #[must_use]
+    pub fn example(troubles: &[&'static str]) -> Self {
+        let (metrics, took) = (Self::new("VERSION"), Duration::ZERO);
+        let policy = PolicyName::parse("shop").ok();
+        [Polled::Changed, Polled::Unchanged, Polled::Failed].into_iter().for_each(|it| metrics.polled(it, took));
+        [Pushed::Done, Pushed::Raced, Pushed::Failed].into_iter().for_each(|it| metrics.pushed(it, took));
+        [Outcome::Verified, Outcome::Failed, Outcome::Canceled].into_iter().for_each(|it| metrics.ended(it));
+        for state in [State::Running, State::Success, State::Failed, State::Canceled] {
+            [Told::Sent, Told::PutOff, Told::Parked].into_iter().for_each(|it| metrics.reported(state, it, took));
+        }
+        for outcome in [Delivered::Taken, Delivered::Refused, Delivered::Unread, Delivered::Failed] {
+            metrics.delivered("SENDER", outcome);
+        }
+        for kind in KINDS_OF_REQUESTS {
+            metrics.requested("HOST", kind, None);
+        }
+        for step in STEPS {
+            metrics.decided(step, "CODE");
+        }
+        metrics.hosts([("HOST", true)]);
+        metrics.waiting(&BTreeMap::from([("CODE", 1)]));
+        metrics.unwell(troubles.iter().map(|what| (*what, 1)));
+        metrics.stuck(policy.iter().map(|policy| (policy, "ENVIRONMENT", "CODE")));
+        metrics.failed(policy.as_ref());
+        metrics
     }
 
     /// All of it as OpenMetrics text (`CONTENT_TYPE`).

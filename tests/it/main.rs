@@ -11,6 +11,7 @@ mod deploy;
 mod edit;
 mod full_disk;
 mod port;
+mod reference;
 mod reload;
 mod server;
 #[cfg(feature = "sandbox")]

@@ -11,7 +11,8 @@ use crate::model::{PinForm, Provider, Span};
 form! {
     /// The configuration of tagrelay: which repositories, registries and GitLab it speaks to, and what bounds policies.
     ConfigForm("configuration") {
-        /// `observe`: polls, selects, follows and judges, changes nothing anywhere, and says what it would have done.
+        /// `act`, or `observe`: tagrelay polls, selects, follows and judges, changes nothing anywhere, and says what it
+        /// would have done.
         "mode" mode: Mode, Default("act");
         /// The GitOps repositories by name; policies write to `default` unless they name another.
         "repositories" repositories: Entries<RepositoryForm>, Required;
@@ -29,9 +30,9 @@ form! {
         "gitlab" gitlab: GitlabForm, Optional;
         /// Hosts that policies may name.
         "egress" egress: EgressForm, Default("{}");
-        /// Where the journal is kept.
+        /// The SQLite file of the journal, as a URL. It must lie on a disk of this machine.
         "journal" journal: String, Default("sqlite:///var/lib/tagrelay/journal.db");
-        /// The board, the API and the webhooks.
+        /// The page, the API and the webhooks.
         "server" server: ServerForm, Default("{}");
     }
 }
@@ -43,13 +44,13 @@ form! {
         "url" url: String, Required;
         /// The branch that policies are read from and, by default, written to.
         "branch" branch: String, Default("main");
-        /// The directory of its policies; left out it holds none.
+        /// The directory of its policies. Left out, the repository holds none.
         "policies" policies: String, Optional;
         /// The user name that goes with the token.
         "username" username: String, Default("oauth2");
         /// The token or password.
         "token" token: Secret, Optional;
-        /// Whether `http://` is allowed.
+        /// `true`: `http://` is allowed, where everybody on the way can read the token.
         "plain_http" plain_http: bool, Default("false");
         /// Who commits are made by.
         "author" author: AuthorForm, Default("{}");
@@ -101,9 +102,9 @@ form! {
         "repositories" repositories: Vec<At<Glob>>, Optional;
         /// Binds by the tags that are pushed: `host/path:tag`.
         "retags" retags: Vec<Glob>, Optional;
-        /// The least form of the pin.
+        /// The least that the version must be written by.
         "pin" pin: PinForm, Optional;
-        /// Gates that are added.
+        /// Gates that are added to those of the policy.
         "gates" gates: GatesForm, Default("{}");
         /// Limits on promotions.
         "promote" promote: RequirePromoteForm, Default("{}");
@@ -145,25 +146,25 @@ form! {
 }
 
 form! {
-    /// How a registry is spoken to.
+    /// How one registry is asked.
     RegistryForm("registry") {
-        /// Whether it is spoken to over plain HTTP.
+        /// `true`: the registry is asked over `http://`.
         "plain_http" plain_http: bool, Default("false");
-        /// Who reads. Default docker's login; at Amazon ECR who the machine is there.
+        /// The user who reads. Default docker's login; at Amazon ECR the identity of this machine.
         "pull" pull: LoginForm, Optional;
         /// A docker configuration that says who reads, instead of `pull`: an image pull secret, or a config.json.
         "docker_config" docker_config: Secret, Optional;
-        /// Who pushes tags and copies. Default the same as for `pull`; nobody where `pull` or `docker_config` is set.
+        /// The user who pushes tags and copies. Default as `pull`; nobody where `pull` or `docker_config` is set.
         "push" push: LoginForm, Optional;
         /// Certificates of the authorities that are trusted besides the system's, as PEM.
         "ca" ca: Secret, Optional;
-        /// The certificate that it is shown when it asks for one.
+        /// The certificate that the registry is shown when it asks for one.
         "client_cert" client_cert: ClientCertForm, Optional;
-        /// The proxy that it is reached through: its URL, or `none`. Default what the environment says.
+        /// The proxy on the way to it: its URL, or `none`. Default what the variables of the environment say.
         "proxy" proxy: ProxySettings, Optional;
-        /// How many requests it gets in a second at the most. Default 50.
+        /// How many requests a second it gets at most. Default 50.
         "requests_per_second" requests_per_second: u32, Optional;
-        /// Whose registry it is, where its name does not say so.
+        /// Which kind of registry it is, where its name does not say so.
         "provider" provider: Provider, Optional;
         /// Amazon ECR: the role that is assumed, by its ARN.
         "assume_role" assume_role: String, Optional;
@@ -175,7 +176,7 @@ form! {
 }
 
 form! {
-    /// A certificate that a server knows us by.
+    /// The certificate by which a server knows tagrelay.
     ClientCertForm("client_cert") {
         /// The certificate, and those between it and an authority that the server knows, as PEM.
         "cert" cert: Secret, Required;
@@ -195,7 +196,7 @@ form! {
 }
 
 form! {
-    /// A GitLab.
+    /// The GitLab that is told of deployments and asked for branches.
     GitlabForm("gitlab") {
         /// Its URL.
         "url" url: String, Required;
@@ -203,7 +204,7 @@ form! {
         "token" token: Secret, Optional;
         /// Tokens by project path or pattern; the most specific wins.
         "projects" projects: Entries<ProjectForm>, Default("{}");
-        /// Whether `http://` is allowed.
+        /// `true`: `http://` is allowed, where everybody on the way can read the token.
         "plain_http" plain_http: bool, Default("false");
         /// Certificates of the authorities that are trusted besides the system's, as PEM.
         "ca" ca: Secret, Optional;
@@ -211,7 +212,7 @@ form! {
 }
 
 form! {
-    /// What is particular to some projects.
+    /// What holds for some projects alone.
     ProjectForm("gitlab.projects") {
         /// The token.
         "token" token: Secret, Required;
@@ -219,25 +220,27 @@ form! {
 }
 
 form! {
-    /// Where requests that policies ask for may go, and registries that only they name. Metadata services, link-local addresses and our own listener never.
+    /// Which hosts the checks of policies may ask, and which registries that `registries` does not name. Metadata
+    /// services, link-local addresses and the address that tagrelay listens on are never asked.
     EgressForm("egress") {
-        /// Hosts by pattern, and networks (`10.20.0.0/16`): what they name may be private, and checks go nowhere else. Left
-        /// out, checks go anywhere in public. Registries that `registries` does not name are in public, or named here.
+        /// Patterns of hosts, and networks (`10.20.0.0/16`). What they name may be private. Checks ask nothing else;
+        /// without this key they ask any public host. Registries that `registries` does not name must be public, or be
+        /// named here.
         "allow" allow: Vec<At<Glob>>, Optional;
-        /// Whether all private addresses are allowed.
+        /// `true`: all private addresses are allowed.
         "private" private: bool, Default("false");
     }
 }
 
 form! {
-    /// The board, the API and the webhooks.
+    /// The page, the API and the webhooks.
     ServerForm("server") {
-        /// The address and port.
+        /// The address and port to listen on.
         "listen" listen: String, Default("127.0.0.1:8080");
         /// Who may read pages and the API: `token` (whoever has one) or `open` (everybody who can reach them). Default
         /// `token`, but for who asks from this machine where `listen` is a loopback address.
         "read" read: ReadAccess, Optional;
-        /// Who may do what where.
+        /// Who may change what.
         "access" access: Vec<AccessForm>, Default("[]");
         /// Registries that tell at once what was pushed, each by its kind; what is not named here is not listened to.
         "webhooks" webhooks: WebhooksForm, Default("{}");
@@ -275,7 +278,7 @@ form! {
 }
 
 form! {
-    /// What a sender of webhooks is known by.
+    /// How a sender of webhooks is known.
     WebhookForm("webhook") {
         /// The secret that it signs with, sends along, or has at the end of its path.
         "secret" secret: Secret, Required;
@@ -303,7 +306,7 @@ form! {
 }
 
 form! {
-    /// What Google's push subscription is known by.
+    /// How the push subscription of Google is known.
     GoogleForm("webhook.gar") {
         /// The audience of its tokens, as the subscription says.
         "audience" audience: String, Required;
@@ -313,23 +316,24 @@ form! {
 }
 
 form! {
-    /// What somebody may do.
+    /// What one token may do.
     AccessForm("access") {
-        /// Who.
+        /// The person or program.
         "who" who: WhoForm, Required;
-        /// What.
+        /// What they may do: the commands by their names, and `signal` (post verdicts). `force` is needed besides
+        /// `promote` for `--force`.
         "may" may: Vec<Act>, Required;
-        /// Where: patterns over `policy` or `policy/environment`.
+        /// Where they may: patterns for `POLICY` or `POLICY/ENV`; `*` alone is everywhere.
         "on" on: Vec<Glob>, Required;
     }
 }
 
 form! {
-    /// Somebody.
+    /// A person or a program.
     WhoForm("who") {
-        /// The name that is kept with what they do.
+        /// The name that is kept with all that they do.
         "name" name: String, Required;
-        /// The token that proves it.
+        /// Their token.
         "token" token: Secret, Required;
     }
 }

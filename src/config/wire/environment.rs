@@ -16,78 +16,85 @@ form! {
     EnvironmentForm("environment") {
         /// Its name: lower-case letters, digits and `-`.
         "name" name: EnvironmentName, Required;
-        /// What may be chosen: exactly one strategy, and filters.
+        /// How a release is chosen: exactly one strategy, and filters.
         "select" select: SelectForm, Optional;
-        /// The earlier environment that releases come from. An environment has `select`, `promote` or both.
+        /// How releases come from an earlier environment. An environment has `select`, `promote` or both.
         "promote" promote: PromoteForm, Optional;
-        /// In which form the pin is written. Default `tag@digest` with `promote` or `follow`, else `tag`.
+        /// How the version is written. Default `tag@digest` with `promote` or `follow`, else `tag`.
         "pin" pin: PinForm, Optional;
-        /// Where the pin stands in the GitOps repository.
+        /// The places in the GitOps repository where the version is written.
         "write" write: Vec<WriteForm>, Default("[]");
         /// How a change reaches the repository.
         "deliver" deliver: DeliverForm, Default("{}");
-        /// How it is known that a release arrived: one signal or a list, which must all hold; none = pushed.
+        /// What says that a release arrived: one signal, or a list of which all must hold. Without it a pushed change
+        /// counts as arrived.
         "rollout" rollout: Signals, Default("[]");
-        /// How long the signals may take, counted while they could be read.
+        /// How long the signals may take. Only time in which tagrelay could hear them counts.
         "deadline" deadline: Span, Default("15m");
-        /// How long watched signals must stay healthy.
+        /// How long signals that tagrelay watches itself must stay healthy. A posted verdict counts at once.
         "stable_for" stable_for: Span, Default("30s");
-        /// Smoke tests after it is healthy, in order.
+        /// Smoke tests, made in this order once the rollout is healthy.
         "verify" verify: Vec<CheckForm>, Default("[]");
-        /// `none`: a push by us counts as verified. Required where an environment is promoted from but has neither `rollout`
-        /// nor `verify`, an error elsewhere.
+        /// `none`: a push by tagrelay counts as verified. Required where an environment is promoted from but has
+        /// neither `rollout` nor `verify`, an error elsewhere.
         "evidence" evidence: EvidenceNone, Optional;
-        /// What a failure does: `next` refuses this release here, `hold` holds, `rollback` brings the last verified release
-        /// back. Default `hold` in the last environment of a chain (it has `promote`, and none is promoted from it), else
-        /// `next`.
+        /// What a failed rollout does: `next` refuses this release here and lets a newer one come, `hold` holds the
+        /// environment, `rollback` holds it and brings the last verified release back. Default `hold` in the last
+        /// environment of a chain (it has `promote`, and none is promoted from it), else `next`.
         "on_failure" on_failure: OnFailure, Optional;
         /// What a person's edit of the pin does, where it says something that did not run here before: `hold` holds this
         /// environment, `continue` lets the next release go on. A pin moved back to what ran here before always holds it,
         /// and refuses the release that it left.
         "on_edit" on_edit: OnEdit, Default("hold");
-        /// Until when a newer release waits for the rollout in flight. Default `verified` where another environment is
-        /// promoted from here and `rollout` or `verify` stand, else `none`.
+        /// How far the rollout in flight must have come before a newer release is let in; `none`: a newer release
+        /// overtakes at once. Default `verified` where another environment is promoted from here and `rollout` or
+        /// `verify` stand, else `none`.
         "hold_new_until" hold_new_until: HoldNewUntil, Optional;
-        /// Whether changes begin by themselves; `false`: only when a person says `promote`.
+        /// `false`: a change begins only when a person types `tagrelay promote`.
         "auto" auto: bool, Default("true");
         /// What guards every change of this environment.
         "gates" gates: GatesForm, Default("{}");
-        /// How many verified releases besides what runs are kept from the registry's lifecycle rules, by tags
-        /// `tagrelay-<environment>-<release>`; 0 = off.
+        /// How many verified releases, besides what runs, get a tag `tagrelay-<environment>-<release>`, so that no
+        /// lifecycle rule of the registry deletes them; 0 = none, and no tag for what runs.
         "keep" keep: Keep, Default("0");
-        /// The GitLab deployments that are told of its rollouts.
+        /// The GitLab deployments that show the rollouts of this environment.
         "report" report: Vec<ReportForm>, Default("[]");
     }
 }
 
 form! {
-    /// One strategy and filters.
+    /// Exactly one strategy (`semver`, `newest`, `numeric`, `alphabetical`, `follow` or `pinned`), and any filters.
     SelectForm("select") {
-        /// The greatest version inside this range, in the Masterminds grammar of Helm, Flux and Argo CD.
+        /// The greatest version inside this range, in the grammar of Helm, Flux and Argo CD (Masterminds): `1.x`,
+        /// `~1.2`, `>=1.0 <2.0`.
         "semver" semver: String, Optional;
-        /// The youngest, by the time it was created, pushed or first seen.
+        /// The youngest build, by the time it was `created` (as the build claims), `pushed`, or first `seen` by
+        /// tagrelay.
         "newest" newest: Newest, Optional;
-        /// The largest or smallest number.
+        /// The largest or smallest number that a tag is, or that `extract` takes from it.
         "numeric" numeric: Numeric, Optional;
-        /// The last or first in byte order.
+        /// The last or first tag in byte order.
         "alphabetical" alphabetical: Alphabetical, Optional;
-        /// One moving tag, by digest.
+        /// One tag that moves, as `staging`: the digest that it names now.
         "follow" follow: Tag, Optional;
-        /// `true`: what the pin says, whoever wrote it; observed, never written.
+        /// `true`: whatever the file says now, whoever wrote it. tagrelay observes it, and never writes it.
         "pinned" pinned: bool, Optional;
-        /// What a tag must match: a regular expression searched in it, or `glob:` and a pattern over the whole of it.
+        /// What a tag must match: a regular expression that is searched in it, or `glob:` and a pattern for the whole
+        /// tag.
         "match" matches: String, Optional;
-        /// What `semver`, `numeric` or `alphabetical` compare, from the groups of `match`: `$1`, `$name`.
+        /// What of a tag `semver`, `numeric` or `alphabetical` compare, from the groups of `match`: `$1`, `$name`.
+        /// Default the whole tag.
         "extract" extract: String, Optional;
-        /// What a tag must not match; written as in `match`.
+        /// Tags that match any of these are not chosen; each is written as `match`.
         "ignore" ignore: Vec<At<String>>, Default("[]");
-        /// The branch of the source project that must hold the build's source revision.
+        /// Only builds whose source commit is on this branch of the source project. GitLab is asked.
         "branch" branch: String, Optional;
-        /// Labels of the build and what they must match; written as in `match`.
+        /// Only builds with these labels; each names what its value must match, written as `match`.
         "labels" labels: Entries<At<String>>, Default("{}");
-        /// How long ago a build must have been pushed or first seen.
+        /// Only builds that were pushed, or first seen, at least so long ago. The time that a build claims does not
+        /// count.
         "min_age" min_age: Span, Default("0s");
-        /// Whether an older release may follow a newer one.
+        /// `true`: an older release may follow a newer one.
         "allow_downgrade" allow_downgrade: bool, Default("false");
     }
 }
@@ -95,16 +102,16 @@ form! {
 form! {
     /// How releases come from an earlier environment.
     PromoteForm("promote") {
-        /// The earlier environment.
+        /// The earlier environment, by its name.
         "from" from: EnvironmentName, Required;
-        /// The tag that is pushed at the release's digests; this environment follows it.
+        /// A tag that tagrelay pushes at the release's digests. This environment follows it.
         "retag" retag: Tag, Optional;
         /// The repository that releases are copied to first, or `{ image: repository }` where there are several images: this
         /// environment reads, follows and pins there. Default: where `from` has them.
         "to" to: Destination, Optional;
         /// `newest`: only the newest verified release is a candidate; `ready`: the newest whose gates are open.
         "prefer" prefer: Prefer, Default("ready");
-        /// Whether a push of the tag by somebody else stands for `verified`; never for approval.
+        /// `true`: a push of the tag of `retag` by somebody else counts as `verified`. It never counts as approval.
         "trust_tag" trust_tag: bool, Default("false");
     }
 }
@@ -112,11 +119,12 @@ form! {
 form! {
     /// One place that is written: exactly one of `kustomize`, `helm` and `yaml`.
     WriteForm("write") {
-        /// A kustomization file or its directory: the entry whose `newName` (or `name`) is the image's repository.
+        /// A kustomization file or its directory. Written is the entry of `images` whose `newName` (or `name`) is the
+        /// image's repository.
         "kustomize" kustomize: String, Optional;
-        /// A Helm values file.
+        /// A Helm values file; `keys` says where in it.
         "helm" helm: String, Optional;
-        /// Any YAML file.
+        /// Any YAML file; `path` says where in it.
         "yaml" yaml: String, Optional;
         /// The image that `helm` or `yaml` write. Default the first image.
         "for" image: ImageName, Optional;
@@ -127,13 +135,13 @@ form! {
         "path" path: String, Optional;
         /// Which of several documents of the file; `helm` finds its keys below `spec.values` of a Flux HelmRelease.
         "document" document: DocumentForm, Optional;
-        /// What to do where the entry, key or path does not exist.
+        /// Where the entry, key or path does not exist: `error` writes nothing and says so, `add` adds it.
         "missing" missing: Missing, Default("error");
     }
 }
 
 form! {
-    /// Paths of keys in a Helm values file.
+    /// Where a Helm values file holds what, each as a path of keys joined by dots: `image.tag`.
     KeysForm("keys") {
         /// Holds the whole reference.
         "image" image: String, Optional;
@@ -149,7 +157,7 @@ form! {
 }
 
 form! {
-    /// What a document must say to be the one that is meant.
+    /// Which document of the file is meant: all that is given here must stand in it.
     DocumentForm("document") {
         /// Its `apiVersion`.
         "apiVersion" api_version: String, Optional;
@@ -169,9 +177,9 @@ form! {
         "repository" repository: String, Default("default");
         /// The branch; may use `{{ environment }}`. Default the repository's branch in the configuration.
         "branch" branch: String, Optional;
-        /// The branch that it is created from when it is missing.
+        /// The branch from which a missing `branch` is created.
         "base" base: String, Default("main");
-        /// How a commit reaches the branch.
+        /// How a commit reaches the branch: `push` pushes it there.
         "mode" mode: DeliverMode, Default("push");
         /// The commit that is made.
         "commit" commit: CommitForm, Default("{}");
@@ -181,15 +189,16 @@ form! {
 form! {
     /// The commit that is made.
     CommitForm("commit") {
-        /// Its message, a template over policy, environment, release, images, old, new, mr and commit.
+        /// Its message, a template that may use `policy`, `environment`, `release`, `images`, `old`, `new`, `mr` and
+        /// `commit`: `{{ policy }} {{ old.tag }} -> {{ new.tag }}`.
         "message" message: String, Optional;
     }
 }
 
 form! {
-    /// A source of evidence that a release arrived.
+    /// What says that a release arrived.
     SignalForm("rollout") {
-        /// Somebody posts the verdict.
+        /// `{}`: somebody posts the verdict, to `POST /api/v1/policies/POLICY/environments/ENV/signal`.
         "webhook" webhook: Nothing, Optional;
     }
 }
@@ -199,13 +208,13 @@ form! {
     CheckForm("verify") {
         /// Its name, unique in the environment. Default its kind.
         "name" name: String, Optional;
-        /// A URL answers as expected, several times in a row.
+        /// A URL must answer as expected.
         "http" http: HttpForm, Optional;
-        /// Somebody posts the verdict.
+        /// `{}`: somebody posts the verdict, as for `rollout`, with `check` naming this one.
         "webhook" webhook: Nothing, Optional;
-        /// How long it may take, counted like `deadline`; each time it is made again as long.
+        /// How long one try may take, counted as `deadline` is.
         "timeout" timeout: Span, Default("5m");
-        /// How often it is made again when it failed. Default 1 for `http`; a verdict that is posted has none.
+        /// How often a failed check is tried again. Default 1 for `http`; a verdict that is posted has none.
         "retries" retries: u32, Optional;
     }
 }
@@ -213,11 +222,11 @@ form! {
 form! {
     /// A check over HTTP.
     HttpForm("http") {
-        /// The URL, a template.
+        /// The URL, a template; a release may not choose its host.
         "url" url: String, Required;
-        /// The status that is expected.
+        /// The HTTP status that must come.
         "status" status: u32, Default("200");
-        /// How many times in a row.
+        /// How many times in a row it must come.
         "times" times: u32, Default("1");
         /// How long between two times.
         "every" every: Span, Default("5s");
@@ -247,7 +256,7 @@ form! {
         "url" url: String, Optional;
         /// The ref that is named. Default the deliver branch, or the project's default branch for `revision`.
         "ref" git_ref: String, Optional;
-        /// Whether the ref is a tag.
+        /// `true`: the ref is a tag.
         "tag" is_tag: bool, Default("false");
         /// The git tag that the image was built from, a template (`web-v{{ new.tag }}`). Where the project has it, it says
         /// the commit; else the image's label, annotation or tag does.

@@ -4,6 +4,7 @@ use crate::config::dates::Moment;
 use crate::config::diagnostic::Problems;
 use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Read, form};
+use crate::config::schema::named;
 use crate::config::tree::{Kind, Node};
 use crate::model::Span;
 use crate::model::policy::Ballot;
@@ -12,9 +13,10 @@ use serde_json::Value;
 form! {
     /// Conditions on every change of an environment, besides `verified`.
     GatesForm("gates") {
-        /// How long a release must have been what runs in `from`, from verified on, added up.
+        /// How long a release must have run in the environment `from` after it was verified there; its times there add
+        /// up.
         "soak" soak: Span, Optional;
-        /// Votes of people.
+        /// Votes of people for the release.
         "approvals" approvals: ApprovalsForm, Optional;
         /// When changes are allowed.
         "window" window: WindowForm, Optional;
@@ -28,13 +30,13 @@ form! {
     ApprovalsForm("approvals") {
         /// How many people must approve.
         "required" required: u32, Default("1");
-        /// Who may vote: names of `server.access` or GitLab users. Default whoever may approve there.
+        /// Who may vote, by the names in `server.access`. Default whoever may `approve` there.
         "approvers" approvers: Vec<Approver>, Default("[]");
-        /// Who may not; it wins.
+        /// Who may not vote, also where `approvers` names them.
         "exclude" exclude: Vec<String>, Default("[]");
-        /// How long a vote holds.
+        /// How long a vote counts.
         "expire" expire: Span, Default("7d");
-        /// Where votes are taken.
+        /// Where votes are taken: `cli` (commands and the API), `page`.
         "by" by: Vec<Ballot>, Default("[cli, page]");
     }
 }
@@ -52,13 +54,13 @@ form! {
 form! {
     /// A time in which nothing may change.
     FreezeForm("freeze") {
-        /// Its beginning; a date without a time is the beginning of the day.
+        /// When it begins; a date without a time is the beginning of that day.
         "from" from: Moment, Required;
-        /// Its end; a date without a time is the end of the day.
+        /// When it ends; a date without a time is the end of that day.
         "until" until: Moment, Required;
-        /// Why, for people.
+        /// Why; `status` shows it.
         "reason" reason: String, Default("freeze");
-        /// Whether a rollback passes; `false` stops going back too, by a person and by `on_failure`.
+        /// `false`: the freeze stops rollbacks too, by a person and by `on_failure`.
         "rollback" rollback: bool, Default("true");
     }
 }
@@ -85,6 +87,6 @@ impl Read for Approver {
     }
 
     fn schema() -> Value {
-        String::schema()
+        named("approver", String::schema())
     }
 }

@@ -4,6 +4,7 @@ use super::environment::EnvironmentForm;
 use crate::config::diagnostic::Problems;
 use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Read, form, words};
+use crate::config::schema::named;
 use crate::config::tree::{Kind, Node};
 use crate::model::policy::Together;
 use crate::model::{ImageName, Platform, PolicyName, Repository, Span};
@@ -21,13 +22,15 @@ form! {
         /// What makes builds of several images one release. Default `same-tag`, and `same-revision` in environments that
         /// follow a tag.
         "together" together: Together, Optional;
-        /// How long a followed set that is no known release must have stood still. Default 0 with one image, 1m with several.
+        /// Where tags are followed: how long a new set of digests must stand still before it is taken. Default 0 with
+        /// one image, 1m with several.
         "settle" settle: Span, Optional;
-        /// How old a reading of the registry may be: an interval, or a cron expression.
+        /// How old a reading of the registry may be: a duration, or a cron expression with five fields. Of policies
+        /// that share a repository the shortest counts.
         "poll" poll: String, Default("1m");
-        /// The zone of every cron expression and date of the policy.
+        /// The time zone of all cron expressions and dates of the policy, by its IANA name: `Europe/Berlin`.
         "timezone" timezone: String, Default("UTC");
-        /// Whether the policy begins nothing new.
+        /// `true`: the policy begins nothing new; what is in flight is finished.
         "suspend" suspend: bool, Default("false");
         /// Any key of an environment but `name`, merged under every environment: mappings merge by key; lists, `select`,
         /// `rollout`, `promote` and scalars are replaced.
@@ -44,7 +47,7 @@ form! {
         "name" name: ImageName, Optional;
         /// Where its builds are pushed: `host/path`.
         "repository" repository: Repository, Required;
-        /// The platforms that a build must hold.
+        /// The platforms that a build must hold, as in `linux/amd64`.
         "platforms" platforms: Vec<Platform>, Default("[]");
         /// The GitLab project that it is built from. Default the project of the first report with `sha: revision` for it.
         "source" source: String, Optional;
@@ -112,7 +115,7 @@ impl Read for Defaults {
         if let Some(properties) = schema["properties"].as_object_mut() {
             properties.remove("name");
         }
-        schema
+        named("defaults", schema)
     }
 }
 

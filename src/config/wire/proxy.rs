@@ -5,6 +5,7 @@
 use crate::config::diagnostic::Problems;
 use crate::config::read::Read;
 use crate::config::scalar;
+use crate::config::schema::named;
 use crate::config::secrets::Secret;
 use crate::config::settings::ProxySettings;
 use crate::config::tree::{Kind, Node};
@@ -35,6 +36,7 @@ impl Read for ProxySettings {
     }
 
     fn schema() -> Value {
-        json!({ "anyOf": [{ "type": "string", "pattern": "^(none|https?://[^@]+)$" }, Secret::schema()] })
+        let text = named("`none` or a URL", json!({ "type": "string", "pattern": "^(none|https?://[^@]+)$" }));
+        json!({ "anyOf": [text, Secret::schema()] })
     }
 }
