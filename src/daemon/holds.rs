@@ -95,8 +95,8 @@ impl Daemon {
         Some(Precheck { holds, source, beside, scope, out })
     }
 
-    /// The same before a write. A commit onto the very branch where HOLD files stand is pushed on no other tip than the one
-    /// that was read together with them, so nothing is looked for again.
+    /// The same before a write. A commit onto the very branch where HOLD files stand is pushed on no other tip than one at
+    /// which they stand as they were read (`Mirror::stands_still`), so nothing is looked for again.
     pub(super) fn precheck_of_write(
         &self,
         policy: &Policy,

@@ -187,6 +187,16 @@ impl Why {
                 "The environment says `auto: false`: a person begins each change.",
                 "`tagrelay promote POLICY/ENV`.",
             ),
+            Self::TooManyRollouts { .. } => (
+                Turn::Itself,
+                "As many rollouts as `limits.rollouts` allows are in flight in environments of this name.",
+                "Wait for a place: they come in the order in which they asked. To go on at once: `tagrelay promote POLICY/ENV --force --reason TEXT`.",
+            ),
+            Self::ManyFailed { .. } => (
+                Turn::Person,
+                "As many policies as `limits.failures` allows failed within an hour in environments of this name.",
+                "Look at what they share, the cluster for example, then `tagrelay resume --all --env ENV`.",
+            ),
             Self::TooManyChanges { .. } => (
                 Turn::Person,
                 "`limits.changes` environments changed within an hour for a cause that is no new build, so the others wait.",

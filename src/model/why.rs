@@ -258,11 +258,7 @@ impl fmt::Display for Why {
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
             Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
-            Self::Refused { release, elsewhere, who, why } => {
-                let place =
-                    elsewhere.as_ref().map_or_else(|| "here".to_owned(), |environment| format!("in {environment}"));
-                write!(f, "{release} is refused {place} by {who}: {why}")
-            }
+            Self::Refused { release, elsewhere, who, why } => refused(f, release, elsewhere.as_deref(), who, why),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
             Self::NeverRanHere { release } => never_ran_here(f, release),
             Self::JournalIsNew { commit } => journal_is_new(f, commit.as_deref()),
@@ -308,6 +304,13 @@ impl fmt::Display for Why {
             }
             Self::Observing { effect } => write!(f, "mode observe: would {effect}"),
         }
+    }
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, release: &str, elsewhere: Option<&str>, who: &str, why: &str) -> fmt::Result {
+    match elsewhere {
+        Some(environment) => write!(f, "{release} is refused in {environment} by {who}: {why}"),
+        None => write!(f, "{release} is refused here by {who}: {why}"),
     }
 }
 

@@ -124,6 +124,12 @@ fn of_gates() -> Vec<Why> {
         Why::NeverRanHere { release: text("1.3.0") },
         Why::Suspended,
         Why::NotAutomatic,
+        Why::TooManyRollouts { environment: text("prod"), limit: 5 },
+        Why::ManyFailed {
+            environment: text("prod"),
+            reason: text("3 policies failed within an hour: cart, search, shop"),
+            until,
+        },
         Why::TooManyChanges { limit: 20 },
     ]
 }

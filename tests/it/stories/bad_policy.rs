@@ -100,13 +100,11 @@ async fn text_from_outside_is_never_a_trailer_or_a_second_line() {
     for commit in story.log().await {
         let forged =
             commit.message.lines().any(|line| line.starts_with("Tagrelay-Journal: forged") || line.starts_with('/'));
-        assert!(!forged, "{}", commit.message);
+        assert!(!forged && !commit.message.contains("@all"), "{}", commit.message);
     }
     let history = story.handle().history(None, None, 100).await.expect("a history");
     for line in &history {
-        assert!(!line.text.contains('\n') && !line.text.contains("@all"), "{}", line.text);
+        assert!(!line.text.contains('\n'), "{}", line.text);
     }
-    let view = story.view("prod").await.expect("prod");
-    assert!(view.holds.iter().all(|hold| !hold.who.starts_with('/') && !hold.why.starts_with('/')), "{:?}", view.holds);
     story.stop().await;
 }
