@@ -11,7 +11,7 @@
 //! promote  e  clients::registry     retag(Cleared)                   -> the same digest under the next tag
 //! keep     e  clients::registry     keep(Kept), let_go(Lapsed)       -> tags of our own that lifecycle rules spare
 //! plan     p  relay::edit           which bytes change               -> ChangePlan
-//! write    e  clients::git          push on the tip that was judged  -> Commit | Raced (back to the pass)
+//! write    e  clients::git          push where the judged files stand -> Commit | Raced (back to the pass)
 //! follow   p  relay::follow         what the signals say             -> Rollout::{Progressing, Healthy, Failed}
 //! verify   e  clients::checks       smoke tests                      -> CheckResult
 //! report   p  relay::report         what GitLab is told              -> rows of the outbox; e clients::gitlab::send
@@ -44,8 +44,9 @@
 //!     own commit is never a candidate.
 //!  4. An edit replaces a scalar, or inserts or removes one named entry; every other byte stays. A second parser proves it,
 //!     or nothing is written.
-//!  5. A commit is pushed only on the tip it was planned on, or on commits of ours above it; a lost race goes back to the
-//!     pass; nothing is forced, nothing dropped.
+//!  5. A commit is pushed only on the tip it was planned on, or on commits of ours above it; a lost race is
+//!     planned again on the tip that won where the judged files, the policies and the HOLD files stand as they were, else it
+//!     goes back to the pass; nothing is forced, nothing dropped.
 //!  6. A rollout is reported to GitLab once per state, in order, also when GitLab was away or the daemon was killed between
 //!     any two steps.
 //!  7. A person wins: a revert of a pin, a tag moved back, an edit, a hold, a HOLD file. Automation waits until a person

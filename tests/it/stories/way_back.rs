@@ -82,6 +82,7 @@ fn forget(story: &Story) {
 }
 
 /// What a person does once the daemon runs again: they look, resume and verify. Returns what the resume said.
+#[expect(clippy::print_stdout, reason = "commands and time are what the story is asked for")]
 async fn goes_on(story: &Story, way: &mut Way, digest: &str) -> String {
     until_all(story, "new").await;
     let all = named("*");
