@@ -1,6 +1,6 @@
 //! The part of the contract that this version refuses: named here once, absent from the schema, never read and ignored.
 
-/// What is promised and not built yet: the form or word list it belongs to (as in [`super::read`]), and its name there.
+/// What is promised and not built yet: the form or word list it belongs to (as in `config::read`), and its name there.
 /// `ssh://` is a value of a key that is built: whoever reads that key refuses it.
 pub const UNBUILT: &[(&str, &str)] = &[
     ("write", "markers"),

@@ -1,4 +1,4 @@
-//! How the daemon is: facts for [`relay::health`] out of the memory, and what it found for whoever asks without the loop.
+//! How the daemon is: facts for [`crate::relay::health`] out of the memory, and what it found for whoever asks without the loop.
 
 use super::Daemon;
 use super::memory::Memory;
