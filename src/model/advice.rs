@@ -21,6 +21,18 @@ impl Turn {
     /// All of them, in the order in which a reader looks for them.
     pub const ALL: [Self; 5] = [Self::Person, Self::Team, Self::Operator, Self::Itself, Self::Nobody];
 
+    /// Its stable name.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Team => "team",
+            Self::Operator => "operator",
+            Self::Itself => "itself",
+            Self::Nobody => "nobody",
+        }
+    }
+
     /// Whose turn it is, as a heading says it.
     #[must_use]
     pub fn heading(self) -> &'static str {
@@ -43,6 +55,16 @@ pub struct Advice {
     pub meaning: &'static str,
     /// What one types or does, with commands in backticks.
     pub remedy: &'static str,
+}
+
+impl Advice {
+    /// What one types or does about an environment of a policy, with their names and that of a release in the commands.
+    #[must_use]
+    pub fn remedy_for(&self, policy: &str, environment: &str, release: Option<&str>) -> String {
+        let remedy = self.remedy.replace("POLICY/ENV", &format!("{policy}/{environment}"));
+        let remedy = remedy.replace("--env ENV", &format!("--env {environment}")).replace("POLICY", policy);
+        release.map_or(remedy.clone(), |release| remedy.replace("RELEASE", release))
+    }
 }
 
 impl Why {
@@ -287,5 +309,20 @@ impl Why {
             ),
         };
         Advice { turn, meaning, remedy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_types_has_the_names_of_the_environment() {
+        let advice = Why::SoakStopped { missing: crate::model::Span::ZERO }.advice();
+        let typed = advice.remedy_for("shop", "prod", Some("0123456789ab"));
+        assert!(typed.contains("`tagrelay promote shop/prod 0123456789ab --force --reason TEXT`"), "{typed}");
+        let until = jiff::Timestamp::UNIX_EPOCH;
+        let many = Why::ManyFailed { environment: "prod".to_owned(), reason: "two".to_owned(), until }.advice();
+        assert!(many.remedy_for("shop", "prod", None).contains("`tagrelay resume --all --env prod`"));
     }
 }

@@ -149,7 +149,28 @@ fn arrival(view: &ArrivalView) -> Value {
 /// Why an environment runs what it runs.
 pub(super) fn explanation(view: &Explanation) -> Value {
     let tags = view.tags.iter().map(|tag| json!({ "image": tag.image.as_str(), "tag": tag.tag, "fate": tag.fate }));
-    json!({ "environment": environment(&view.environment), "tags": tags.collect::<Vec<_>>(), "n_tags": view.n_tags, "notes": view.notes })
+    json!({
+        "environment": environment(&view.environment),
+        "advice": advice(&view.environment),
+        "tags": tags.collect::<Vec<_>>(),
+        "n_tags": view.n_tags,
+        "notes": view.notes,
+    })
+}
+
+/// Whose turn it is for each reason why nothing happens, and what one types; each piece of advice once.
+fn advice(view: &EnvironmentView) -> Vec<Value> {
+    let candidate = view.candidate.as_ref().map(|release| release.id.to_string());
+    let mut told: Vec<Value> = Vec::new();
+    for why in &view.why {
+        let advice = why.advice();
+        let remedy = advice.remedy_for(view.policy.as_str(), view.environment.as_str(), candidate.as_deref());
+        let row = json!({ "turn": advice.turn.code(), "meaning": advice.meaning, "remedy": remedy });
+        if !told.contains(&row) {
+            told.push(row);
+        }
+    }
+    told
 }
 
 /// What a pass would do in each environment.

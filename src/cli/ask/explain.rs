@@ -52,6 +52,9 @@ impl Explain {
 
 fn explanation(explanation: &Value) -> io::Result<()> {
     view::environment(&explanation["environment"])?;
+    for advice in list(explanation, "advice").iter().filter(|advice| advice["turn"] != "nobody") {
+        print::line(&format!("  do       {}", text(advice, "remedy")))?;
+    }
     for note in list(explanation, "notes").iter().filter_map(Value::as_str) {
         print::line(&format!("  note     {}", harmless(note)))?;
     }

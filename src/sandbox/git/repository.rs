@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// How many commits of a branch are listed at most: a story makes tens, a demo of weeks some thousands.
-const LOG_MAX: usize = 1_000;
+/// How many commits of a branch are listed at most: a story makes tens, two hours of kills a thousand, a demo of weeks more.
+const LOG_MAX: usize = 20_000;
 
 /// A commit, as `git log` tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,6 +133,7 @@ async fn a_hold_stops_changes_until_it_is_resumed() {
     let digest = desk.story.push("dev", 1);
     desk.story.until_why("dev", "Held").await;
     check(&desk.alice(&["status"]).await, 0, &["held by bob until", "lunch"]);
+    check(&desk.alice(&["explain", "shop/dev"]).await, 0, &["  do       `tagrelay resume shop/dev`."]);
     let has_candidate = || async { desk.story.view("dev").await.is_some_and(|view| view.candidate.is_some()) };
     desk.story.until("there is a candidate", has_candidate).await;
     let plan = desk.alice(&["plan", "shop/dev"]).await;
