@@ -22,6 +22,9 @@ const QUIET: Duration = Duration::from_secs(20);
 const PUSHES: u32 = 20;
 /// How many pushes are timed that a webhook tells of.
 const DELIVERIES: u32 = 200;
+/// How many times a HOLD file is pushed, and how long effects are looked for after each.
+const HOLDS: u32 = 25;
+const AFTER_HOLD: Duration = Duration::from_secs(3);
 /// How many connections ask without end in a flood.
 const ASKERS: usize = 20;
 /// How long nothing happens between two of them: longer than a flood of webhooks is gathered.
@@ -123,8 +126,16 @@ impl Setup {
     }
 }
 
+/// The parts that are named after `--`, or all.
 #[tokio::main]
 async fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if named.is_empty() || named.iter().any(|part| part == "held") {
+        held().await;
+    }
+    if !named.is_empty() {
+        return;
+    }
     for n in [1, 3, 10] {
         quiet(n).await;
     }
@@ -277,6 +288,54 @@ fn spread(times: &mut [Duration]) -> String {
     times.sort();
     let at = |of_100: usize| times[(times.len() - 1) * of_100 / 100].as_secs_f64() * 1e3;
     format!("p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms of {}", at(50), at(99), at(100), times.len())
+}
+
+/// From a pushed HOLD file to the last effect that is seen after it: a commit, or a tag that is moved by a retag. The branch
+/// is polled as by default, and no webhook tells of the file; it comes at another moment of each release's way.
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+async fn held() {
+    let setup = setup(1, true, "1s", false).await;
+    let host = setup.world.registry.host();
+    let policy = format!(
+        "apiVersion: tagrelay/v1\nname: p0\nimages: [{host}/shop]\nsettle: 0s\npoll: 1s\nenvironments:\n  - name: dev\n    select: {{ semver: '1.x' }}\n    write: [{{ kustomize: p0 }}]\n    evidence: none\n  - name: live\n    promote: {{ from: dev, retag: live }}\n"
+    );
+    let by = "Bob <bob@example.com>";
+    setup.deploys.commit("main", &[("policies/p0.yaml", Some(&policy))], "Policy\n", by).await.expect("pushed");
+    let (handle, stop, task) = setup.start().await;
+    let arrived = async |n: u32| {
+        setup.committed(n).await;
+        let tag = format!("1.0.{n}");
+        while setup.world.registry.digest_of("shop", "live") != setup.world.registry.digest_of("shop", &tag) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (mut last, mut n_after) = (Vec::new(), 0);
+    for n in 1..=HOLDS {
+        setup.push(n);
+        tokio::time::sleep(Duration::from_millis(u64::from(n * 137 % 2000))).await;
+        setup.deploys.commit("main", &[("policies/HOLD", Some("stop\n"))], "Hold\n", by).await.expect("pushed");
+        let begun = Instant::now();
+        let state = async || (setup.deploys.tip("main").await.ok(), setup.world.registry.digest_of("shop", "live"));
+        let (mut seen, mut effect) = (state().await, Duration::ZERO);
+        while begun.elapsed() < AFTER_HOLD {
+            let now = state().await;
+            if now != seen {
+                (seen, effect) = (now, begun.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        n_after += u32::from(effect > Duration::ZERO);
+        last.push(effect);
+        setup.deploys.commit("main", &[("policies/HOLD", None)], "Go on\n", by).await.expect("pushed");
+        handle.reload();
+        arrived(n).await;
+    }
+    println!(
+        "HOLD pushed to the last effect seen after it ({n_after} of {HOLDS} times there was one): {}",
+        spread(&mut last)
+    );
+    stop.cancel();
+    task.await.expect("stopped");
 }
 
 /// Start-up and resident memory of the real process, idle, each policy on a repository of its own.
