@@ -46,7 +46,7 @@ pub(super) async fn daemon(server: Option<&Url>, config: Option<&Path>) -> anyho
     Ok(Daemon { url: at(config.server.listen)?, journal })
 }
 
-/// The address by which this machine reaches whoever listens there.
+/// The URL under which a program on this machine reaches a daemon that listens on this address.
 fn at(listen: SocketAddr) -> anyhow::Result<Url> {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,

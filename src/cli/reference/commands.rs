@@ -4,7 +4,7 @@ use super::table::{code, link, table};
 use clap::{Arg, Command};
 use std::fmt::Write as _;
 
-/// Options with this heading in the help belong to every command that asks a daemon: they are told once.
+/// The heading of the options that every command has which asks a daemon. The page lists them once.
 const SHARED: &str = "The running daemon";
 
 /// The page of commands.

@@ -1,6 +1,7 @@
 //! A remote that is a path on this machine: its objects are read where they are, without a copy.
 //!
-//! It leaves no pack behind for each push: nobody may ever gather them there. It runs no hooks, and so refuses repositories whose hooks would have a say. It never sweeps or empties anything here.
+//! A small push is stored as single objects and not as a pack, because packs stay until somebody's git joins them. It runs
+//! no hooks, so it refuses a repository whose hooks could refuse a push. It never removes anything here.
 
 use super::cache::{cuts_of, write_pack};
 use super::error::Fault;

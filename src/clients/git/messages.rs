@@ -28,7 +28,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Of a history that nobody can look at so.
+    /// The answer where the server cannot send messages alone: nothing is found, and the history is not whole.
     pub(super) fn unknown(tip: Oid) -> Self {
         Self { tip, ours: BTreeMap::new(), is_whole: false }
     }

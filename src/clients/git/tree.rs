@@ -43,7 +43,7 @@ pub struct Unreadable {
 pub struct Limits {
     /// How many bytes a file may have.
     pub file: usize,
-    /// How many bytes all of them may have; what is beyond is told of as unreadable.
+    /// How many bytes all files together may have. A file that goes beyond it is reported as unreadable.
     pub all: usize,
     /// How many bytes one answer of the server may have.
     pub fetched: u64,

@@ -51,7 +51,7 @@ pub struct Deployment {
     pub status: Option<State>,
     /// Whether a CI job made it: then the API cannot move it on.
     pub is_of_ci: bool,
-    /// GitLab's number of the user who made it; none where GitLab does not say.
+    /// The id in GitLab of the user who made it; none where GitLab does not tell it.
     pub user: Option<u64>,
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Deployment {
     pub(super) user: Option<User>,
 }
 
-/// `GET /user`, and whoever made something.
+/// A user: the answer of `GET /user`, and the one who made a deployment.
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     pub(super) id: u64,

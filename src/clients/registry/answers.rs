@@ -16,6 +16,7 @@ const STEP_BYTES: usize = 16 << 10;
 /// What each value of a JSON text takes at the most once it is parsed, with room for a list that grows: a descriptor of a
 /// manifest has two such marks and takes some two hundred bytes.
 const VALUE_BYTES: usize = 112;
+
 /// The room for the answers of all hosts.
 #[derive(Debug, Clone)]
 pub(super) struct Answers(Arc<Semaphore>);
