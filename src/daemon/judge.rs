@@ -25,6 +25,13 @@ pub(super) struct Judging {
     pub(super) withholds: bool,
 }
 
+impl Judging {
+    /// Whether files were read of which it is not known yet what they say.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_begun || self.is_stale
+    }
+}
+
 /// Policy files, judged.
 pub(super) struct Judged {
     files: PolicyFiles,
@@ -75,13 +82,13 @@ impl Daemon {
 
     /// Takes in what policy files say; an error changes nothing.
     pub(super) async fn judged(&mut self, judged: Result<Box<Judged>, String>) {
+        self.judging.is_begun = false;
         match judged {
             Ok(judged) => self.take_judged(*judged).await,
             Err(error) => {
                 tracing::error!(error = %error, "the policies could not be judged, and stay as they were: {error}");
             }
         }
-        self.judging.is_begun = false;
         if std::mem::take(&mut self.judging.is_stale) {
             self.judge_policies();
         } else {

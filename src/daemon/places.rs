@@ -111,12 +111,14 @@ impl Daemon {
         changed.iter().for_each(|policy| self.mark(policy));
     }
 
-    /// All environments that want places: those of the policies that are known, and those of files that were not read yet.
+    /// All environments that want places: those of the policies that are known, and those of files that were not read yet,
+    /// or that were read and are still being judged.
     fn wishes(&self) -> Vec<Wish<'_>> {
         let mut wishes: Vec<Wish<'_>> = self.memory.policies.values().flat_map(wishes_of).collect();
         for (scope, ledger) in self.past.ledgers() {
             let Some((policy, held)) = scope.policy.as_ref().zip(ledger.places.as_deref()) else { continue };
-            let Some(origin) = self.origins.get(policy).filter(|origin| self.is_unread(origin)) else { continue };
+            let is_unknown = |origin: &&String| self.judging.is_under_way() || self.is_unread(origin);
+            let Some(origin) = self.origins.get(policy).filter(is_unknown) else { continue };
             if !self.memory.policies.contains_key(policy) {
                 let origin = PolicyOrigin { repository: None, path: origin.clone() };
                 wishes.push(Wish { scope: scope.clone(), origin, places: held.to_vec(), ledger, is_read: false });
