@@ -38,6 +38,7 @@ mod promotion;
 mod push_times;
 mod queue;
 mod quiet;
+mod recipes;
 mod registry_faults;
 mod restart;
 mod rollback;
