@@ -70,6 +70,81 @@ pub struct EnvironmentView {
     pub refusals: Vec<RefusalView>,
 }
 
+/// What an environment asks of whoever looks, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// Its last rollout failed.
+    Failed,
+    /// It stands at something that no clock and no gate ends.
+    Stuck,
+    /// Somebody holds it.
+    Held,
+    /// A release waits for votes alone.
+    Waits,
+    /// A rollout is under way.
+    OnItsWay,
+    /// None of these.
+    Well,
+}
+
+impl Concern {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 6] = [Self::Failed, Self::Stuck, Self::Held, Self::Waits, Self::OnItsWay, Self::Well];
+
+    /// Its stable name.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Stuck => "stuck",
+            Self::Held => "held",
+            Self::Waits => "waits",
+            Self::OnItsWay => "rollout",
+            Self::Well => "well",
+        }
+    }
+
+    /// What so many environments are, as in `3 wait for approval`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Stuck => "stuck",
+            Self::Held => "held",
+            Self::Waits => "waiting for approval",
+            Self::OnItsWay => "rolling out",
+            Self::Well => "well",
+        }
+    }
+
+    /// Whether nothing goes on before a person does something.
+    #[must_use]
+    pub fn needs_a_person(self) -> bool {
+        self <= Self::Waits
+    }
+}
+
+impl EnvironmentView {
+    /// The gravest concern of this environment.
+    #[must_use]
+    pub fn concern(&self) -> Concern {
+        let is = |state: &str| self.current.as_ref().is_some_and(|current| current.state == state);
+        if is("failed") {
+            Concern::Failed
+        } else if self.why.iter().any(Why::is_stuck) {
+            Concern::Stuck
+        } else if !self.holds.is_empty() {
+            Concern::Held
+        } else if self.waits_for_approval {
+            Concern::Waits
+        } else if is("progressing") {
+            Concern::OnItsWay
+        } else {
+            Concern::Well
+        }
+    }
+}
+
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseView {

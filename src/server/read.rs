@@ -6,13 +6,14 @@ use super::reply::{Answer, Refused};
 use super::request::{Asked, At, Of, policy, scope};
 use super::{Server, wire};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// The headers of a large answer.
+const JSON: &[(HeaderName, &str)] = &[(header::CONTENT_TYPE, "application/json")];
 /// How many entries of history are shown where the question does not say.
 const HISTORY_DEFAULT: u32 = 100;
 /// How many are shown at the most.
@@ -39,24 +40,20 @@ pub(super) async fn openapi() -> Response {
 }
 
 /// Everything at one glance.
-pub(super) async fn status(State(server): State<Server>) -> Result<Response, Refused> {
+pub(super) async fn status(State(server): State<Server>, asked: HeaderMap) -> Result<Response, Refused> {
     let rendered = server.rendered().await?;
-    Ok(json_bytes(rendered.json(|status| written(&wire::status(status)))))
+    Ok(rendered.json(|status| written(&wire::status(status))).answer(&asked, JSON))
 }
 
 /// All policies.
-pub(super) async fn policies(State(server): State<Server>) -> Result<Response, Refused> {
+pub(super) async fn policies(State(server): State<Server>, asked: HeaderMap) -> Result<Response, Refused> {
     let rendered = server.rendered().await?;
-    Ok(json_bytes(rendered.policies(|status| written(&wire::policies(&status.policies)))))
+    Ok(rendered.policies(|status| written(&wire::policies(&status.policies))).answer(&asked, JSON))
 }
 
 /// A form as JSON; nothing in one can fail to be written.
 fn written(form: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(form).unwrap_or_default()
-}
-
-fn json_bytes(json: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// One policy.

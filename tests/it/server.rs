@@ -519,9 +519,34 @@ async fn the_page_says_what_runs_what_waits_and_what_to_type() {
 }
 
 #[tokio::test]
+async fn what_is_looked_for_and_opened_stands_in_the_address() {
+    let face = Face::open().await;
+    let shown = async |query: &str| {
+        let page = face.get(&format!("/{query}")).await;
+        assert_eq!(page.headers.get("cache-control").expect("a rule"), "private, no-cache");
+        ["dev", "staging", "prod"].map(|name| page.text.contains(&format!("id=\"shop/{name}\"")))
+    };
+    assert_eq!(shown("").await, [true; 3]);
+    assert_eq!(shown("?q=shop/STAGING").await, [false, true, false]);
+    assert_eq!(shown("?q=year+end").await, [false, true, false]);
+    assert_eq!(shown("?q=shop+is:waits").await, [false, false, true]);
+    assert_eq!(shown("?q=nobody-has-this").await, [false; 3]);
+    let page = face.get("/").await.text;
+    let link = "/?open=shop%2Fdev";
+    assert!(page.contains(&format!("href=\"{link}#shop/dev\"")) && !page.contains("</span> by who"), "{page}");
+    let opened = face.get(link).await;
+    assert!(opened.text.contains("</span> by who") && opened.text.contains("href=\"/#shop/dev\""), "{}", opened.text);
+    let known = opened.headers.get("etag").expect("a name").clone();
+    let again = face.send(face.request(Method::GET, link).header("if-none-match", known)).await;
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    let wrong = face.get("/?q=%3Cscript%3Ealert(1)%3C/script%3E%22%20onload=%22x&open=%22%3E%3Cb%3E").await.text;
+    assert!(!wrong.contains("<script") && !wrong.contains("\"><b>") && !wrong.contains("\" onload=\""), "{wrong}");
+}
+
+#[tokio::test]
 async fn text_from_outside_is_text_on_the_page() {
     let face = Face::open().await;
-    let page = face.get("/").await.text;
+    let page = face.get("/?open=shop/prod&open=shop/dev&open=shop/staging").await.text;
     assert!(page.contains("&lt;script&gt;alert("), "the sample carries a script in every text");
     for live in ["<script", "<img", "javascript:", "onerror=\"", "\"><b>"] {
         assert!(!page.contains(live), "{live} is live:\n{page}");

@@ -1,96 +1,21 @@
-//! The first page: what runs where, what waits and why, and what to type about it. No script, nothing from elsewhere.
-//!
-//! It changes nothing: what a person may do is shown as the command that does it. Who has no token is asked for one.
+//! The board: a summary, then a table of all environments, those that need a person first.
 
-use super::Server;
-use crate::daemon::view::{ArrivalView, EnvironmentView, HoldView, PolicyView, ReleaseView, Status};
+use super::look::{Look, summary};
+use crate::daemon::view::{ArrivalView, Concern, EnvironmentView, HoldView, PolicyView, ReleaseView, Status};
 use crate::model::{Span, Why};
 use crate::relay::health::lines;
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use std::time::Duration;
 
-/// How often the page reads itself again, in seconds.
-const REFRESH_SECONDS: u32 = 5;
-/// How the page looks.
-const STYLE: &str = include_str!("style.css");
-/// How long a browser keeps the style: long enough to spare a request at each refresh, short enough after an upgrade.
-const STYLE_IS_KEPT: &str = "max-age=300";
-
-/// The style.
-pub(super) async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, STYLE_IS_KEPT)];
-    (headers, STYLE).into_response()
-}
-
-/// The page. Without the daemon's answer it says so, and goes on reading itself again.
-pub(super) async fn page(State(server): State<Server>) -> Response {
-    match server.rendered().await {
-        Ok(rendered) => {
-            let page = rendered.page(|status| document(&board(status)).into_string());
-            ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
-        }
-        Err(refused) => {
-            let words = html! { header { h1 { "tagrelay" } } p.alert { (refused.message()) } };
-            (StatusCode::SERVICE_UNAVAILABLE, document(&words)).into_response()
-        }
-    }
-}
-
-/// The form that asks for a token.
-pub(super) async fn sign_in_form() -> Response {
-    sign_in(StatusCode::OK, "")
-}
-
-/// The form that asks for a token, and what was wrong with the last one.
-pub(super) fn sign_in(status: StatusCode, wrong: &str) -> Response {
-    let form = html! {
-        header { h1 { "tagrelay" } }
-        form.sign-in method="post" action="/sign-in" {
-            @if !wrong.is_empty() { p.alert { (wrong) } }
-            label { "Your token" input type="password" name="token" autocomplete="current-password" required autofocus; }
-            button { "Sign in" }
-            p { "It reads for 12 hours, and changes nothing. " code { "server.access" } " of the configuration says who has which token." }
-        }
-    };
-    let mut response = (status, page_of(&form, None)).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
-}
-
-/// A page that reads itself again.
-fn document(body: &Markup) -> Markup {
-    page_of(body, Some(REFRESH_SECONDS))
-}
-
-fn page_of(body: &Markup, refresh: Option<u32>) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
-                meta name="color-scheme" content="light dark";
-                title { "tagrelay" }
-                link rel="stylesheet" href="/style.css";
-            }
-            body { (body) }
-        }
-    }
-}
-
-fn board(status: &Status) -> Markup {
+/// Everything that the page shows of this status.
+pub(super) fn board(status: &Status, look: &Look) -> Markup {
+    let policies = look.chosen(status);
     html! {
         header {
             h1 { "tagrelay" }
             @if status.mode == "observe" { span.badge.wait { "observing: nothing is changed" } }
-            p { (status.now.strftime("%F %T UTC")) " · journal " code { (status.journal) } }
+            p { (status.now.strftime("%F %H:%M UTC")) " · journal " code { (status.journal) } }
         }
         @for trouble in lines(&status.health.troubles) { p.alert { (trouble) } }
         @for broken in &status.broken { pre.alert { (broken) } }
@@ -100,7 +25,12 @@ fn board(status: &Status) -> Markup {
         @if status.policies.is_empty() {
             p.empty { "No policy is loaded. " @if !status.broken.is_empty() { "Mend what stands above." } }
         } @else {
-            (table(status))
+            (finder(status, look))
+            @if policies.is_empty() {
+                p.empty { "Nothing here has “" (look.text()) "”. " a href="/" { "Show all" } }
+            } @else {
+                (table(&policies, status.now, look))
+            }
         }
         (outside(status))
         footer {
@@ -110,14 +40,41 @@ fn board(status: &Status) -> Markup {
     }
 }
 
-fn table(status: &Status) -> Markup {
+/// How many environments there are of each kind, and the field that looks for some.
+fn finder(status: &Status, look: &Look) -> Markup {
+    html! {
+        div.finder {
+            p {
+                @for (n, words, concern) in summary(status) {
+                    a.count.(tone(concern)) href={ "/?q=is:" (concern.code()) } { (n) " " (words) } " "
+                }
+            }
+            form method="get" action="/" {
+                input type="search" name="q" value=(look.text()) maxlength="200" aria-label="Find"
+                    placeholder="policy, environment, tag, digest, commit";
+                button { "Find" }
+                @if !look.text().is_empty() { " " a href="/" { "Show all" } }
+            }
+        }
+    }
+}
+
+fn tone(concern: Concern) -> &'static str {
+    match concern {
+        Concern::Failed | Concern::Stuck | Concern::Held => "bad",
+        Concern::Waits | Concern::OnItsWay => "wait",
+        Concern::Well => "good",
+    }
+}
+
+fn table(policies: &[(&PolicyView, Vec<&EnvironmentView>)], now: Timestamp, look: &Look) -> Markup {
     html! {
         table.board {
             thead { tr { th { "Environment" } th { "Runs" } th { "Rollout" } th { "Next" } th { "Why nothing else happens" } } }
-            @for policy in &status.policies {
+            @for (policy, environments) in policies {
                 tbody {
                     (heading(policy))
-                    @for environment in &policy.environments { (row(environment, status.now)) }
+                    @for environment in environments { (row(environment, now, look)) }
                 }
             }
         }
@@ -126,7 +83,7 @@ fn table(status: &Status) -> Markup {
 
 fn heading(policy: &PolicyView) -> Markup {
     html! {
-        tr.policy {
+        tr.policy id=(policy.name) {
             th colspan="5" scope="rowgroup" {
                 (policy.name)
                 @if policy.broken.is_some() { " " span.badge.bad { "broken" } }
@@ -136,14 +93,15 @@ fn heading(policy: &PolicyView) -> Markup {
     }
 }
 
-fn row(view: &EnvironmentView, now: Timestamp) -> Markup {
+fn row(view: &EnvironmentView, now: Timestamp, look: &Look) -> Markup {
+    let concern = view.concern();
     html! {
-        tr.waits[view.waits_for_approval].held[!view.holds.is_empty()] {
+        tr.waits[concern == Concern::Waits].held[concern < Concern::Waits] id={ (view.policy) "/" (view.environment) } {
             th scope="row" { (view.environment) }
             td data-label="Runs" { (runs(view)) }
             td data-label="Rollout" { @if let Some(current) = &view.current { (rollout(current, now)) } @else { (nothing()) } }
             td data-label="Next" { (next(view)) }
-            td data-label="Why" { (reasons(view, now)) }
+            td data-label="Why" { (reasons(view, now, look)) }
         }
     }
 }
@@ -198,7 +156,7 @@ fn next(view: &EnvironmentView) -> Markup {
 }
 
 /// Why nothing else happens: holds first, each with the command that lifts it, then what they do not say already.
-fn reasons(view: &EnvironmentView, now: Timestamp) -> Markup {
+fn reasons(view: &EnvironmentView, now: Timestamp, look: &Look) -> Markup {
     let told = |why: &&Why| {
         let is =
             |hold: &HoldView| matches!(why, Why::Held { who, reason, .. } if *who == hold.who && *reason == hold.why);
@@ -207,11 +165,20 @@ fn reasons(view: &EnvironmentView, now: Timestamp) -> Markup {
     html! {
         @for hold in &view.holds { (held(hold, now)) }
         @for why in view.why.iter().filter(told) { p title=(why.code()) { (why) } }
-        @if !view.refusals.is_empty() {
-            details {
-                summary { (view.refusals.len()) " refused here" }
-                @for refusal in &view.refusals { p { span.tag { (refusal.release.tags) } " by " (refusal.who) ": " (refusal.why) } }
-            }
+        @if !view.refusals.is_empty() { (refusals(view, look)) }
+    }
+}
+
+/// The refusals of an environment, where the address says that they are open; else how many there are.
+fn refusals(view: &EnvironmentView, look: &Look) -> Markup {
+    let place = format!("{}/{}", view.policy, view.environment);
+    let n = view.refusals.len();
+    html! {
+        @if look.has_open(&place) {
+            p.more { (n) " refused here " a href={ (look.without(&place)) "#" (place) } { "close" } }
+            @for refusal in &view.refusals { p.more { span.tag { (refusal.release.tags) } " by " (refusal.who) ": " (refusal.why) } }
+        } @else {
+            p.more { a href={ (look.with(&place)) "#" (place) } { (n) " refused here" } }
         }
     }
 }
@@ -290,11 +257,15 @@ fn nothing() -> Markup {
     html! { span.nothing { "–" } }
 }
 
-/// How long ago, in the largest unit that fits, as whole as a person reads it.
-fn ago(at: Timestamp, now: Timestamp) -> Span {
+/// How long ago, in the largest unit that fits, as whole as a person reads it. Seconds are not told: a page on which nothing
+/// else changed is then the same for a minute, and is not sent again.
+fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
-    let unit = [86_400, 3_600, 60, 1].into_iter().find(|unit| seconds >= *unit).unwrap_or(1);
-    Span::from(Duration::from_secs(seconds / unit * unit))
+    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= *unit);
+    unit.map_or_else(
+        || "under a minute".to_owned(),
+        |unit| Span::from(Duration::from_secs(seconds / unit * unit)).to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -304,10 +275,16 @@ mod tests {
     #[test]
     fn how_long_ago() {
         let now: Timestamp = "2026-01-02T00:00:00Z".parse().expect("a time");
-        for (seconds, expected) in
-            [(0, "0s"), (59, "59s"), (61, "1m"), (3_599, "59m"), (86_399, "23h"), (200_000, "2d"), (-5, "0s")]
-        {
-            assert_eq!(ago(now - jiff::SignedDuration::from_secs(seconds), now).to_string(), expected);
+        for (seconds, expected) in [
+            (0, "under a minute"),
+            (59, "under a minute"),
+            (61, "1m"),
+            (3_599, "59m"),
+            (86_399, "23h"),
+            (200_000, "2d"),
+            (-5, "under a minute"),
+        ] {
+            assert_eq!(ago(now - jiff::SignedDuration::from_secs(seconds), now), expected);
         }
     }
 }
