@@ -61,8 +61,7 @@ async fn tour(stage: &Stage, address: &str, mut teller: Teller) -> anyhow::Resul
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
-                say("\nStopping. Nothing is left behind.\n")?;
-                return Ok(());
+                return say(&farewell());
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
@@ -93,6 +92,26 @@ async fn tour(stage: &Stage, address: &str, mut teller: Teller) -> anyhow::Resul
             (None, _) => waiting = None,
         }
     }
+}
+
+/// What to do after the demo.
+fn farewell() -> String {
+    let tagrelay = program();
+    format!(
+        "\nStopped, and nothing is left behind. With images and a repository of your own:\n  \
+         1. copy the recipe that is most like what you have, of docs/recipes/README.md, and put your hosts into it\n  \
+         2. {tagrelay} check --config tagrelay.yaml deploys/policies   says what is wrong in it\n  \
+         3. {tagrelay} plan --config tagrelay.yaml    shows what it would write; then `run` in the place of `plan`\n"
+    )
+}
+
+/// How this program is called from here: by its name where the shell finds it, else by its path.
+fn program() -> String {
+    let Ok(here) = std::env::current_exe() else { return "tagrelay".to_owned() };
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&search).map(|folder| folder.join("tagrelay")).find(|file| file.is_file());
+    let is_this = found.and_then(|file| file.canonicalize().ok()).is_some_and(|file| file == here);
+    if is_this { "tagrelay".to_owned() } else { here.display().to_string() }
 }
 
 /// Votes as the demo's person does.

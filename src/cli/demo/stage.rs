@@ -100,7 +100,7 @@ impl Stage {
 
     /// What a person types to approve.
     pub(super) fn approve_words(&self, release: &str, address: &str) -> String {
-        format!("TAGRELAY_TOKEN={PERSON_TOKEN} tagrelay approve shop/prod {release} --server {address}")
+        format!("TAGRELAY_TOKEN={PERSON_TOKEN} {} approve shop/prod {release} --server {address}", super::program())
     }
 
     /// Where to look and what to try.
@@ -108,18 +108,18 @@ impl Stage {
         let git = self.deploys.path().display().to_string();
         let registry = self.world.registry.face.url();
         let gitlab = self.world.gitlab.face.url();
-        let server = format!("--server {address}");
+        let tagrelay = super::program();
         format!(
             "tagrelay on an embedded registry, git repository, GitLab and cluster. A build comes every few seconds.\n\n\
              Look:  the page         {address}/\n       \
                     the git log      git -C {git} log --stat main\n       \
                     the tags         curl -s {registry}/v2/shop/tags/list\n       \
                     the deployments  curl -s -H 'PRIVATE-TOKEN: {GITLAB_TOKEN}' '{gitlab}/api/v4/projects/group%2Fshop/deployments'\n\
-             Say who you are:     export TAGRELAY_TOKEN={PERSON_TOKEN}\n\
-             Try:   approve          tagrelay approve shop/prod {server}\n       \
-                    stop prod        tagrelay hold shop/prod --reason lunch {server}   (and: resume)\n       \
-                    go back          tagrelay rollback shop/staging --reason try {server}\n       \
-                    why              tagrelay explain shop/prod {server}\n       \
+             Say who you are:     export TAGRELAY_TOKEN={PERSON_TOKEN} TAGRELAY_SERVER={address}\n\
+             Try:   approve          {tagrelay} approve shop/prod\n       \
+                    stop prod        {tagrelay} hold shop/prod --reason lunch   (and: resume)\n       \
+                    go back          {tagrelay} rollback shop/staging --reason try\n       \
+                    why              {tagrelay} explain shop/prod\n       \
                     win              edit deployment/dev/kustomization.yaml in a clone of {git} and push it\n\
              Ctrl-C stops it and leaves nothing behind.\n\n"
         )

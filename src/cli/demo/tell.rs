@@ -7,6 +7,9 @@ use crate::daemon::view::HistoryView;
 /// How many entries are asked for at a time: more than one look ever finds.
 const PAGE: u32 = 200;
 
+/// What the journal keeps for itself, and what says nothing new to whoever watches.
+const UNTOLD: [&str; 2] = ["claimed", "rules_kept"];
+
 /// Tells what is new.
 pub(super) struct Teller {
     pub(super) handle: Handle,
@@ -30,7 +33,8 @@ impl Teller {
 
     /// Prints the entries since the last time.
     pub(super) async fn tell(&mut self) -> anyhow::Result<()> {
-        for entry in self.news().await? {
+        let news = self.news().await?;
+        for entry in news.iter().filter(|entry| !UNTOLD.contains(&entry.kind)) {
             let environment = entry.scope.split_once('/').map_or(entry.scope.as_str(), |(_, environment)| environment);
             say(&format!("{environment:>9}  {:<9}  {}\n", entry.kind, entry.text))?;
         }
