@@ -2,7 +2,8 @@
 //!
 //! It pushes on the tip that was judged, on commits of its own above it, or on commits of others above it that leave alone
 //! what was judged: the places of the change, and the policies and HOLD files of the branch. Anything else goes back to the
-//! pass. A push that loses its race names the new tip, and the next one follows at once.
+//! pass. A push that loses its race names the new tip, and the next one follows at once. A branch that another push has locked
+//! is tried again within the same time.
 
 use super::message::{Done, Message, Written};
 use crate::clients::git::{Author, Contents, GitError, Mirror, NewCommit, Pushed, readable};
@@ -30,6 +31,9 @@ const TRIES_MAX: usize = 24;
 pub(super) const RACE_MAX: Duration = Duration::from_secs(5);
 /// The longest pause before the next try of a race: it keeps two that lose together from losing together for ever.
 const JITTER_MAX_MS: u8 = 25;
+/// The first and the longest pause before a push to a branch that somebody else has locked: a push that goes on holds the lock
+/// for some milliseconds, a hook for a second.
+const LOCK_PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(800));
 /// How many of its own commits a writer remembers, to know a tip that only it moved.
 const CHAIN_MAX: usize = 10_000;
 
@@ -106,7 +110,9 @@ impl Writer {
                     parts.extend([second, first]);
                     continue;
                 }
-                Err(NotPushed::Unread(error) | NotPushed::Refused(error)) => all_failed(error),
+                Err(NotPushed::Unread(error) | NotPushed::Locked(error) | NotPushed::Refused(error)) => {
+                    all_failed(error)
+                }
             };
             for (order, written) in part.iter().zip(outcomes) {
                 let scope = Scope::of(&order.policy.name, &order.environment().name);
@@ -125,15 +131,28 @@ impl Writer {
         let mirror = self.mirror.keep_turn().await;
         let begun = tokio::time::Instant::now();
         let mut tip = self.tip(&mirror).await.map_err(NotPushed::Unread)?;
+        let (mut lock_pause, lock_pause_max) = LOCK_PAUSES;
         loop {
             let stacked = self.stack(&mirror, &tip, part, chain).await.map_err(NotPushed::Unread)?;
-            let (outcomes, moved) = self.push(&mirror, stacked, chain).await.map_err(NotPushed::Refused)?;
-            let Some(next) = moved.filter(|_| begun.elapsed() < self.race_max) else { return Ok(outcomes) };
-            tokio::time::sleep(jitter()).await;
-            if mirror.fetch(&self.branch, &next).await.is_err() {
-                return Ok(outcomes);
+            let pushed = self.push(&mirror, stacked, chain).await.map_err(NotPushed::Refused)?;
+            let is_over = begun.elapsed() >= self.race_max;
+            match pushed {
+                Attempt::Ended(outcomes) => return Ok(outcomes),
+                Attempt::Lost(outcomes, _) if is_over => return Ok(outcomes),
+                Attempt::Lost(outcomes, next) => {
+                    tokio::time::sleep(jitter()).await;
+                    if mirror.fetch(&self.branch, &next).await.is_err() {
+                        return Ok(outcomes);
+                    }
+                    tip = next;
+                }
+                Attempt::Locked(reason) if is_over => return Err(NotPushed::Locked(reason)),
+                // Whoever holds the lock may move the branch: the next push then names the new tip.
+                Attempt::Locked(_) => {
+                    tokio::time::sleep(lock_pause + jitter()).await;
+                    lock_pause = (lock_pause * 2).min(lock_pause_max);
+                }
             }
-            tip = next;
         }
     }
 
@@ -193,21 +212,18 @@ impl Writer {
                 let base = mirror.tip(&self.base).await.map_err(|error| error.to_string())?;
                 let base =
                     base.ok_or_else(|| format!("there is neither a branch {} nor {}", self.branch, self.base))?;
-                mirror.create_branch(&self.branch, &base).await.map_err(|error| error.to_string())?;
-                base
+                match mirror.create_branch(&self.branch, &base).await.map_err(|error| error.to_string())? {
+                    Pushed::Locked(reason) => return Err(reason),
+                    Pushed::Done(_) | Pushed::Raced(_) => base,
+                }
             }
         };
         mirror.fetch(&self.branch, &tip).await.map_err(|error| error.to_string())?;
         Ok(tip)
     }
 
-    /// Pushes what was stacked, and says where the branch moved to if that lost its race; an error is about all of it.
-    async fn push(
-        &self,
-        mirror: &Mirror,
-        stacked: Stacked,
-        chain: &mut Vec<CommitId>,
-    ) -> Result<(Vec<Written>, Option<CommitId>), String> {
+    /// Pushes what was stacked; an error is about all of it.
+    async fn push(&self, mirror: &Mirror, stacked: Stacked, chain: &mut Vec<CommitId>) -> Result<Attempt, String> {
         let Stacked { base, commits, orders, at } = stacked;
         let pushed = match at {
             None => Ok(Pushed::Done(Vec::new())),
@@ -216,7 +232,7 @@ impl Writer {
                 let pushed = mirror.push(&self.branch, &base, commits, &self.author, at).await;
                 let result = match &pushed {
                     Ok(Pushed::Done(_)) => metrics::Pushed::Done,
-                    Ok(Pushed::Raced(_)) => metrics::Pushed::Raced,
+                    Ok(Pushed::Raced(_) | Pushed::Locked(_)) => metrics::Pushed::Raced,
                     Err(_) => metrics::Pushed::Failed,
                 };
                 self.metrics.pushed(result, begun.elapsed());
@@ -226,11 +242,16 @@ impl Writer {
         let mut made = match pushed {
             Ok(Pushed::Done(made)) => made.into_iter(),
             Ok(Pushed::Raced(tip)) => {
-                return Ok((orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect(), tip));
+                let outcomes = orders.into_iter().map(|order| order.or(|_| Written::Raced)).collect();
+                return Ok(match tip {
+                    Some(tip) => Attempt::Lost(outcomes, tip),
+                    None => Attempt::Ended(outcomes),
+                });
             }
+            Ok(Pushed::Locked(reason)) => return Ok(Attempt::Locked(reason)),
             Err(error @ GitError::Unreachable { .. }) => {
                 let unknown = |order: Planned| order.or(|_| Written::Unknown(error.to_string()));
-                return Ok((orders.into_iter().map(unknown).collect(), None));
+                return Ok(Attempt::Ended(orders.into_iter().map(unknown).collect()));
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -241,7 +262,7 @@ impl Writer {
         let excess = chain.len().saturating_sub(CHAIN_MAX);
         chain.drain(..excess);
         let mut committed = |pin| made.next().map_or(Written::Raced, |commit| Written::Committed(commit, pin));
-        Ok((orders.into_iter().map(|order| order.or(&mut committed)).collect(), None))
+        Ok(Attempt::Ended(orders.into_iter().map(|order| order.or(&mut committed)).collect()))
     }
 }
 
@@ -249,8 +270,20 @@ impl Writer {
 enum NotPushed {
     /// The branch could not be read.
     Unread(String),
+    /// Somebody else had the branch locked all the time.
+    Locked(String),
     /// The server does not want it.
     Refused(String),
+}
+
+/// What became of one push.
+enum Attempt {
+    /// What became of each order, for good.
+    Ended(Vec<Written>),
+    /// What became of each order if it is not tried again, and where the branch stands by now.
+    Lost(Vec<Written>, CommitId),
+    /// Somebody else has the branch locked.
+    Locked(String),
 }
 
 fn jitter() -> Duration {

@@ -124,7 +124,7 @@ impl Source for Local {
             return Ok(Move::Raced(tip));
         }
         match error.code() {
-            ErrorCode::Locked => Err(Fault::Refused(format!(
+            ErrorCode::Locked => Ok(Move::Locked(format!(
                 "`{branch}` is locked: {}; remove the lock if no git runs there",
                 text::shown(error.message())
             ))),

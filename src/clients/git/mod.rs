@@ -56,6 +56,9 @@ pub enum Pushed {
     Done(Vec<CommitId>),
     /// The branch does not stand where it was read, but here, or nowhere: decide again.
     Raced(Option<CommitId>),
+    /// The branch stands where it was read, and another git process holds its lock: push again in a moment. The text says
+    /// what to do where this lasts.
+    Locked(String),
 }
 
 /// One remote, mirrored. Its calls go one after another.
@@ -155,11 +158,12 @@ impl Mirror {
         self.run(move |source| tree::read_bytes(source, oid(&tip)?, &paths, limits)).await
     }
 
-    /// What stands directly in a directory and has a name that is wanted, sorted by path; nothing where there is no such
-    /// directory. `""` is the root. Symbolic links and submodules are among it, directories are not.
+    /// What stands directly in a directory and has a name that is wanted, sorted by path; nothing where nothing stands at its
+    /// path. `""` is the root. Symbolic links and submodules are among it, directories are not.
     ///
     /// # Errors
-    /// [`GitError::Invalid`] for more files of such names than anybody writes.
+    /// [`GitError::Invalid`] for more files of such names than anybody writes, and for a file, a symbolic link or a submodule
+    /// in the place of the directory or above it.
     pub async fn list(
         &self,
         tip: &CommitId,
@@ -328,6 +332,7 @@ fn pushed(moved: Move, commits: &[Oid]) -> Result<Pushed, Fault> {
     Ok(match moved {
         Move::Done => Pushed::Done(commits.iter().copied().map(cache::name).collect::<Result<_, _>>()?),
         Move::Raced(tip) => Pushed::Raced(tip.map(cache::name).transpose()?),
+        Move::Locked(reason) => Pushed::Locked(reason),
     })
 }
 

@@ -12,6 +12,10 @@ use std::io::Read;
 /// How much of a server's words is kept: a hook may print a page, and one line of it is shown.
 const WORDS_BYTES_MAX: usize = 4_096;
 
+/// How servers say that they could not lock a reference, in lower case: git, JGit and Gitaly.
+const LOCK_WORDS: [&str; 6] =
+    ["cannot lock", "failed to lock", "unable to lock", "lock failure", "already locked", "failed to update ref"];
+
 /// The request: move the reference from `old` to `new`, with the objects that this needs.
 pub(super) fn request(reference: &str, old: Oid, new: Oid, pack: &[u8]) -> Vec<u8> {
     let mut request = Vec::with_capacity(pack.len() + 512);
@@ -27,9 +31,16 @@ pub(super) fn request(reference: &str, old: Oid, new: Oid, pack: &[u8]) -> Vec<u
 pub(super) enum Report {
     /// The reference moved.
     Moved,
-    /// It did not, in the server's own words. A lost race is worded in many ways, and a lock that was left over reads the
-    /// same: the tip tells.
+    /// It did not, in the server's own words. A lost race is worded in many ways, and a lock that another push holds reads
+    /// the same: the tip tells.
     Refused(String),
+}
+
+/// Whether a refusal speaks of a lock. Where the tip stands as before, another push holds the lock at this moment, or a git
+/// process died and left it.
+pub(super) fn is_about_a_lock(words: &str) -> bool {
+    let words = words.to_lowercase();
+    LOCK_WORDS.iter().any(|lock| words.contains(lock))
 }
 
 /// Reads the report.
@@ -111,6 +122,21 @@ mod tests {
         );
         check(&["unpack ok\n"], "", None);
         assert!(report(Packets::new(&b""[..], 10)).is_err());
+    }
+
+    #[test]
+    fn refusals_that_speak_of_a_lock() {
+        for (words, expected) in [
+            ("failed to update ref", true),
+            ("failed to update ref: error: cannot lock ref 'refs/heads/main': Unable to create 'main.lock'", true),
+            ("LOCK_FAILURE: Failed to lock refs/heads/main", true),
+            ("lock failure", true),
+            ("pre-receive hook declined", false),
+            ("protected branch hook declined: Cannot change this locked branch", false),
+            ("index-pack failed", false),
+        ] {
+            assert_eq!(is_about_a_lock(words), expected, "{words}");
+        }
     }
 
     #[test]

@@ -228,6 +228,12 @@ impl Source for Smart {
             Report::Refused(words) => match self.tip(branch)? {
                 Some(tip) if tip == new && !old.is_zero() => {}
                 tip if tip.unwrap_or(Oid::ZERO_SHA1) != old => return Ok(Move::Raced(tip)),
+                _ if receive::is_about_a_lock(&words) => {
+                    return Ok(Move::Locked(format!(
+                        "the server could not lock `{branch}`: {words}; if this lasts, look for a lock file that a git \
+                         process left on the server"
+                    )));
+                }
                 _ => return Err(Fault::Refused(format!("the server refuses the push to `{branch}`: {words}"))),
             },
         }

@@ -35,12 +35,14 @@ pub(super) trait Source: Send + Sync {
 }
 
 /// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Move {
     /// The branch moved.
     Done,
     /// It stood elsewhere than on the old id: here, or nowhere.
     Raced(Option<Oid>),
+    /// It stands on the old id and somebody else holds its lock, in these words.
+    Locked(String),
 }
 
 /// The full name of a branch.

@@ -8,7 +8,7 @@ use crate::model::policy::PolicyOrigin;
 use crate::relay::tests::world::cleared;
 use crate::sandbox::World;
 use crate::sandbox::fault::{Fault, Moment};
-use crate::sandbox::git::Git;
+use crate::sandbox::git::{Git, Repository};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,22 +59,53 @@ fn writer(directory: &Path, url: &str, counter: Counter) -> (Writer, mpsc::Recei
     (writer, inbox)
 }
 
+const PIN: &str = "images:\n  - name: reg.example.com/shop\n    newTag: old\n";
+
+/// A repository of the sandbox, its writer, and an order that was judged on its tip.
+struct Begun {
+    world: World,
+    repository: Repository,
+    writer: Writer,
+    inbox: mpsc::Receiver<Message>,
+    order: WriteOrder,
+    _scratch: tempfile::TempDir,
+}
+
+impl Begun {
+    async fn new() -> Self {
+        let world = World::start().await.expect("a sandbox");
+        let files = [("dev/kustomization.yaml", PIN), ("policies/shop.yaml", SHOP), ("README", "")];
+        let repository = world.git.create("deploys", &files).await.expect("made");
+        let scratch = tempfile::tempdir().expect("a directory");
+        let (writer, inbox) = writer(scratch.path(), repository.url(), crate::clients::http::uncounted());
+        let mut order = order();
+        let tip = writer.mirror.tip("main").await.expect("asked").expect("a tip");
+        writer.mirror.fetch("main", &tip).await.expect("fetched");
+        let environment = &order.policy.environments[0];
+        let read = writer.mirror.read(&tip, &edit::wanted(&environment.write)).await.expect("read");
+        let files = readable(&read, &edit::wanted(&environment.write)).expect("texts");
+        order.judged = (tip, edit::read(&environment.write, &environment.images, &files).expect("a pin"));
+        Self { world, repository, writer, inbox, order, _scratch: scratch }
+    }
+
+    /// What was told of one order.
+    fn told(&mut self) -> Written {
+        let told = self.inbox.try_recv().expect("told");
+        let Message::Done { done: Done::Write { written, .. }, .. } = told else { panic!("no write") };
+        written
+    }
+
+    fn n_pushes(&self) -> usize {
+        self.world.git.face.count(&reqwest::Method::POST, "git-receive-pack")
+    }
+}
+
 /// What becomes of an order that loses its first three pushes to commits that touch this path, and how many requests and
 /// pushes that costs.
 async fn raced(path: &'static str) -> (Written, usize, usize) {
-    const PIN: &str = "images:\n  - name: reg.example.com/shop\n    newTag: old\n";
-    let world = World::start().await.expect("a sandbox");
-    let files = [("dev/kustomization.yaml", PIN), ("policies/shop.yaml", SHOP), ("README", "")];
-    let repository = world.git.create("deploys", &files).await.expect("made");
-    let scratch = tempfile::tempdir().expect("a directory");
-    let (writer, mut inbox) = writer(scratch.path(), repository.url(), crate::clients::http::uncounted());
-    let mut order = order();
-    let tip = writer.mirror.tip("main").await.expect("asked").expect("a tip");
-    writer.mirror.fetch("main", &tip).await.expect("fetched");
-    let environment = &order.policy.environments[0];
-    let read = writer.mirror.read(&tip, &edit::wanted(&environment.write)).await.expect("read");
-    let files = readable(&read, &edit::wanted(&environment.write)).expect("texts");
-    order.judged = (tip, edit::read(&environment.write, &environment.images, &files).expect("a pin"));
+    let mut begun = Begun::new().await;
+    let Begun { world, repository, writer, order, .. } = &mut begun;
+    let order = std::mem::replace(order, self::order());
     let (others, n_pushed) = (repository.clone(), Arc::new(AtomicUsize::new(0)));
     let deed = move || {
         let (others, text) = (others.clone(), format!("# {}\n{PIN}", n_pushed.fetch_add(1, Ordering::SeqCst)));
@@ -83,13 +114,55 @@ async fn raced(path: &'static str) -> (Written, usize, usize) {
             others.commit("main", &files, "Foreign\n", "Bob <bob@example.com>").await.expect("committed");
         }
     };
-    world.git.face.faults.add(Git::next_push(&repository, Fault::meanwhile(Moment::Before, deed)).times(3));
+    world.git.face.faults.add(Git::next_push(repository, Fault::meanwhile(Moment::Before, deed)).times(3));
     world.git.face.forget();
     assert!(writer.write(&[order], &mut Vec::new()).await);
-    let told = inbox.try_recv().expect("told");
-    let Message::Done { done: Done::Write { written, .. }, .. } = told else { panic!("no write") };
-    let n_pushes = world.git.face.count(&reqwest::Method::POST, "git-receive-pack");
-    (written, world.git.face.requests().len(), n_pushes)
+    (begun.told(), begun.world.git.face.requests().len(), begun.n_pushes())
+}
+
+/// Puts a lock on the branch, as a git process holds it that moves it.
+fn lock(repository: &Repository) -> std::path::PathBuf {
+    let lock = repository.path().join("refs/heads/main.lock");
+    std::fs::write(&lock, "").expect("locked");
+    lock
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_another_push_has_locked_is_pushed_to_again() {
+    let mut begun = Begun::new().await;
+    let lock = lock(&begun.repository);
+    let n_asked = Arc::new(AtomicUsize::new(0));
+    let unlock = move || {
+        if n_asked.fetch_add(1, Ordering::SeqCst) == 2 {
+            std::fs::remove_file(&lock).expect("unlocked");
+        }
+        async {}
+    };
+    let unlock = Fault::meanwhile(Moment::Before, unlock);
+    begun.world.git.face.faults.add(Git::next_push(&begun.repository, unlock).times(3));
+    begun.world.git.face.forget();
+    let order = std::mem::replace(&mut begun.order, order());
+    assert!(begun.writer.write(&[order], &mut Vec::new()).await);
+    let written = begun.told();
+    assert!(matches!(written, Written::Committed(..)), "{written:?}");
+    assert_eq!(begun.n_pushes(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_stays_is_told_and_splits_no_batch() {
+    let mut begun = Begun::new().await;
+    lock(&begun.repository);
+    begun.writer.race_max = Duration::ZERO;
+    begun.world.git.face.forget();
+    let judged = begun.order.judged.clone();
+    let batch = [begun.order, WriteOrder { judged, ..order() }];
+    begun.order = order();
+    assert!(begun.writer.write(&batch, &mut Vec::new()).await);
+    for _ in &batch {
+        let written = begun.told();
+        assert!(matches!(&written, Written::Failed(why) if why.contains("lock")), "{written:?}");
+    }
+    assert_eq!(begun.n_pushes(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
