@@ -186,7 +186,7 @@ fn obtain(source: &dyn Source, missing: Vec<Oid>, bytes_max: u64) -> Result<BTre
     }
 }
 
-/// What is directly in a directory and has a name that is wanted, sorted; nothing where there is no such directory. `""` is
+/// What is directly in a directory and has a name that is wanted, sorted; nothing where nothing stands at its path. `""` is
 /// the root. Symbolic links and submodules are among it, directories are not.
 pub(super) fn list(
     source: &dyn Source,
@@ -196,7 +196,7 @@ pub(super) fn list(
 ) -> Result<Vec<Listed>, Fault> {
     let repository = source.repository()?;
     let root = cache::commit(&repository, at)?.tree()?;
-    let mut listed = match subtree(&repository, root, directory)? {
+    let mut listed = match folder(&repository, root, directory)? {
         Some(tree) => listed(&tree, directory, is_wanted)?,
         None => Vec::new(),
     };
@@ -220,6 +220,27 @@ fn listed(tree: &Tree<'_>, directory: &str, is_wanted: fn(&str) -> bool) -> Resu
         }
     }
     Ok(listed)
+}
+
+/// The tree of a directory that people named; nothing where nothing stands at its path.
+///
+/// # Errors
+/// For what is no directory, and for what lies behind a symbolic link or a submodule: it would read as an empty directory.
+fn folder<'r>(repository: &'r Repository, root: Tree<'r>, directory: &str) -> Result<Option<Tree<'r>>, Fault> {
+    let directory = directory.trim_end_matches('/');
+    if matches!(directory, "" | ".") {
+        return Ok(Some(root));
+    }
+    let Some(found) = place(&root, directory)? else { return Ok(None) };
+    let what = match found.kind() {
+        Some(ObjectType::Tree) => return Ok(Some(repository.find_tree(found.id())?)),
+        Some(ObjectType::Blob) if found.filemode() == LINK => {
+            "a symbolic link, which is not followed; name the directory that it leads to"
+        }
+        Some(ObjectType::Commit) => "a submodule, which is not entered; name the submodule's own repository",
+        _ => "no directory; name the directory that it lies in",
+    };
+    Err(Fault::Invalid(format!("`{}` is {what}", text::shown(directory))))
 }
 
 /// The tree of a directory, where it is one.
@@ -272,9 +293,7 @@ pub(super) fn place(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry<'sta
             Some(ObjectType::Blob) if above.filemode() == LINK => {
                 ("a symbolic link, which is not followed", "write the path that it leads to")
             }
-            Some(ObjectType::Commit) => {
-                ("a submodule, which is not entered", "name the submodule's own repository in `deliver`")
-            }
+            Some(ObjectType::Commit) => ("a submodule, which is not entered", "name the submodule's own repository"),
             _ => continue,
         };
         let (path, directory) = (text::shown(path), text::shown(directory));
@@ -367,7 +386,17 @@ mod tests {
         };
         assert_eq!(names("", |_| true), ["file", "large", "latin1", "link", "module", "run"]);
         assert_eq!(names("", |name| name.starts_with('l')), ["large", "latin1", "link"]);
-        assert_eq!(names("file", |_| true), [""; 0]);
+        assert_eq!(names("missing", |_| true), [""; 0]);
+        for (directory, expected) in [
+            ("file", "`file` is no directory"),
+            ("link/", "`link` is a symbolic link, which is not followed"),
+            ("link/below", "`link/below` lies behind `link`, a symbolic link"),
+            ("module", "`module` is a submodule, which is not entered"),
+            ("module/a", "`module/a` lies behind `module`, a submodule"),
+        ] {
+            let listed = list(&source, at, directory, |_| true);
+            assert!(matches!(&listed, Err(Fault::Invalid(reason)) if reason.contains(expected)), "{listed:?}");
+        }
         assert!(matches!(read(&source, Oid::ZERO_SHA1, &[]), Err(Fault::Absent(_))), "never fetched");
     }
 

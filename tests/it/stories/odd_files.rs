@@ -58,5 +58,10 @@ async fn an_odd_policy_file_stops_itself_alone_under_its_last_good_text() {
         story.until_written("other/prod/kustomization.yaml", &other).await;
         assert!(!story.file(DEV).await.contains("sha256:"), "{words}");
     }
+    // A link in the place of their directory is no directory without policies: all of them stay, and hold.
+    commit_raw(&deploys, &[("policies", Some((LINK, b"elsewhere")))]);
+    story.until_unwell("policies_unread", "`policies` is a symbolic link").await;
+    story.until_said("dev", "`policies` is a symbolic link").await;
+    assert_eq!(story.status().await.policies.len(), 2);
     story.stop().await;
 }
