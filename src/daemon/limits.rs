@@ -6,7 +6,7 @@ use super::memory::{Known, Standing};
 use crate::model::{Environment, EnvironmentName, Event, Outcome, PolicyName, Scope, Why};
 use crate::relay::facts::Blocked;
 use crate::relay::limits::{self, Evidence};
-use crate::relay::{Cleared, Step};
+use crate::relay::{Cleared, Step, verify_all};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -39,6 +39,17 @@ impl Daemon {
         let begins = self.places.ask(&name, cleared.scope(), limit.saturating_sub(n_taken));
         taken.0.insert(name.clone(), n_taken + usize::from(begins));
         (!begins).then(|| Why::TooManyRollouts { environment: name.to_string(), limit })
+    }
+
+    /// How many environments of a name `verify --all` has judged at once.
+    pub(super) fn verified_at_once(&self, name: &EnvironmentName) -> usize {
+        self.config.limits.rollouts.of(name).unwrap_or(verify_all::AT_ONCE)
+    }
+
+    /// How many of them it may begin with now: rollouts that wait for a place come first.
+    pub(super) fn free_to_verify(&self, name: &EnvironmentName) -> usize {
+        let n_taken = self.n_taken(name, self.clock.now());
+        self.verified_at_once(name).saturating_sub(n_taken + self.places.n_waiting(name))
     }
 
     fn n_taken(&self, name: &EnvironmentName, now: Timestamp) -> usize {

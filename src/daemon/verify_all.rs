@@ -8,8 +8,8 @@ use super::handle::{Refusal, Target};
 use super::memory::Standing;
 use super::message::Message;
 use crate::model::{Environment, EnvironmentName, Scope};
-use crate::relay::verify_all::{AT_ONCE, Turn, takes_a_place, turn};
-use std::collections::{BTreeMap, VecDeque};
+use crate::relay::verify_all::{Turn, turn};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many environments an answer names.
 const NAMED_MAX: usize = 20;
@@ -33,10 +33,20 @@ impl Daemon {
         let (judged, verified) = (take(Turn::Judge), take(Turn::Verified).len());
         let (in_flight, unknown) = (take(Turn::InFlight).len(), take(Turn::Unknown));
         let n_judged = judged.len();
+        let at_once: BTreeSet<usize> = judged.iter().map(|target| self.verified_at_once(&target.environment)).collect();
         self.to_verify.0.retain(|(waiting, _)| !judged.contains(waiting));
         self.to_verify.0.extend(judged.into_iter().map(|target| (target, who.to_owned())));
         self.verify_next().await;
-        let mut words = format!("{n_judged} environments are judged, at most {AT_ONCE} of one name at once");
+        let mut words = format!("{n_judged} environments are judged");
+        match (at_once.first(), at_once.last()) {
+            (Some(least), Some(most)) if least == most => {
+                words.push_str(&format!(", at most {most} of one name at once"));
+            }
+            (Some(least), Some(most)) => {
+                words.push_str(&format!(", at most {least} to {most} of one name at once, as limits.rollouts says"));
+            }
+            (None, _) | (_, None) => {}
+        }
         let mut also = |n: usize, what: &str| {
             if n > 0 {
                 words.push_str(&format!("; {n} {what}"));
@@ -54,17 +64,15 @@ impl Daemon {
         if self.to_verify.0.is_empty() {
             return;
         }
-        let now = self.clock.now();
-        let mut taken: BTreeMap<EnvironmentName, usize> = BTreeMap::new();
-        for (target, _, standing) in self.in_scope(&Scope::default()) {
-            if takes_a_place(&standing.ledger, now) {
-                *taken.entry(target.environment).or_default() += 1;
-            }
-        }
+        let mut free: BTreeMap<EnvironmentName, usize> = BTreeMap::new();
         let (mut rest, n_waiting) = (VecDeque::new(), self.to_verify.0.len());
         while let Some((target, who)) = self.to_verify.0.pop_front() {
-            let places = taken.entry(target.environment.clone()).or_default();
-            if *places >= AT_ONCE {
+            let n_free = match free.get(&target.environment) {
+                Some(n_free) => *n_free,
+                None => self.free_to_verify(&target.environment),
+            };
+            if n_free == 0 {
+                free.insert(target.environment.clone(), n_free);
                 rest.push_back((target, who));
                 continue;
             }
@@ -73,7 +81,7 @@ impl Daemon {
             if !is_due {
                 continue;
             }
-            *places += 1;
+            free.insert(target.environment.clone(), n_free - 1);
             if let Err(refusal) = self.verify(&target, &who).await {
                 tracing::warn!(error = %refusal, "{}/{} is not judged: {refusal}", target.policy, target.environment);
             }

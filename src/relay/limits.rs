@@ -80,6 +80,12 @@ impl Queues {
         false
     }
 
+    /// How many environments of a name wait.
+    #[must_use]
+    pub fn n_waiting(&self, name: &EnvironmentName) -> usize {
+        self.0.get(name).map_or(0, Vec::len)
+    }
+
     /// An environment wants no place any more.
     pub fn leave(&mut self, name: &EnvironmentName, scope: &Scope) {
         if let Some(queue) = self.0.get_mut(name) {

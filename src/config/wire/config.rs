@@ -137,7 +137,7 @@ form! {
         "changes" changes: u32, Default("20");
         /// How many rollouts may be in flight at once in all environments of a name, by a pattern over names (the most specific
         /// counts). One without a verdict, or that could not be read for 10 minutes, gives its place back; a rollback needs
-        /// none.
+        /// none. What `verify --all` judges takes places too; where nothing is said here, that is 10 at once.
         "rollouts" rollouts: Entries<At<u32>>, Default("{}");
         /// How many policies may fail within an hour in environments of a name, by a pattern over names. So many hold all
         /// environments of that name for an hour, and what `on_failure` rolls back waits too.

@@ -108,6 +108,7 @@ fn places_go_to_those_who_came_first() {
     assert!(!queues.ask(&prod, &scope("a"), 1), "z came first");
     assert!(!queues.ask(&prod, &scope("b"), 2), "so did m");
     assert!(queues.ask(&prod, &scope("z"), 1));
+    assert_eq!(queues.n_waiting(&prod), 3);
     queues.leave(&prod, &scope("m"));
     assert!(queues.ask(&prod, &scope("a"), 1), "m wants none any more");
     assert_eq!(queues.waiting(|_| true), [scope("b")]);

@@ -3,9 +3,9 @@
 use super::people::{BOTH, DEV, PROD, borrowed, chain};
 use super::world::Story;
 use std::time::Duration;
-use tagrelay::daemon::{Signal, Target};
+use tagrelay::daemon::{Command, Signal, Target};
 use tagrelay::model::event::Verdict;
-use tagrelay::model::{EnvironmentName, PolicyName};
+use tagrelay::model::{EnvironmentName, PolicyName, Scope};
 use tagrelay::sandbox::fault::{Fault, Rule};
 
 /// Services of one repository of images, each with a policy of its own whose prod follows the tag of its name; these lines
@@ -59,6 +59,29 @@ async fn fails(story: &Story, name: &str, n: u32) {
     until_at(story, name, &digest, "progressing").await;
     post(story, name, Verdict::Failed).await;
     until_at(story, name, &digest, "failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_all_takes_the_places_that_rollouts_take() {
+    let mut story = story_of(&["shop", "cart"], "rollout: { webhook: {} }", "{ rollouts: { prod: 1 } }").await;
+    story.start().await;
+    fails(&story, "shop", 1).await;
+    fails(&story, "cart", 2).await;
+    let state = |name: &'static str| {
+        let view = story.view_of(name, "prod");
+        async { view.await.and_then(|view| view.current).map(|current| current.state) }
+    };
+    let verify = Command::VerifyAll { scope: Scope::default() };
+    let said = story.command("alice", verify).await.expect("judged");
+    assert!(said.contains("2 environments are judged, at most 1 of one name at once"), "{said}");
+    let first = if state("cart").await.as_deref() == Some("progressing") { "cart" } else { "shop" };
+    let second = if first == "cart" { "shop" } else { "cart" };
+    assert_eq!((state(first).await.as_deref(), state(second).await.as_deref()), (Some("progressing"), Some("failed")));
+    post(&story, first, Verdict::Healthy).await;
+    story.until("the second has its turn", || async { state(second).await.as_deref() == Some("progressing") }).await;
+    post(&story, second, Verdict::Healthy).await;
+    story.until("the second is verified", || async { state(second).await.as_deref() == Some("verified") }).await;
+    story.stop().await;
 }
 
 async fn post(story: &Story, name: &str, verdict: Verdict) {
