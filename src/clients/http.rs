@@ -61,10 +61,15 @@ pub struct Transport {
     pub timeout: Duration,
     /// How many requests are sent in a second at the most, by a client that paces itself: the registry's.
     pub requests_per_second: NonZeroU32,
+    /// How many come quickly at first and after a rest, while the host keeps up.
+    pub requests_at_first: u32,
 }
 
 /// As many as a small registry bears: a thousand repositories are read in twenty seconds.
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// The manifests and configs of two hundred builds, with some to spare.
+const REQUESTS_AT_FIRST: u32 = 500;
 
 impl Default for Transport {
     fn default() -> Self {
@@ -77,6 +82,7 @@ impl Default for Transport {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
             requests_per_second: REQUESTS_PER_SECOND,
+            requests_at_first: REQUESTS_AT_FIRST,
         }
     }
 }

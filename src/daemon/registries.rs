@@ -11,6 +11,7 @@ use crate::model::Provider;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -97,8 +98,10 @@ fn transport(settings: &RegistrySettings) -> Transport {
     let usual =
         read().unwrap_or_else(|error| Transport { unreadable: Some(error.to_string()), ..Transport::default() });
     let requests_per_second = settings.requests_per_second.unwrap_or(usual.requests_per_second);
+    // Who names a rate wants it to be kept at first, too.
+    let requests_at_first = settings.requests_per_second.map_or(usual.requests_at_first, NonZeroU32::get);
     let timeout = settings.timeout.unwrap_or(usual.timeout);
-    Transport { plain_http: settings.plain_http, requests_per_second, timeout, ..usual }
+    Transport { plain_http: settings.plain_http, requests_per_second, requests_at_first, timeout, ..usual }
 }
 
 fn client_certificate(settings: &ClientCert) -> Result<ClientCertificate, SecretError> {

@@ -180,7 +180,9 @@ impl Ecr {
                 Some(endpoint) => (endpoint.authority().to_owned(), endpoint.scheme() == "http"),
                 None => (self.usual_host(&region), false),
             };
-            let transport = Transport { plain_http, ..self.transport.clone() };
+            // Amazon throttles its API early, for all that an account does.
+            let requests_at_first = self.transport.requests_per_second.get();
+            let transport = Transport { plain_http, requests_at_first, ..self.transport.clone() };
             Ok(Door { region, host: Host::new(&name, transport, Bounds::none(), self.counter.clone())? })
         };
         self.door.get_or_try_init(|| open).await

@@ -103,12 +103,14 @@ impl Host {
         let base = format!("{}://{address}/", transport.scheme());
         let base = Url::parse(&base).map_err(|error| HttpError::Setting(format!("{base} is no address: {error}")))?;
         let names = names(base.host_str().unwrap_or_default());
+        let rate = transport.requests_per_second.get();
         Ok(Self {
             base,
             bounds: Bounds::none(),
             client: http::client_sent_on(&transport, names)?,
-            pace: Pace::new(transport.requests_per_second.get()),
-            beside: Beside { pace: Pace::new(transport.requests_per_second.get()), name: OnceLock::new() },
+            pace: Pace::new(rate, transport.requests_at_first),
+            // What a provider offers beside its registry is meant for people: it gets no long burst.
+            beside: Beside { pace: Pace::new(rate, rate), name: OnceLock::new() },
             times: Times::default(),
             answers: Answers::default().share(),
             lists: Semaphore::new(super::LISTS_OF_HOST_MAX),

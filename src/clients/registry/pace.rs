@@ -1,5 +1,8 @@
 //! How fast one host may be asked: requests in a second, requests at once, and when it is to be left alone.
 //!
+//! At first, and after a rest, many requests come quickly, so that a first reading takes no longer than the host needs. A
+//! refusal, a used-up allowance, or answers that take ever longer end that, and the even rate begins.
+//!
 //! It sends nothing and reads no header: it is told how each request went. A request's turn ends with the head of the
 //! answer; bodies are bounded by whoever reads them. What carries much keeps the rate, and takes nobody's place.
 
@@ -24,8 +27,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// How long a request may wait for its answer before another may be sent in its place: one repository that stalls is to
 /// keep no other one of its host waiting. Whoever asks bounds how many can stall: each repository is read once at a time.
 pub(super) const STALL: Duration = Duration::from_secs(3);
-/// How much of the rate may be used at once after a rest.
+/// How much of the rate may be used at once after a rest, by a host that had trouble lately.
 const BURST: Duration = Duration::from_secs(1);
+/// How long a host that had trouble gets no longer burst.
+const CALM: Duration = Duration::from_secs(60);
+/// How many answers say how long the host usually takes.
+const USUAL_ANSWERS: f64 = 10.0;
+/// How much longer than twice as long it may take before it counts as slower: a fast host is not slow for some milliseconds.
+const SLOWER_BY: f64 = 0.05;
+/// How much each answer counts in how long it takes by now.
+const LAST_ANSWER: f64 = 0.125;
 
 /// How one request went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +86,39 @@ enum Circuit {
     Probing { pause: Duration },
 }
 
+/// How long a host takes to answer, in seconds: in the beginning, and by now.
+#[derive(Debug, Default)]
+struct Delay {
+    n_answers: f64,
+    usual: f64,
+    recent: f64,
+}
+
+impl Delay {
+    fn learn(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.n_answers += 1.0;
+        if self.n_answers <= USUAL_ANSWERS {
+            self.usual += (took - self.usual) / self.n_answers;
+            self.recent = self.usual;
+        } else {
+            self.recent += (took - self.recent) * LAST_ANSWER;
+        }
+    }
+
+    fn grows(&self) -> bool {
+        self.recent > 2.0 * self.usual + SLOWER_BY
+    }
+}
+
 #[derive(Debug)]
 struct State {
     interval: Duration,
+    /// How much of the rate may be used at once by a host that keeps up.
+    burst: Duration,
+    /// Until when a host that did not keep up gets a short burst alone.
+    calm_until: Option<Instant>,
+    delay: Delay,
     /// When the next request would be due at an even rate.
     due: Instant,
     at_once: f64,
@@ -102,10 +143,15 @@ enum Entry {
 }
 
 impl State {
-    fn new(per_second: u32, now: Instant) -> Self {
+    fn new(per_second: u32, at_first: u32, now: Instant) -> Self {
+        let interval = Duration::from_secs(1) / per_second.max(1);
+        let burst = interval * at_first;
         Self {
-            interval: Duration::from_secs(1) / per_second.max(1),
-            due: now.checked_sub(BURST).unwrap_or(now),
+            interval,
+            burst,
+            calm_until: None,
+            delay: Delay::default(),
+            due: now.checked_sub(burst).unwrap_or(now),
             at_once: AT_ONCE_FIRST,
             under_way: 0,
             cut_at: None,
@@ -142,9 +188,23 @@ impl State {
         };
         self.under_way += 1;
         self.requests += 1;
+        if self.calm_until.is_some_and(|until| until <= now) {
+            (self.calm_until, self.delay) = (None, Delay::default());
+        }
+        let burst = if self.calm_until.is_some() { BURST.min(self.burst) } else { self.burst };
         // A host that was not asked for a while may be asked some requests quickly.
-        self.due = self.due.max(now.checked_sub(BURST).unwrap_or(now)) + self.interval;
+        let rested = now.checked_sub(burst).unwrap_or(now);
+        if self.due <= rested {
+            self.delay = Delay::default();
+        }
+        self.due = self.due.max(rested) + self.interval;
         Entry::Go { at: self.due.max(now), probe }
+    }
+
+    /// The host does not keep up: what comes next comes at the even rate.
+    fn calm_down(&mut self, now: Instant) {
+        self.calm_until = Some(now + CALM);
+        self.due = self.due.max(now);
     }
 
     /// A request leaves its place to another.
@@ -160,9 +220,14 @@ impl State {
         };
         if let Some(wait) = wait {
             self.left_alone_until = self.left_alone_until.max(Some(now + wait));
+            self.calm_down(now);
         }
         let failure = match heard {
             Some(Heard::Answer(_)) => {
+                self.delay.learn(now.saturating_duration_since(begun));
+                if self.calm_until.is_none() && self.delay.grows() {
+                    self.calm_down(now);
+                }
                 self.failures = 0;
                 self.circuit = Circuit::Closed;
                 self.at_once = (self.at_once + self.at_once.recip()).min(AT_ONCE_MAX);
@@ -177,6 +242,7 @@ impl State {
             Some(Heard::Busy(_)) => "it has too much to do".to_owned(),
             Some(Heard::Nothing(words)) => words,
         };
+        self.calm_down(now);
         // Requests that were under way together tell one thing together.
         if self.cut_at.is_none_or(|cut| begun >= cut) {
             self.at_once = (self.at_once / 2.0).max(1.0);
@@ -214,8 +280,9 @@ pub(super) struct Turn<'a> {
 }
 
 impl Pace {
-    pub(super) fn new(per_second: u32) -> Self {
-        let state = Mutex::new(State::new(per_second, Instant::now()));
+    /// So many requests in a second, and so many quickly at first and after a rest, while the host keeps up.
+    pub(super) fn new(per_second: u32, at_first: u32) -> Self {
+        let state = Mutex::new(State::new(per_second, at_first, Instant::now()));
         Self { state, ended: Notify::new(), large: Semaphore::new(LARGE_AT_ONCE) }
     }
 

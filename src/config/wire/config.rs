@@ -162,7 +162,8 @@ form! {
         "client_cert" client_cert: ClientCertForm, Optional;
         /// The proxy on the way to it: its URL, or `none`. Default what the variables of the environment say.
         "proxy" proxy: ProxySettings, Optional;
-        /// How many requests a second it gets at most. Default 50.
+        /// How many requests a second it gets at most, from the first second on. Default 50, and up to 500 quickly at first
+        /// and after a rest, as long as it answers well.
         "requests_per_second" requests_per_second: u32, Optional;
         /// Which kind of registry it is, where its name does not say so.
         "provider" provider: Provider, Optional;

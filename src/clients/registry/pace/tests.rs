@@ -24,7 +24,7 @@ fn ended(state: &mut State, heard: Option<Heard>, begun: Instant, probe: bool, n
 #[test]
 fn requests_come_at_the_rate_after_one_burst() {
     let start = Instant::now();
-    let mut state = State::new(10, start);
+    let mut state = State::new(10, 10, start);
     state.at_once = AT_ONCE_MAX;
     let mut at = |millis| {
         let now = after(start, millis);
@@ -39,10 +39,71 @@ fn requests_come_at_the_rate_after_one_burst() {
     assert_eq!(at(10_050), 150);
 }
 
+/// How long 400 requests take by the clock, where a host that gets 50 in a second answers the nth so, after so many
+/// milliseconds.
+fn seconds_for_400(at_first: u32, answers: impl Fn(usize) -> (u64, Heard)) -> f64 {
+    let start = Instant::now();
+    let mut state = State::new(50, at_first, start);
+    let (mut now, mut n_sent, mut under_way) = (start, 0, Vec::new());
+    while n_sent < 400 || !under_way.is_empty() {
+        if n_sent < 400
+            && let Entry::Go { at, probe } = state.enter(now)
+        {
+            let (millis, heard) = answers(n_sent);
+            n_sent += 1;
+            under_way.push((after(at, millis), at, probe, heard));
+            continue;
+        }
+        let first = (0..under_way.len()).min_by_key(|n| under_way[*n].0).expect("one is under way");
+        let (end, begun, probe, heard) = under_way.swap_remove(first);
+        now = now.max(end);
+        ended(&mut state, Some(heard), begun, probe, now);
+    }
+    (now - start).as_secs_f64()
+}
+
+#[test]
+fn a_first_reading_is_as_quick_as_the_host_that_keeps_up() {
+    let well = |millis: u64| (millis, Heard::Answer(None));
+    let check = |what: &str, took: f64, expected: std::ops::Range<f64>| {
+        assert!(expected.contains(&took), "{what}: {took} s");
+    };
+    check("a host that keeps up", seconds_for_400(500, |_| well(20)), 0.3..1.0);
+    check("one whose answers vary", seconds_for_400(500, |n| well(if n % 7 == 0 { 90 } else { 20 })), 0.3..2.0);
+    check("a slow one", seconds_for_400(500, |_| well(100)), 2.5..4.0);
+    check("one with a rate of its own", seconds_for_400(50, |_| well(20)), 6.9..7.5);
+    let busy = |n: usize| if n == 100 { (20, Heard::Busy(None)) } else { well(20) };
+    check("one that refuses", seconds_for_400(500, busy), 5.5..7.0);
+    let slower = |n: usize| well(if n < 100 { 20 } else { 150 });
+    check("one that takes ever longer", seconds_for_400(500, slower), 5.0..7.0);
+}
+
+#[test]
+fn a_host_that_had_trouble_gets_its_burst_back_after_a_minute() {
+    let start = Instant::now();
+    let mut state = State::new(10, 100, start);
+    let quick = |state: &mut State, now: Instant| {
+        let mut n = 0;
+        while let Entry::Go { at, probe } = state.enter(now) {
+            ended(state, Some(Heard::Answer(None)), at, probe, at);
+            if at > now {
+                break;
+            }
+            n += 1;
+        }
+        n
+    };
+    assert_eq!(quick(&mut state, start), 100);
+    ask(&mut state, after(start, 20_000), Some(Heard::Busy(None)));
+    assert_eq!(quick(&mut state, after(start, 20_000)), 0, "at the even rate at once");
+    assert_eq!(quick(&mut state, after(start, 40_000)), 10, "a second's worth after a rest");
+    assert_eq!(quick(&mut state, after(start, 100_000)), 100);
+}
+
 #[test]
 fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
     let start = Instant::now();
-    let mut state = State::new(1000, start);
+    let mut state = State::new(1000, 1000, start);
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert!(matches!(state.enter(start), Entry::Go { .. }));
     assert_eq!(state.enter(start), Entry::Full, "two at first");
@@ -67,7 +128,7 @@ fn requests_at_once_grow_on_success_and_halve_when_it_is_too_much() {
 fn a_host_that_asks_for_patience_has_it() {
     let start = Instant::now();
     for heard in [Heard::Busy(Some(Duration::from_secs(30))), Heard::Answer(Some(Duration::from_secs(30)))] {
-        let mut state = State::new(10, start);
+        let mut state = State::new(10, 10, start);
         ask(&mut state, start, Some(heard));
         ask_shut(&mut state, after(start, 1_000), 29);
         assert!(matches!(state.enter(after(start, 30_000)), Entry::Go { .. }));
@@ -82,7 +143,7 @@ fn ask_shut(state: &mut State, now: Instant, seconds: u64) {
 #[test]
 fn a_dead_host_is_probed_ever_more_seldom_and_alone() {
     let start = Instant::now();
-    let mut state = State::new(1000, start);
+    let mut state = State::new(1000, 1000, start);
     (0..FAILURES_MAX).for_each(|_| ask(&mut state, start, dead()));
     ask_shut(&mut state, start, 2);
     let mut now = start;
@@ -107,7 +168,7 @@ fn a_dead_host_is_probed_ever_more_seldom_and_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_goes_on_in_turn_or_learns_why_not() {
-    let pace = Pace::new(1000);
+    let pace = Pace::new(1000, 1000);
     let first = pace.turn().await.expect("a turn");
     let second = pace.turn().await.expect("a turn");
     let wait = async || tokio::time::timeout(Duration::from_secs(1), pace.turn()).await;
@@ -125,7 +186,7 @@ async fn whoever_waits_goes_on_in_turn_or_learns_why_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_stalls_leaves_its_place_and_is_still_heard() {
-    let pace = Pace::new(1000);
+    let pace = Pace::new(1000, 1000);
     let (mut first, second) = (pace.turn().await.expect("a turn"), pace.turn().await.expect("a turn"));
     let full = tokio::time::timeout(STALL, pace.turn()).await;
     assert!(full.is_err(), "two at first");
@@ -143,7 +204,7 @@ async fn a_request_that_stalls_leaves_its_place_and_is_still_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn what_carries_much_takes_nobodys_place_and_keeps_the_rate() {
-    let pace = Pace::new(1000);
+    let pace = Pace::new(1000, 1000);
     let in_time = Duration::from_secs(1);
     let mut large = Vec::new();
     for _ in 0..LARGE_AT_ONCE {
