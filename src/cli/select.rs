@@ -17,13 +17,13 @@ pub(super) struct Select {
     #[command(flatten)]
     by: By,
     /// A regular expression that a tag must match (searched), or glob:PATTERN.
-    #[arg(long = "match", value_name = "R")]
+    #[arg(long = "match", value_name = "R", allow_hyphen_values = true)]
     matches: Option<String>,
     /// What is compared, from the groups of --match, e.g. '$1'.
-    #[arg(long, value_name = "T", requires = "matches")]
+    #[arg(long, value_name = "T", requires = "matches", allow_hyphen_values = true)]
     extract: Option<String>,
     /// What a tag must not match; may be given more than once.
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
     ignore: Vec<String>,
     /// Print JSON.
     #[arg(long)]
@@ -35,7 +35,7 @@ pub(super) struct Select {
 #[group(required = true, multiple = false)]
 struct By {
     /// The greatest version inside a range, e.g. '~1.2' or '>=1 <2 || 3.x'.
-    #[arg(long, value_name = "RANGE")]
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     semver: Option<String>,
     /// The youngest: lines are a tag, a tab and an RFC 3339 time.
     #[arg(long)]
@@ -64,13 +64,18 @@ impl Select {
     /// Chooses.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let rule = self.rule()?;
-        let chosen = select::pick(&rule, input()?.lines()).map_err(Wrong::of)?;
-        match &chosen {
-            _ if self.json => print::json(&serde_json::json!({ "tag": chosen.as_ref().map(Tag::as_str) }))?,
+        let picked = select::pick(&rule, input()?.lines()).map_err(Wrong::of)?;
+        let why = picked.tag.is_none().then(|| picked.tally.to_string());
+        match &picked.tag {
+            _ if self.json => {
+                print::json(&serde_json::json!({ "tag": picked.tag.as_ref().map(Tag::as_str), "why": why }))?;
+            }
             Some(tag) => print::line(tag.as_str())?,
-            None => print::complain("no tag passes the filters and the strategy"),
+            None => {
+                print::complain(&format!("no tag passes the filters and the strategy: {}", why.unwrap_or_default()));
+            }
         }
-        Ok(if chosen.is_some() { Exit::Done } else { Exit::Nothing })
+        Ok(if picked.tag.is_some() { Exit::Done } else { Exit::Nothing })
     }
 
     fn rule(&self) -> anyhow::Result<Rule> {

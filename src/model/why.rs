@@ -10,8 +10,8 @@ use std::fmt;
 pub enum Why {
     /// What is wanted already runs.
     UpToDate,
-    /// No tag passes the filters and the strategy.
-    NoTagMatches { image: ImageName },
+    /// No tag passes the filters and the strategy; how many each of them rules out.
+    NoTagMatches { image: ImageName, detail: String },
     /// The builds found do not make a whole release.
     SetIncomplete { detail: String },
     /// The build is younger than `min_age`.
@@ -238,7 +238,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UpToDate => f.write_str("what is wanted already runs"),
-            Self::NoTagMatches { image } => write!(f, "no tag of `{image}` passes the policy's filters and strategy"),
+            Self::NoTagMatches { image, detail } => {
+                write!(f, "no tag of `{image}` passes the policy's filters and strategy: {detail}")
+            }
             Self::SetIncomplete { detail } => write!(f, "the builds do not make a whole release: {detail}"),
             Self::TooYoung { until } => write!(f, "younger than min_age, until {until:.0}"),
             Self::LabelDiffers { image, label } => {

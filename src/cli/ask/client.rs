@@ -35,7 +35,7 @@ pub(super) struct Server {
     #[arg(long, value_name = "FILE", env = "TAGRELAY_CONFIG", help_heading = HEADING)]
     config: Option<PathBuf>,
     /// Your token. Everybody on this machine can read it there: set TAGRELAY_TOKEN, or say --token-file.
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, allow_hyphen_values = true, help_heading = HEADING)]
     token: Option<SecretString>,
     /// The file that holds your token.
     #[arg(long, value_name = "FILE", conflicts_with = "token", help_heading = HEADING)]

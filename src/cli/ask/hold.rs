@@ -43,7 +43,7 @@ pub(in crate::cli) struct Hold {
     #[command(flatten)]
     over: Over,
     /// Why: whoever finds the hold wants to know.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
     /// Until when: RFC 3339, or how long from now (2h, 7d); default until resumed.
     #[arg(long, value_name = "WHEN", value_parser = moment)]

@@ -15,7 +15,7 @@ pub(in crate::cli) struct Order {
     /// The release: a tag, a digest or an id, or the beginning of one as `status` shows it.
     release: Option<String>,
     /// Why: it is kept with your name.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
     #[command(flatten)]
     server: Server,
@@ -44,7 +44,7 @@ pub(in crate::cli) struct Rollback {
     /// The release, which ran there before: a tag, a digest or an id, or the beginning of one as `status` shows it.
     release: Option<String>,
     /// Why: it is kept with your name and stands in the commit.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
     #[command(flatten)]
     server: Server,

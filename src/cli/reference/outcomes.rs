@@ -84,7 +84,7 @@ fn of_builds() -> Vec<Why> {
     let back = tag().map(|tag| Why::MovedBack { tag });
     let mut samples = vec![
         Why::UpToDate,
-        Why::NoTagMatches { image: image.clone() },
+        Why::NoTagMatches { image: image.clone(), detail: "1 tag: 1 is no version (latest)".to_owned() },
         Why::SetIncomplete { detail: text("`worker` has no build with tag 1.4.2") },
         Why::TooYoung { until },
         Why::LabelDiffers { image: image.clone(), label: text("org.opencontainers.image.vendor") },

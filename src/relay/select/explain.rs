@@ -6,7 +6,7 @@ use super::filter::{self, Dropped};
 use super::order::{Order, Unranked};
 use super::{Chosen, Request, Tags, choose};
 use crate::model::policy::{Strategy, Together};
-use crate::model::{ImageName, Tag, TagRef, Why};
+use crate::model::{ImageName, Tag, TagRef, Why, text};
 use std::fmt;
 
 /// What became of a tag.
@@ -23,7 +23,12 @@ pub enum Fate {
     /// It matches, but its build is no candidate.
     PassedOver(Why),
     /// It passed the filters and has no place in the strategy's order.
-    Unranked(Unranked),
+    Unranked {
+        /// Why.
+        why: Unranked,
+        /// What of the tag was compared.
+        compared: String,
+    },
     /// Its name alone rules it out.
     Dropped(Dropped),
     /// The strategy follows another tag, or none.
@@ -38,7 +43,7 @@ impl fmt::Display for Fate {
             Self::Behind => f.write_str("matches, behind the best"),
             Self::Unread => f.write_str("matches, not read yet"),
             Self::PassedOver(why) => write!(f, "passed over: {why}"),
-            Self::Unranked(why) => write!(f, "{why}"),
+            Self::Unranked { why, compared } => write!(f, "{why}: `{compared}`"),
             Self::Dropped(why) => write!(f, "{why}"),
             Self::NotFollowed => f.write_str("not the tag that is followed"),
         }
@@ -74,7 +79,7 @@ fn fate(request: &Request<'_>, order: Option<&mut Order>, chosen: &Chosen, tags:
         }
         // Every time has a place.
         if let Err(unranked) = order.key(tag, None) {
-            return Fate::Unranked(unranked);
+            return Fate::Unranked { why: unranked, compared: text::shown(&order.compared(tag)) };
         }
     }
     match place {

@@ -5,7 +5,7 @@
 
 use super::newest::Age;
 use super::order::{Key, Order};
-use super::{SelectError, filter};
+use super::{SelectError, Tally, filter};
 use crate::model::Tag;
 use crate::model::policy::Select;
 use jiff::Timestamp;
@@ -33,12 +33,22 @@ pub enum LineError {
     },
 }
 
+/// The outcome of a choice among lines.
+#[derive(Debug, Default)]
+pub struct Picked {
+    /// The best.
+    pub tag: Option<Tag>,
+    /// Why the others, or all of them, are none.
+    pub tally: Tally,
+}
+
 /// The best of these lines: a tag each, and after a tab, where one is there, its RFC 3339 time. Blank lines mean nothing.
 ///
 /// # Errors
 /// When the strategy is wrong, a line is no tag, or a line lacks the time that the strategy compares.
-pub fn pick<'l>(select: &Select, lines: impl IntoIterator<Item = &'l str>) -> Result<Option<Tag>, LineError> {
-    let Some(mut order) = Order::of(select)? else { return Ok(None) };
+pub fn pick<'l>(select: &Select, lines: impl IntoIterator<Item = &'l str>) -> Result<Picked, LineError> {
+    let Some(mut order) = Order::of(select)? else { return Ok(Picked::default()) };
+    let mut tally = Tally::default();
     let none_reserved = HashSet::new();
     let mut best: Option<Pick> = None;
     for (at, line) in lines.into_iter().enumerate() {
@@ -53,22 +63,22 @@ pub fn pick<'l>(select: &Select, lines: impl IntoIterator<Item = &'l str>) -> Re
         if order.is_by_time() && time.is_none() {
             return Err(LineError::Time { line: at });
         }
-        if filter::by_name(select, &none_reserved, tag.by_ref()).is_err() {
+        if let Err(dropped) = filter::by_name(select, &none_reserved, tag.by_ref()) {
+            tally.count(&mut order, tag.by_ref(), Some(dropped), None);
             continue;
         }
         let key = match order.is_by_time() {
-            true => Key::Age(Age::Read(time, None)),
-            false => match order.key(tag.by_ref(), None) {
-                Ok(key) => key.into_owned(),
-                Err(_) => continue,
-            },
+            true => Ok(Key::Age(Age::Read(time, None))),
+            false => order.key(tag.by_ref(), None).map(Key::into_owned),
         };
+        tally.count(&mut order, tag.by_ref(), None, key.as_ref().err().copied());
+        let Ok(key) = key else { continue };
         let found = Pick { key, time, tag };
         if best.as_ref().is_none_or(|best| found > *best) {
             best = Some(found);
         }
     }
-    Ok(best.map(|best| best.tag))
+    Ok(Picked { tag: best.map(|best| best.tag), tally })
 }
 
 /// A line in its order: by key, then by time, then the later tag in byte order.

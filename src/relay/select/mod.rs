@@ -25,17 +25,19 @@ pub mod range;
 mod rank;
 mod semver;
 mod set;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub mod version;
 
 pub use explain::{Fate, explain};
 pub use front::front;
-pub use lines::{LineError, pick};
+pub use lines::{LineError, Picked, pick};
 pub use newer::{newer, newer_release};
 pub use objection::objection;
 pub use order::{Unranked, compared};
 pub use set::is_same_revision;
+pub use tally::Tally;
 
 use crate::model::policy::{Image, Select, Strategy, Together};
 use crate::model::{

@@ -7,7 +7,7 @@ use super::filter;
 use super::order::Order;
 use super::{Fate, Request, Want};
 use crate::model::policy::Strategy;
-use crate::model::{ImageName, Release};
+use crate::model::{ImageName, Release, text};
 
 /// The first objection against a release, and what must be read to have none. `follow` and `pinned` object to nothing.
 #[must_use]
@@ -23,8 +23,11 @@ pub fn objection(request: &Request<'_>, release: &Release) -> (Option<(ImageName
         if let Err(dropped) = filter::by_patterns(request.select, build.tag.as_str()) {
             return (Some((image.clone(), Fate::Dropped(dropped))), Vec::new());
         }
-        if let Some(Err(unranked)) = order.as_mut().map(|order| order.key(build.tag.by_ref(), None)) {
-            return (Some((image.clone(), Fate::Unranked(unranked))), Vec::new());
+        if let Some(order) = &mut order
+            && let Err(why) = order.key(build.tag.by_ref(), None)
+        {
+            let compared = text::shown(&order.compared(build.tag.by_ref()));
+            return (Some((image.clone(), Fate::Unranked { why, compared })), Vec::new());
         }
         match judge(request, tags, build.tag.by_ref(), tags.dating(build.tag.by_ref()), false, true) {
             Admission::Failed(why) => return (Some((image.clone(), Fate::PassedOver(why))), Vec::new()),

@@ -130,15 +130,20 @@ impl Order {
         if let By::Newest(newest) = self.by {
             return Ok(Key::Age(Age::by(newest, dating)));
         }
-        let text = match &mut self.template {
-            None => Cow::Borrowed(tag.as_str()),
-            Some(template) => template.apply(tag.as_str()).unwrap_or(Cow::Borrowed("")),
-        };
+        let text = self.compared(tag);
         match &self.by {
             By::Semver(range) => semver::key(range, &text),
             By::Numeric(extreme) => numeric::key(*extreme, &text),
             By::Alphabetical(extreme) => Ok(alphabetical::key(*extreme, text)),
             By::Newest(newest) => Ok(Key::Age(Age::by(*newest, dating))),
+        }
+    }
+
+    /// What of a tag is compared; empty where `match` does not match.
+    pub(super) fn compared<'t>(&mut self, tag: TagRef<'t>) -> Cow<'t, str> {
+        match &mut self.template {
+            None => Cow::Borrowed(tag.as_str()),
+            Some(template) => template.apply(tag.as_str()).unwrap_or(Cow::Borrowed("")),
         }
     }
 

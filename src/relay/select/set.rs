@@ -5,7 +5,7 @@
 
 use super::order::Order;
 use super::rank::{Ranked, Ready, rank};
-use super::{CANDIDATES_MAX, Chosen, Request, Tags, revision};
+use super::{CANDIDATES_MAX, Chosen, Request, Tags, Tally, revision};
 use crate::model::policy::Together;
 use crate::model::{Build, ImageName, Release, Tag, Why, text};
 use std::cmp::Reverse;
@@ -20,7 +20,7 @@ pub(super) fn choose(request: &Request<'_>, order: &mut Order) -> Chosen {
     if request.together == Together::SameTag || request.images.len() == 1 {
         let ranked = rank(request, order, request.images, false, depth);
         let releases = ranked.ready.iter().map(|ready| release(ready.builds.iter().copied())).collect();
-        let why = request.images.first().map(|tags| none_of(tags, &ranked));
+        let why = request.images.first().and_then(|tags| none_of(request, order, tags, &ranked));
         return finish(releases, why, Vec::new(), vec![ranked]);
     }
     let revisions = request.together == Together::SameRevision;
@@ -29,8 +29,8 @@ pub(super) fn choose(request: &Request<'_>, order: &mut Order) -> Chosen {
         request.images.chunks(1).map(|image| rank(request, order, image, revisions, depth_each)).collect();
     let empty = request.images.iter().zip(&ranked).find(|(_, ranked)| ranked.ready.is_empty());
     if let Some((tags, of_it)) = empty {
-        let why = none_of(tags, of_it);
-        return finish(Vec::new(), Some(why), Vec::new(), ranked);
+        let why = none_of(request, order, tags, of_it);
+        return finish(Vec::new(), why, Vec::new(), ranked);
     }
     let (releases, incomplete) =
         if revisions { same_revision(order, &ranked, depth) } else { (latest(&ranked, depth), Vec::new()) };
@@ -39,9 +39,15 @@ pub(super) fn choose(request: &Request<'_>, order: &mut Order) -> Chosen {
 }
 
 /// Why there is no candidate of these images: what happened to the best, or that nothing matched.
-fn none_of(tags: &Tags<'_>, ranked: &Ranked<'_>) -> Why {
-    let no_tag = || Why::NoTagMatches { image: tags.image.name.clone() };
-    ranked.passed_over.first().map_or_else(no_tag, |(_, _, why)| why.clone())
+fn none_of(request: &Request<'_>, order: &mut Order, tags: &Tags<'_>, ranked: &Ranked<'_>) -> Option<Why> {
+    if !ranked.ready.is_empty() || !ranked.wanted.is_empty() {
+        return None;
+    }
+    let no_tag = || {
+        let detail = Tally::of(request.select, order, tags).to_string();
+        Why::NoTagMatches { image: tags.image.name.clone(), detail }
+    };
+    Some(ranked.passed_over.first().map_or_else(no_tag, |(_, _, why)| why.clone()))
 }
 
 /// Puts the outcome together; `why` is the reason where there is no release.

@@ -456,7 +456,7 @@ fn every_tag_is_explained() {
         "1.3: passed over: tag 1.3 of `shop` was moved",
         "1.9-rc: a pre-release, and the range names none",
         "2.0: not in the range",
-        "latest: no version",
+        "latest: no version: `latest`",
         "staging: a tag that a policy follows",
     ];
     assert_eq!(fates.len(), starts.len());
@@ -468,7 +468,7 @@ fn every_tag_is_explained() {
 #[test]
 fn lines_of_text() {
     let check = |select: Select, lines: &str, expected: Option<&str>| {
-        assert_eq!(pick(&select, lines.lines()), Ok(expected.map(tag)), "{lines}");
+        assert_eq!(pick(&select, lines.lines()).map(|picked| picked.tag), Ok(expected.map(tag)), "{lines}");
     };
     check(semver("~1.2"), "1.2.3\n\n1.2.10\r\n1.3\nlatest\n", Some("1.2.10"));
     check(semver("~9"), "1.2.3\n", None);
@@ -490,7 +490,10 @@ fn what_a_select_beside_a_promotion_objects_to() {
         world.ask(std::slice::from_ref(&known), |request| objection(request, &release(text)))
     };
     assert_eq!(ask(&world, "1.0"), (None, Vec::new()));
-    assert_eq!(ask(&world, "2.0").0, Some((name("shop"), Fate::Unranked(Unranked::OutOfRange))));
+    assert_eq!(
+        ask(&world, "2.0").0,
+        Some((name("shop"), Fate::Unranked { why: Unranked::OutOfRange, compared: "2.0".to_owned() }))
+    );
     world.select.branch = Some("main".to_owned());
     assert_eq!(ask(&world, "1.0").1, [Want { image: name("shop"), tag: tag("1.0"), need: Need::Branch }]);
 }

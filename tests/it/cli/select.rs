@@ -26,7 +26,7 @@ fn the_best_tag_is_printed() {
         (&["--alphabetical", "last"], "a\nc\nb\n", "c\n"),
         (&["--alphabetical", "first"], "b\r\na\r\n", "a\n"),
         (&["--newest"], "b\t2026-01-01T00:00:00Z\na\t2026-01-02T00:00:00Z\n", "a\n"),
-        (&["--semver", "~1.2", "--json"], versions, "{\n  \"tag\": \"1.2.9\"\n}\n"),
+        (&["--semver", "~1.2", "--json"], versions, "{\n  \"tag\": \"1.2.9\",\n  \"why\": null\n}\n"),
     ] {
         check(arguments, input, 0, out);
     }
@@ -38,7 +38,27 @@ fn nothing_to_choose_is_told_by_the_exit_code() {
     check(&["--semver", "1.x"], "", 3, "");
     check(&["--numeric", "largest"], "sha256-0123.sig\ntagrelay-prod-1\n", 3, "");
     let said = said(&mut tagrelay(&root(), ["select", "--semver", "~9", "--json"]), "1.0.0\n");
-    assert_eq!((said.code, said.out.as_str()), (Some(3), "{\n  \"tag\": null\n}\n"));
+    let found: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let why = "1 tag: 1 is outside of the range (1.0.0)";
+    assert_eq!((said.code, found), (Some(3), serde_json::json!({ "tag": null, "why": why })));
+}
+
+#[test]
+fn what_was_compared_is_told_where_nothing_is_chosen() {
+    let input = "20260528-153652-aaaaaaa\n20260601-000001-ccccccc\nlatest\n";
+    let number = ["--numeric", "largest", "--match", r"^(?P<ts>\d{8}-\d{6})-[0-9a-f]+$", "--extract", "$ts"];
+    let said = said(&mut tagrelay(&root(), ["select"].iter().chain(&number)), input);
+    let why = "no tag passes the filters and the strategy: 3 tags: 2 are no number (20260528-153652), 1 does not match \
+               (latest)\n";
+    assert_eq!((said.code, said.err.as_str()), (Some(3), why));
+}
+
+#[test]
+fn a_pattern_may_begin_with_a_hyphen() {
+    let tags = "1.0.0-alpine\n1.1.0-debian\n";
+    check(&["--alphabetical", "last", "--match", "-alpine$"], tags, 0, "1.0.0-alpine\n");
+    check(&["--alphabetical", "last", "--ignore", "-debian$"], tags, 0, "1.0.0-alpine\n");
+    check(&["--numeric", "largest", "--match", "([0-9])$", "--extract", "-$1"], "a1\na2\n", 0, "a1\n");
 }
 
 #[test]
