@@ -95,6 +95,11 @@ fn only(form: &WriteForm, kind: &str, keys: &[&str], problems: &mut Problems) {
 
 fn path(written: &At<String>, site: &Site<'_>, problems: &mut Problems) -> Option<String> {
     let path = resolved(written, site.words, problems)?;
+    if path.contains('*') {
+        let help = "name each file in a place of its own";
+        problems.add_with_help(&written.at, "a pattern of files (`*`) is not built yet", help);
+        return None;
+    }
     problems.check(&written.at, relative(&path))
 }
 

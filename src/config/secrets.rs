@@ -137,6 +137,11 @@ form! {
 impl Read for Secret {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let help = "write `{ env: NAME }` or `{ file: /path/to/it }`";
+        if matches!(node.kind, Kind::List(_)) {
+            hide_all(node, problems);
+            problems.add_with_help(&node.at, "a list of secrets is not built yet", format!("name one: {help}"));
+            return None;
+        }
         if !matches!(node.kind, Kind::Map(_)) {
             hide_all(node, problems);
             problems.add_with_help(&node.at, "a secret does not stand in the configuration", help);
