@@ -3,7 +3,9 @@
 use super::memory::{Known, Memory, Place, Shelf, Standing};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
-use crate::model::{Build, Builds, Dated, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, Why};
+use crate::model::{
+    Build, Builds, Dated, ImageName, Pin, PinForm, Release, ReleaseId, Repository, Tag, TagList, TagRef, Why,
+};
 use crate::relay::select::{self, Chosen, Need, Request, Tags, Want};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -309,6 +311,19 @@ pub(super) fn explain(
         (views.collect(), n_tags)
     });
     told.and_then(Result::ok).unwrap_or_default()
+}
+
+/// What became of a release's tags in the choice of an environment, where one of them was passed over or is behind: the first
+/// of these.
+pub(super) fn fate(memory: &Memory, known: &Known, index: usize, now: Timestamp, release: &Release) -> Option<String> {
+    let told = with_request(memory, known, index, now, |request| {
+        let is_its = |image: &ImageName, tag: TagRef<'_>| {
+            release.builds().get(image).is_some_and(|build| build.tag.by_ref() == tag)
+        };
+        let mut fates = select::explain(request).filter(|(image, tag, _)| is_its(image, *tag));
+        fates.next().map(|(_, tag, fate)| format!("tag {tag}: {fate}"))
+    });
+    told.and_then(Result::ok).flatten()
 }
 
 /// The builds under an environment's tag, image by image; an error where a reading is missing.

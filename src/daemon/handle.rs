@@ -4,11 +4,12 @@
 //! in the journal and nothing is decided on half a change.
 
 use super::health::Health;
-use super::view::{Explanation, HistoryView, PlanView, ReportView, Status};
+use super::view::{Explanation, HistoryView, NotYetView, PlanView, ReportView, Status, WhereView};
 use crate::config::Config;
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};
+use crate::relay::find::Name;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -230,6 +231,10 @@ pub enum Request {
     Status(oneshot::Sender<Arc<Status>>),
     /// Show why.
     Explain(Target, oneshot::Sender<Result<Explanation, Refusal>>),
+    /// Show where a build is.
+    Where(Name, oneshot::Sender<Result<WhereView, Refusal>>),
+    /// Show what an environment does not have yet.
+    NotYet(Target, oneshot::Sender<Result<NotYetView, Refusal>>),
     /// Show what a pass would do.
     Plan(Option<PolicyName>, oneshot::Sender<Result<Vec<PlanView>, Refusal>>),
     /// Show what happened, newest first: of what, before which entry, how many.
@@ -306,6 +311,22 @@ impl Handle {
     /// When there is no such environment.
     pub async fn explain(&self, target: Target) -> Result<Explanation, Refusal> {
         self.ask(|reply| Request::Explain(target, reply)).await?
+    }
+
+    /// Where a build is: each environment of the policies that know it.
+    ///
+    /// # Errors
+    /// When nothing that is known has this name.
+    pub async fn where_is(&self, name: Name) -> Result<WhereView, Refusal> {
+        self.ask(|reply| Request::Where(name, reply)).await?
+    }
+
+    /// What an environment does not have yet, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such environment.
+    pub async fn not_yet(&self, target: Target) -> Result<NotYetView, Refusal> {
+        self.ask(|reply| Request::NotYet(target, reply)).await?
     }
 
     /// What a pass would do.

@@ -24,6 +24,7 @@ mod command;
 mod connect;
 mod deeper;
 mod directory;
+mod find;
 pub mod handle;
 pub mod health;
 mod holds;

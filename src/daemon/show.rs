@@ -12,7 +12,7 @@ use crate::config::Mode;
 use crate::journal::Journal;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::policy::{RolloutRules, Signal};
-use crate::model::{Arrival, Origin, Outcome, Release, ReleaseId, Scope, Why, text};
+use crate::model::{Arrival, Origin, Release, ReleaseId, Scope, Why, text};
 use crate::relay::gate::{self, Standing};
 use crate::relay::{candidate, facts::Facts};
 
@@ -190,7 +190,7 @@ pub(super) async fn history(
     Ok(entries.iter().map(view).collect())
 }
 
-fn release_view(release: &Release) -> ReleaseView {
+pub(super) fn release_view(release: &Release) -> ReleaseView {
     let builds = release.builds().iter();
     ReleaseView {
         id: release.id().clone(),
@@ -203,21 +203,12 @@ fn release_view(release: &Release) -> ReleaseView {
     }
 }
 
-fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
+pub(super) fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
     let because = match &arrival.origin {
         Origin::Ours(because) => because.to_string(),
         Origin::Adopted => "adopted: met as it was".to_owned(),
         Origin::Other(who) => format!("set by {who}"),
         Origin::Asked(who) => format!("verified again for {who}"),
-    };
-    let ended = arrival.end.as_ref().map(|end| end.outcome);
-    let state = match (&arrival.origin, ended) {
-        (Origin::Adopted, _) => "adopted",
-        (_, Some(Outcome::Verified)) => "verified",
-        (_, Some(Outcome::Failed)) => "failed",
-        (_, Some(Outcome::Canceled)) => "canceled",
-        (_, None) if arrival.lost.is_some() => "unknown",
-        (_, None) => "progressing",
     };
     ArrivalView {
         rollout: format!("{}-{}", facts.journal.id, arrival.rollout),
@@ -225,7 +216,7 @@ fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
         since: arrival.at,
         because,
         commit: arrival.commit.as_ref().map(ToString::to_string),
-        state,
+        state: crate::relay::find::state(arrival),
         why: arrival.end.as_ref().map(|end| end.why.clone()),
         url: arrival.url.clone(),
     }

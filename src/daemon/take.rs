@@ -276,6 +276,8 @@ impl Daemon {
             }
             Request::Status(reply) => answer(reply, Arc::new(self.status().await)),
             Request::Explain(target, reply) => answer(reply, self.explain(&target)),
+            Request::Where(name, reply) => answer(reply, self.where_is(&name)),
+            Request::NotYet(target, reply) => answer(reply, self.not_yet(&target)),
             Request::Plan(policy, reply) => match self.plan(policy.as_ref()) {
                 Ok(drafts) => {
                     let reading = self.reading.clone();

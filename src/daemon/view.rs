@@ -339,6 +339,68 @@ pub struct HistoryView {
     pub release: Option<ReleaseId>,
 }
 
+/// Where a build is.
+#[derive(Debug, Clone)]
+pub struct WhereView {
+    /// The releases that are meant.
+    pub releases: Vec<ReleaseView>,
+    /// How many there are in all.
+    pub n_releases: usize,
+    /// How each environment of the policies that know one of them stands to it.
+    pub environments: Vec<StandingView>,
+    /// How many there are in all.
+    pub n_environments: usize,
+}
+
+/// How an environment stands to a release.
+#[derive(Debug, Clone)]
+pub struct StandingView {
+    /// The policy.
+    pub policy: PolicyName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// How, by its stable name: `runs`, `waits`, `ran_before`, `refused`, `newer` or `never`.
+    pub presence: &'static str,
+    /// The same in one sentence.
+    pub text: String,
+    /// The release that is meant.
+    pub release: ReleaseView,
+    /// What runs there or is on its way, where it is known.
+    pub runs: Option<ReleaseView>,
+    /// The last time that the release came there.
+    pub arrival: Option<ArrivalView>,
+    /// When something else took its place.
+    pub until: Option<Timestamp>,
+    /// What it waits for, or why it does not come.
+    pub why: Vec<Why>,
+}
+
+/// What an environment does not have yet.
+#[derive(Debug, Clone)]
+pub struct NotYetView {
+    /// The policy.
+    pub policy: PolicyName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What runs there or is on its way, where it is known.
+    pub runs: Option<ReleaseView>,
+    /// The releases that it does not have, oldest first.
+    pub releases: Vec<MissingView>,
+    /// How many there are in all.
+    pub n_releases: usize,
+}
+
+/// A release that an environment does not have yet.
+#[derive(Debug, Clone)]
+pub struct MissingView {
+    /// The release, and how the environment stands to it.
+    pub standing: StandingView,
+    /// When it first came to an environment of the policy.
+    pub since: Option<Timestamp>,
+    /// The environments that run it now.
+    pub runs_in: Vec<EnvironmentName>,
+}
+
 /// A report to GitLab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportView {

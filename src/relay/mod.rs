@@ -9,6 +9,7 @@ pub mod candidate;
 pub mod change;
 pub mod edit;
 pub mod facts;
+pub mod find;
 pub mod follow;
 pub mod gate;
 pub mod health;

@@ -2,6 +2,7 @@
 
 mod authority;
 mod edits;
+mod find;
 mod limits;
 mod rules;
 mod votes;

@@ -1,10 +1,11 @@
-//! What may be read: status, policies, plan, history, explanations, and the description of the interface.
+//! What may be read: status, policies, plan, history, where a build is, explanations, and the description of the interface.
 //!
 //! Everything comes from the daemon's views; nothing is looked up besides.
 
 use super::reply::{Answer, Refused};
-use super::request::{Asked, At, Of, policy, scope};
+use super::request::{Asked, At, Of, policy, scope, target};
 use super::{Server, wire};
+use crate::relay::find::Name;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -92,6 +93,25 @@ pub(super) async fn history(State(server): State<Server>, Asked(query): Asked<Hi
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
     let entries = server.handle.history(Some(scope), query.before, limit).await?;
     Ok(Json(json!({ "history": entries.iter().map(wire::history).collect::<Vec<Value>>() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhereQuery {
+    of: Option<String>,
+    not_in: Option<String>,
+}
+
+/// Where a build is, or what an environment does not have yet.
+pub(super) async fn where_is(State(server): State<Server>, Asked(query): Asked<WhereQuery>) -> Answer {
+    match (query.of, query.not_in) {
+        (Some(of), None) => {
+            let name = Name::parse(&of).map_err(|error| Refused::bad(&error))?;
+            Ok(Json(wire::where_is(&server.handle.where_is(name).await?)))
+        }
+        (None, Some(place)) => Ok(Json(wire::not_yet(&server.handle.not_yet(target(&place)?).await?))),
+        _ => Err(Refused::bad("say either `of`: a commit, tag or digest; or `not_in`: POLICY/ENV")),
+    }
 }
 
 #[derive(Deserialize)]

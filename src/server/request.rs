@@ -87,6 +87,13 @@ pub(super) fn policy(name: &str) -> Result<PolicyName, Refused> {
     PolicyName::parse(name).map_err(|error| Refused::bad(&error.to_string()))
 }
 
+/// An environment, by `POLICY/ENV`.
+pub(super) fn target(place: &str) -> Result<Target, Refused> {
+    let parts = place.split_once('/');
+    let (of, at) = parts.ok_or_else(|| Refused::bad("name one environment: POLICY/ENV, for example shop/prod"))?;
+    Ok(Target { policy: policy(of)?, environment: environment(at)? })
+}
+
 fn environment(name: &str) -> Result<EnvironmentName, Refused> {
     EnvironmentName::parse(name).map_err(|error| Refused::bad(&error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! The JSON form of the daemon's views. Keys may be added; one that stands here keeps its name and meaning.
 
 use crate::daemon::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, HistoryView, HostView, PlanView, PolicyView, ProjectView,
-    ReleaseView, ReportView, RepositoryView, Status,
+    ArrivalView, BranchView, EnvironmentView, Explanation, HistoryView, HostView, MissingView, NotYetView, PlanView,
+    PolicyView, ProjectView, ReleaseView, ReportView, RepositoryView, StandingView, Status, WhereView,
 };
 use crate::model::Why;
 use crate::relay::health::{Finding, Trouble};
@@ -171,6 +171,48 @@ fn advice(view: &EnvironmentView) -> Vec<Value> {
         }
     }
     told
+}
+
+/// Where a build is.
+pub(super) fn where_is(view: &WhereView) -> Value {
+    json!({
+        "releases": view.releases.iter().map(release).collect::<Vec<_>>(),
+        "n_releases": view.n_releases,
+        "environments": view.environments.iter().map(standing).collect::<Vec<_>>(),
+        "n_environments": view.n_environments,
+    })
+}
+
+/// What an environment does not have yet.
+pub(super) fn not_yet(view: &NotYetView) -> Value {
+    let missing = |missing: &MissingView| {
+        json!({
+            "standing": standing(&missing.standing),
+            "since": missing.since.map(|since| since.to_string()),
+            "runs_in": missing.runs_in.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "policy": view.policy.as_str(),
+        "environment": view.environment.as_str(),
+        "runs": view.runs.as_ref().map(release),
+        "not_yet": view.releases.iter().map(missing).collect::<Vec<_>>(),
+        "n_releases": view.n_releases,
+    })
+}
+
+fn standing(view: &StandingView) -> Value {
+    json!({
+        "policy": view.policy.as_str(),
+        "environment": view.environment.as_str(),
+        "presence": view.presence,
+        "text": view.text,
+        "release": release(&view.release),
+        "runs": view.runs.as_ref().map(release),
+        "arrival": view.arrival.as_ref().map(arrival),
+        "until": view.until.map(|until| until.to_string()),
+        "why": view.why.iter().map(why).collect::<Vec<_>>(),
+    })
 }
 
 /// What a pass would do in each environment.

@@ -12,6 +12,7 @@ mod reach;
 mod reports;
 mod status;
 mod view;
+mod where_is;
 
 use super::{Exit, Wrong, print};
 use crate::model::{EnvironmentName, PolicyName};
@@ -29,6 +30,8 @@ pub(super) enum Ask {
     History(history::History),
     /// Why this release: every tag and what became of it, every gate and when it opens.
     Explain(explain::Explain),
+    /// Where a build is: which environments run it, ran it, wait for it or run something newer; or what one does not have yet.
+    Where(where_is::Where),
     /// What a pass would do: the diff, the reports, the gates and why; changes nothing.
     Plan(plan::Plan),
     /// What GitLab was told, what waits and why; `retry` tries at once what people have mended.
@@ -59,6 +62,7 @@ impl Ask {
             Self::Status(status) => status.run().await,
             Self::History(history) => history.run().await,
             Self::Explain(explain) => explain.run().await,
+            Self::Where(asked) => asked.run().await,
             Self::Plan(plan) => plan.run().await,
             Self::Reports(reports) => reports.run().await,
             Self::Approve(order) => order.give("approve").await,

@@ -93,6 +93,10 @@ fn answer(request: Request, heard: &Heard) {
             drop(reply.send(verdict(Some(&signal.rollout))));
         }
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
+        Request::Where(_, reply) => drop(reply.send(Err(Refusal::NotFound("nothing has this name".to_owned())))),
+        Request::NotYet(_, reply) => {
+            drop(reply.send(Err(Refusal::NotFound("there is no such environment".to_owned()))))
+        }
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
         Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
         Request::Reports(_, reply) => drop(reply.send(Ok(Vec::new()))),

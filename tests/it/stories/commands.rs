@@ -95,8 +95,18 @@ async fn a_person_sees_what_runs_and_why() {
     let value: Value = serde_json::from_str(&all.out).expect("JSON");
     assert_eq!(value["explanations"][0]["environment"]["environment"], "dev");
     check(&desk.alice(&["plan", "shop"]).await, 0, &["would    do nothing"]);
+    let commit = super::world::revision(1);
+    for of in ["dev", &commit, &commit[..8]] {
+        check(&desk.alice(&["where", of]).await, 0, &["built from", "shop/dev  runs", "verified"]);
+    }
+    let wait = ["where", &commit, "--wait", "dev:verified", "--timeout", "1s", "--json"];
+    let there: Value = serde_json::from_str(&desk.alice(&wait).await.out).expect("JSON");
+    assert_eq!(there["environments"][0]["presence"], "runs");
     for nothing in [
         &["status", "ship"][..],
+        &["where", "f00dfeed"],
+        &["where", "--not-in", "shop/dev"],
+        &["where", "--not-in", "shop/qa"],
         &["explain", "ship"],
         &["explain", "shop/qa"],
         &["plan", "ship"],
