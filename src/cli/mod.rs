@@ -72,6 +72,11 @@ impl Wrong {
     }
 }
 
+/// A file that is wrong, drawn line by line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Drawn(String);
+
 /// A refusal that says itself what it comes to.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
@@ -184,7 +189,8 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             if !print::is_broken_pipe(&error) {
-                print::complain(&format!("error: {error:#}"));
+                let drawn = error.downcast_ref::<Drawn>().map(ToString::to_string);
+                print::complain(&drawn.unwrap_or_else(|| format!("error: {error:#}")));
             }
             exit_of(&error).into()
         }
@@ -199,7 +205,7 @@ fn policy_name(text: &str) -> Result<PolicyName, String> {
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<Failure>() {
         Some(failure) => failure.exit,
-        None if error.is::<Wrong>() => Exit::Wrong,
+        None if error.is::<Wrong>() || error.is::<Drawn>() => Exit::Wrong,
         None => Exit::Failed,
     }
 }

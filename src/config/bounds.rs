@@ -3,6 +3,7 @@
 //! One judge answers when policies are checked, when they are loaded, and right before a file is written.
 
 use super::place::relative;
+use super::policy_files::PolicyNames;
 use super::read::listed;
 use super::settings::{Config, May, RepositorySettings};
 use crate::config::Glob;
@@ -77,7 +78,7 @@ impl Config {
     /// The name of the repository whose policies, cases and HOLD files stand where a file stands.
     fn holder_of_policies(&self, repository: &str, file: &str) -> Option<&str> {
         let holds = |(_, settings): &(&str, &RepositorySettings)| {
-            settings.policies.as_deref().is_some_and(|folder| is_among_policies(folder, file))
+            settings.policies.as_deref().is_some_and(|folder| is_among_policies(folder, &settings.policy_names, file))
         };
         self.names_of(repository).find(holds).map(|(name, _)| name)
     }
@@ -104,15 +105,17 @@ fn folded(segment: &str) -> String {
     name.trim_end_matches(['.', ' ']).to_lowercase()
 }
 
-/// Whether a file stands in the folder of the policies, or is one of them where that folder is the root.
-fn is_among_policies(folder: &str, file: &str) -> bool {
+/// Whether a file stands in the folder of the policies; or is one of them, or a HOLD file beside them, where that folder is
+/// the root or a pattern says which of its files are policies.
+fn is_among_policies(folder: &str, names: &PolicyNames, file: &str) -> bool {
     let folded_path = |path: &str| path.split('/').filter(|part| !matches!(*part, "" | ".")).map(folded).collect();
     let (folder, file): (Vec<String>, Vec<String>) = (folded_path(folder), folded_path(file));
-    if !folder.is_empty() {
-        return file.starts_with(&folder);
+    let Some(below) = file.strip_prefix(folder.as_slice()) else { return false };
+    if !folder.is_empty() && !names.has_pattern() {
+        return true;
     }
-    let [name] = file.as_slice() else { return false };
-    [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending)) || name.starts_with("hold")
+    let [name] = below else { return false };
+    names.are_folded(name) || name.starts_with("hold")
 }
 
 #[cfg(test)]
@@ -158,8 +161,14 @@ mod tests {
             ("", "HOLD.prod", true),
             ("", "Kustomization", false),
             ("", "deployment/shop.yaml", false),
+            ("deployment/*.policy.yaml", "deployment/Shop.Policy.yaml", true),
+            ("deployment/*.policy.yaml", "deployment/shop.policy.cases.yml", true),
+            ("deployment/*.policy.yaml", "deployment/Hold.prod", true),
+            ("deployment/*.policy.yaml", "deployment/values.yaml", false),
+            ("deployment/*.policy.yaml", "deployment/dev/shop.policy.yaml", false),
         ] {
-            assert_eq!(is_among_policies(folder, file), expected, "{folder} {file}");
+            let (folder, names) = PolicyNames::parted(folder).expect("sound");
+            assert_eq!(is_among_policies(folder, &names, file), expected, "{folder} {file}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Drawing is left to `annotate-snippets`. A text that may be a secret is hidden before anything is drawn.
 
 use super::tree::Place;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,9 +33,14 @@ impl Diagnostic {
     /// The error as `rustc` draws its own: file, line and column, the line itself, a caret under the place, the help.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let marked = AnnotationKind::Primary.span(self.span.clone());
-        let snippet = Snippet::source(&*self.source).path(&*self.file).annotation(marked);
-        let mut report = vec![Level::ERROR.primary_title(&*self.message).element(snippet)];
+        let title = Level::ERROR.primary_title(&*self.message);
+        let mut report = if self.source.is_empty() {
+            // Of an empty or unreadable file there is no line to draw.
+            vec![title.element(Origin::path(&*self.file))]
+        } else {
+            let marked = AnnotationKind::Primary.span(self.span.clone());
+            vec![title.element(Snippet::source(&*self.source).path(&*self.file).annotation(marked))]
+        };
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(&**help)));
         }

@@ -21,6 +21,7 @@ mod pattern;
 mod place;
 mod policies;
 mod policy;
+mod policy_files;
 mod project;
 mod read;
 mod reload;
@@ -45,6 +46,7 @@ pub use owners::{Owner, Owners};
 pub use pattern::pattern;
 pub use policies::{Loaded, policies, policies_among};
 pub use policy::Broken;
+pub use policy_files::PolicyNames;
 pub use reload::{Reloaded, reload};
 pub use schema::{NAME, ORDER};
 pub use secrets::{Secret, SecretError, SecretSource};
@@ -69,7 +71,8 @@ pub fn load(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> Res
     let file = path.display().to_string();
     let text = read_file(path).map_err(|error| {
         let mut problems = Problems::of(&file, "", Hides::Secrets);
-        problems.add(&(0..0), format!("the configuration cannot be read: {error}"));
+        let why = format!("the configuration cannot be read: {error}");
+        problems.add_with_help(&(0..0), why, "name the file with `--config FILE` or TAGRELAY_CONFIG");
         problems.finish()
     })?;
     let mut problems = Problems::of(&file, &text, Hides::Secrets);

@@ -166,7 +166,13 @@ fn place_of(config: &Config, environment: &Environment, path: &str, what: &str) 
     let deliver = &environment.deliver;
     let repository = config.repositories.get(&deliver.repository).map(RepositorySettings::location).unwrap_or_default();
     let file = path.trim_end_matches("/kustomization.yaml").trim_end_matches("/kustomization.yml");
-    format!("this writes {what} of `{file}` on branch `{}` of {repository}", deliver.branch)
+    // Where there is one repository alone nobody has to be told which.
+    let of = if config.names_of(&deliver.repository).count() == config.repositories.len() {
+        String::new()
+    } else {
+        format!(" of {repository}")
+    };
+    format!("this writes {what} of `{file}` on branch `{}`{of}", deliver.branch)
 }
 
 /// Whether two selections may mean one document: they do unless a field tells them apart.

@@ -9,7 +9,7 @@ use super::diagnostic::{Diagnostics, Hides, Problems};
 use super::environment::{Ground, bounded, environment};
 use super::read::{At, Field, Read as _};
 use super::settings::Config;
-use super::tree;
+use super::tree::{self, Kind, Node};
 use super::wire::environment::EnvironmentForm;
 use super::wire::policy::{ImageOrRepository, PolicyForm};
 use crate::model::budget;
@@ -85,6 +85,10 @@ impl Draft {
         };
         if let Err(message) = allowance.take_nodes(&node) {
             draft.problems.add(&(0..0), message);
+        } else if is_foreign(&node) {
+            let help = "delete it from the folder of the policies, or name the policies by a pattern in the configuration, as \
+                        in `policies: \"policies/*.policy.yaml\"`";
+            draft.problems.add_with_help(&node.at, "this is no policy: `apiVersion: tagrelay/v1` is missing", help);
         } else if let Some(form) = PolicyForm::read(&node, &mut draft.problems) {
             draft.fill(config, &form, allowance);
             if allowance.is_over() {
@@ -261,4 +265,18 @@ fn poll(text: &str, zone: &TimeZone) -> Result<Poll, String> {
     }
     let every = Span::parse(text).map_err(|error| error.to_string())?;
     if every < POLL_MIN { Err(format!("a registry is read at most every {POLL_MIN}")) } else { Ok(Poll::Every(every)) }
+}
+
+/// Whether a file is of somebody else (a kustomization, a values file): it says so itself, or nothing in it says that it is a
+/// policy. Each of its keys would be an error, and none of them would say that.
+fn is_foreign(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else { return false };
+    let version = node.get("apiVersion").and_then(|version| match &version.kind {
+        Kind::Scalar { text, is_text: _ } => Some(text.as_str()),
+        Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+    });
+    match version {
+        Some(version) => !version.starts_with("tagrelay/"),
+        None => !entries.iter().any(|(key, _)| matches!(key.text.as_str(), "environments" | "apiVersion" | "poll")),
+    }
 }

@@ -18,7 +18,19 @@ pub struct Reloaded {
 #[must_use]
 pub fn reload(running: &Config, read: Config) -> Reloaded {
     // Each key is named here, so that a new one is put on one side or the other.
-    let Config { mode, repositories, policies, floors, limits, registries, gitlab, egress, journal, server } = read;
+    let Config {
+        mode,
+        repositories,
+        policies,
+        policy_names,
+        floors,
+        limits,
+        registries,
+        gitlab,
+        egress,
+        journal,
+        server,
+    } = read;
     let ServerSettings { listen, read: reading, access, webhooks, queue } = server;
     let mut config = running.clone();
     (config.floors, config.limits, config.registries) = (floors, limits, registries);
@@ -36,7 +48,7 @@ pub fn reload(running: &Config, read: Config) -> Reloaded {
     let waiting = [
         ("mode", mode != running.mode),
         ("repositories", has_repositories_waiting),
-        ("policies", policies != running.policies),
+        ("policies", (policies, policy_names) != (running.policies.clone(), running.policy_names.clone())),
         ("gitlab", gitlab != running.gitlab),
         ("egress", egress != running.egress),
         ("journal", journal != running.journal),

@@ -175,7 +175,8 @@ impl Daemon {
             let (orders, wanted) = watch::channel(self.orders(&name, 0));
             let (wake, tips) = (Arc::new(Notify::new()), Tips::default());
             let policies = wanted.borrow().policies.clone();
-            let holds = policies.map(|(branch, directory)| Arc::new(OnBranch::new(mirror.clone(), branch, &directory)));
+            let holds =
+                policies.map(|(branch, directory, _)| Arc::new(OnBranch::new(mirror.clone(), branch, &directory)));
             if let Some(holds) = &holds {
                 self.holds.insert(Some(name.clone()), Holds::Branch(holds.clone()));
             }
@@ -199,7 +200,7 @@ impl Daemon {
     fn orders(&self, name: &str, version: u64) -> Orders {
         let settings = self.config.repositories.get(name);
         let policies = settings.filter(|_| self.config.policies.is_none());
-        let policies = policies.and_then(|s| Some((s.branch.clone(), s.policies.clone()?)));
+        let policies = policies.and_then(|s| Some((s.branch.clone(), s.policies.clone()?, s.policy_names.clone())));
         let mut environments = Vec::new();
         let mut every = READ_EVERY;
         for known in self.memory.policies.values() {

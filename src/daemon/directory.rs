@@ -3,7 +3,8 @@
 use super::Daemon;
 use super::holds::{Holds, in_directory};
 use super::message::{Message, PolicyFiles};
-use super::read::{POLICIES_BYTES_MAX, POLICY_BYTES_MAX, is_policy_file};
+use super::read::{POLICIES_BYTES_MAX, POLICY_BYTES_MAX};
+use crate::config::PolicyNames;
 use crate::model::policy::PolicyOrigin;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,16 @@ impl Daemon {
     pub(super) fn start_directory(&mut self) {
         if let Some(directory) = self.config.policies.clone() {
             self.holds.insert(None, Holds::Directory(directory.clone()));
-            self.readings.spawn(watch(directory, self.out.clone()));
+            self.readings.spawn(watch(directory, self.config.policy_names.clone(), self.out.clone()));
         }
     }
 }
 
-async fn watch(directory: PathBuf, out: mpsc::Sender<Message>) {
+async fn watch(directory: PathBuf, names: PolicyNames, out: mpsc::Sender<Message>) {
     let mut last = None;
     loop {
-        let read = directory.clone();
-        let read = tokio::task::spawn_blocking(move || (in_directory(&read).ok(), policies(&read))).await;
+        let (read, names) = (directory.clone(), names.clone());
+        let read = tokio::task::spawn_blocking(move || (in_directory(&read).ok(), policies(&read, &names))).await;
         let (holds, files) = match read {
             Ok((holds, Ok(files))) => (holds, Ok(files)),
             Ok((holds, Err(error))) => (holds, Err(format!("{}: {error}", directory.display()))),
@@ -54,12 +55,12 @@ async fn watch(directory: PathBuf, out: mpsc::Sender<Message>) {
 }
 
 /// Reads the policy files, each by itself. Symbolic links are followed here: mounted directories are made of them.
-fn policies(directory: &Path) -> io::Result<PolicyFiles> {
+fn policies(directory: &Path, names: &PolicyNames) -> io::Result<PolicyFiles> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if is_policy_file(&name) && !path.is_dir() {
+        if names.are(&name) && !path.is_dir() {
             paths.push(path);
         }
     }

@@ -6,11 +6,12 @@ use super::holds::{Found, OnBranch};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::poll::pause;
 use crate::clients::git::{Contents, GitError, History, Limits, Mirror, readable};
+use crate::config::PolicyNames;
 use crate::journal::{Journal, JournalError, Searched};
 use crate::model::budget;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
-use crate::relay::{brake, edit};
+use crate::relay::edit;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,8 +29,8 @@ const FETCHED_BYTES_MAX: u64 = 64 << 20;
 /// What is to be read of a repository.
 #[derive(Clone, Default)]
 pub(super) struct Orders {
-    /// The branch and the directory of its policies.
-    pub(super) policies: Option<(String, String)>,
+    /// The branch and the directory of its policies, and which files there are some.
+    pub(super) policies: Option<(String, String, PolicyNames)>,
     /// The environments that are written there: which, its place in its policy, and the newest commit of another journal
     /// that a person accepted.
     pub(super) environments: Vec<(Arc<Policy>, usize, Option<CommitId>)>,
@@ -42,7 +43,7 @@ pub(super) struct Orders {
 impl Orders {
     /// The branches that are read, each with the one that it begins at.
     fn branches(&self) -> BTreeMap<&str, &str> {
-        let policies = self.policies.iter().map(|(branch, _)| (branch.as_str(), branch.as_str()));
+        let policies = self.policies.iter().map(|(branch, _, _)| (branch.as_str(), branch.as_str()));
         let written = self.environments.iter().filter_map(|(policy, index, _)| policy.environments.get(*index));
         let written =
             written.map(|environment| (environment.deliver.branch.as_str(), environment.deliver.base.as_str()));
@@ -182,8 +183,8 @@ impl Reader {
     ) -> Result<BranchReading, Unread> {
         self.mirror.fetch(branch, &tip).await?;
         let mut whole = true;
-        if let Some((_, directory)) = orders.policies.as_ref().filter(|(of, _)| of == branch) {
-            whole &= self.beside(&tip, directory).await?;
+        if let Some((_, directory, names)) = orders.policies.as_ref().filter(|(of, _, _)| of == branch) {
+            whole &= self.beside(&tip, directory, names).await?;
         }
         let here = |(policy, index, _): &&(Arc<Policy>, usize, _)| policy.environments[*index].deliver.branch == branch;
         let environments: Vec<_> = orders.environments.iter().filter(here).collect();
@@ -252,12 +253,12 @@ impl Reader {
     ///
     /// # Errors
     /// When nobody can tell which HOLD files there are. Whatever the files beside them are, these are read.
-    async fn beside(&self, tip: &CommitId, directory: &str) -> Result<bool, Unread> {
+    async fn beside(&self, tip: &CommitId, directory: &str, names: &PolicyNames) -> Result<bool, Unread> {
         let holds = match &self.holds {
             Some(holds) => holds.at(tip).await?,
             None => Found { files: Vec::new(), whole: true },
         };
-        let read = self.policies(tip, directory).await;
+        let read = self.policies(tip, directory, names).await;
         let whole = holds.whole && read.as_ref().is_ok_and(|(_, whole)| *whole);
         let result = read.map(|(files, _)| files).map_err(|unread| unread.error);
         let (repository, holds) = (Some(self.name.clone()), Some(holds.files));
@@ -267,9 +268,16 @@ impl Reader {
     }
 
     /// Reads the policy files of a directory, each by itself, and says whether what cannot be read stays so.
-    async fn policies(&self, tip: &CommitId, directory: &str) -> Result<(PolicyFiles, bool), Unread> {
-        let listed = self.mirror.list(tip, directory.trim_matches('/'), is_policy_file).await?;
-        let paths: Vec<String> = listed.into_iter().map(|file| file.path).collect();
+    async fn policies(
+        &self,
+        tip: &CommitId,
+        directory: &str,
+        names: &PolicyNames,
+    ) -> Result<(PolicyFiles, bool), Unread> {
+        let listed = self.mirror.list(tip, directory.trim_matches('/'), is_yaml).await?;
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let paths: Vec<String> =
+            listed.into_iter().map(|file| file.path).filter(|path| names.are(&name(path))).collect();
         let limits = Limits { file: POLICY_BYTES_MAX, all: POLICIES_BYTES_MAX, fetched: FETCHED_BYTES_MAX };
         let (mut read, mut whole) = (PolicyFiles::default(), true);
         for (path, content) in self.mirror.read_bytes(tip, &paths, limits).await? {
@@ -287,9 +295,9 @@ impl Reader {
     }
 }
 
-/// Whether a file of this name is a policy, or cases of one.
-pub(super) fn is_policy_file(name: &str) -> bool {
-    !brake::is_hold_file(name) && (name.ends_with(".yaml") || name.ends_with(".yml"))
+/// Whether a file of this name may be a policy, or cases of one.
+fn is_yaml(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
 /// A reading that failed: it is told, and tried again later.

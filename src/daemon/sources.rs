@@ -36,7 +36,7 @@ impl Daemon {
     pub(super) fn read_policies_again(&self, repository: Option<&str>) {
         let Some(reader) = repository.and_then(|repository| self.readers.get(repository)) else { return };
         let policies = reader.orders.borrow().policies.clone();
-        if let Some((branch, _)) = policies {
+        if let Some((branch, _, _)) = policies {
             reader.tips.forget(&branch);
             reader.wake.notify_one();
         }
@@ -78,14 +78,21 @@ impl Daemon {
             return;
         }
         let place = place(source.as_deref());
-        let folder = match source {
-            None => self.config.policies.as_ref().map(|directory| directory.display().to_string()),
-            Some(name) => self.config.repositories.get(name).and_then(|settings| settings.policies.clone()),
+        let (folder, names) = match source {
+            None => {
+                let folder = self.config.policies.as_ref().map(|directory| directory.display().to_string());
+                (folder, self.config.policy_names.in_words())
+            }
+            Some(name) => {
+                let settings = self.config.repositories.get(name);
+                let names = settings.map(|settings| settings.policy_names.in_words()).unwrap_or_default();
+                (settings.and_then(|settings| settings.policies.clone()), names)
+            }
         };
         let folder = crate::model::text::shown(&folder.unwrap_or_default());
         let error = match before.map_or(0, PolicyFiles::len) {
             0 => format!(
-                "{place}: there is no policy file (*.yaml) in `{folder}`: look at `policies` in the configuration"
+                "{place}: there is no policy file ({names}) in `{folder}`: look at `policies` in the configuration"
             ),
             n => format!(
                 "{place}: the last of {n} policy files of `{folder}` is gone, so nothing is done for them any more"

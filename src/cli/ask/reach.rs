@@ -1,7 +1,6 @@
 //! Which daemon is asked: the one that the command line names, else the one of the configuration, else one on this machine.
 
-use super::Wrong;
-use crate::cli::{print, run};
+use crate::cli::{Drawn, print, run};
 use crate::journal::Journal;
 use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -39,8 +38,7 @@ pub(super) async fn daemon(server: Option<&Url>, config: Option<&Path>) -> anyho
     let Some(path) = config.or_else(|| found.exists().then_some(found)) else {
         return Ok(Daemon { url: at(ADDRESS)?, journal: None });
     };
-    let config =
-        run::configuration(path).map_err(|errors| Wrong::because(errors.render(print::complains_in_colour())))?;
+    let config = run::configuration(path).map_err(|errors| Drawn(errors.render(print::complains_in_colour())))?;
     let journal = Journal::open_for_reading(&config.journal).await.ok();
     let journal = journal.map(|journal| Kept { id: journal.id().to_owned(), by: path.to_owned() });
     Ok(Daemon { url: at(config.server.listen)?, journal })

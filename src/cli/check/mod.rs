@@ -8,7 +8,7 @@ mod outlook;
 mod targets;
 
 use super::{Exit, Wrong, file, print};
-use crate::config::{self, Case, CaseFile, Config, Diagnostic, Loaded};
+use crate::config::{self, Case, CaseFile, Config, Diagnostic, Loaded, PolicyNames};
 use crate::daemon::Clock;
 use crate::model::policy::{Policy, PolicyOrigin};
 use clap::Args;
@@ -61,11 +61,17 @@ impl Check {
         let mut found = Found::default();
         match self.configuration() {
             Ok(config) => {
-                let (owner, home) = self.owner(&config)?;
-                let paths = if self.paths.is_empty() { &[home][..] } else { &self.paths };
-                let files = files(paths, owner.as_deref())?;
+                let Home { owner, folder, names } = self.home(&config)?;
+                if self.paths.is_empty() && !folder.exists() {
+                    return Ok(self.without_policies(&folder));
+                }
+                let paths = if self.paths.is_empty() { &[folder][..] } else { &self.paths };
+                let files = files(paths, owner.as_deref(), &names)?;
                 if files.is_empty() {
-                    print::complain("no policy stands there: files end in .yaml or .yml");
+                    print::complain(&format!(
+                        "no policy stands there: the names of policy files are {}",
+                        names.in_words()
+                    ));
                     return Ok(Exit::Nothing);
                 }
                 let loaded = config::policies(&config, &files);
@@ -94,38 +100,66 @@ impl Check {
         }
     }
 
-    /// The repository that the policies belong to, whose bounds are theirs (a local directory has none), and where in it
-    /// they stand.
-    fn owner(&self, config: &Config) -> anyhow::Result<(Option<String>, PathBuf)> {
-        if let (Some(local), None) = (&config.policies, &self.repository) {
-            return Ok((None, local.clone()));
+    /// What is said where the folder of the policies is not here: the configuration was checked all the same.
+    fn without_policies(&self, folder: &Path) -> Exit {
+        let folder = folder.display();
+        let has_configuration = self.config.is_some() || Path::new(CONFIGURATION).is_file();
+        if has_configuration {
+            print::complain(&format!(
+                "nothing is wrong with the configuration. No policy was checked, for there is no folder {folder} here: run \
+                 this where the policies lie, or name them (`tagrelay check PATH`)"
+            ));
+            return Exit::Done;
         }
-        let holders: BTreeMap<&str, &str> = config
+        print::complain(&format!(
+            "error: there is neither a configuration ({CONFIGURATION}) nor a folder {folder} here: name the policies \
+             (`tagrelay check PATH`)"
+        ));
+        Exit::Wrong
+    }
+
+    /// Where the policies stand that are meant.
+    fn home(&self, config: &Config) -> anyhow::Result<Home> {
+        if let (Some(local), None) = (&config.policies, &self.repository) {
+            return Ok(Home { owner: None, folder: local.clone(), names: config.policy_names.clone() });
+        }
+        let holders: BTreeMap<&str, (&str, &PolicyNames)> = config
             .repositories
             .iter()
-            .filter_map(|(name, repository)| Some((name.as_str(), repository.policies.as_deref()?)))
+            .filter_map(|(name, of)| Some((name.as_str(), (of.policies.as_deref()?, &of.policy_names))))
             .collect();
         let only = if holders.len() == 1 { holders.keys().next().copied() } else { None };
         let name = self.repository.as_deref().or(only).unwrap_or(DEFAULT_REPOSITORY);
-        let Some((name, home)) = holders.get_key_value(name) else {
+        let Some((name, (folder, names))) = holders.get_key_value(name) else {
             let names: Vec<&str> = holders.keys().copied().collect();
             let names = names.join(", ");
             return Err(Wrong::because(format!("name the repository of these policies with --repository: {names}")));
         };
-        Ok((Some((*name).to_owned()), PathBuf::from(home)))
+        let folder = if folder.is_empty() { "." } else { *folder };
+        Ok(Home { owner: Some((*name).to_owned()), folder: folder.into(), names: (*names).clone() })
     }
 }
 
+/// Where policies stand.
+struct Home {
+    /// The repository that they belong to, whose bounds are theirs; a local directory has none.
+    owner: Option<String>,
+    folder: PathBuf,
+    /// Which files there are some.
+    names: PolicyNames,
+}
+
 /// The files that the paths name, each with its text: of a directory all, of a policy its cases too, of cases their policy.
-fn files(paths: &[PathBuf], owner: Option<&str>) -> anyhow::Result<Vec<(PolicyOrigin, String)>> {
+fn files(paths: &[PathBuf], owner: Option<&str>, names: &PolicyNames) -> anyhow::Result<Vec<(PolicyOrigin, String)>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
             let unreadable = |error: io::Error| Wrong::because(format!("cannot read {}: {error}", path.display()));
+            let is_policy = |file: &Path| file.file_name().is_some_and(|name| names.are(&name.to_string_lossy()));
             for entry in fs::read_dir(path).map_err(unreadable)? {
                 files.push(entry.map_err(unreadable)?.path());
+                files.pop_if(|file| !file.is_file() || !is_policy(file));
             }
-            files.retain(|file| file.is_file() && is_yaml(file));
         } else {
             files.push(path.clone());
             files.extend(beside(path).into_iter().filter(|beside| beside.is_file()));
@@ -135,10 +169,6 @@ fn files(paths: &[PathBuf], owner: Option<&str>) -> anyhow::Result<Vec<(PolicyOr
     files.dedup();
     let origin = |path: &Path| PolicyOrigin { repository: owner.map(str::to_owned), path: path.display().to_string() };
     files.iter().map(|path| Ok((origin(path), file::read(path, FILE_BYTES_MAX)?))).collect()
-}
-
-fn is_yaml(file: &Path) -> bool {
-    file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
 /// What belongs to a file: its cases, or the policy that they are cases of.

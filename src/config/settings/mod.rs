@@ -7,6 +7,7 @@ mod read;
 mod webhooks;
 
 use super::glob::{Glob, most_specific};
+use super::policy_files::PolicyNames;
 use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::address::{self, Reach};
@@ -31,6 +32,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositorySettings>,
     /// The local directory of policies, which stands instead of those in repositories.
     pub policies: Option<PathBuf>,
+    /// Which files of that directory are policies.
+    pub policy_names: PolicyNames,
     /// What is required of every policy, calendars included.
     pub(crate) floors: Vec<Floor>,
     /// How much may change at once.
@@ -88,6 +91,8 @@ pub struct RepositorySettings {
     pub branch: String,
     /// The directory of its policies; none holds none.
     pub policies: Option<String>,
+    /// Which files of that directory are policies.
+    pub policy_names: PolicyNames,
     /// The user name that goes with the token.
     pub username: String,
     /// The token or password.

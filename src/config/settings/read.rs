@@ -8,6 +8,7 @@ use super::{
 };
 use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
+use crate::config::policy_files::PolicyNames;
 use crate::config::read::{At, Entries, Field, Form as _, Read as _, not_built_yet};
 use crate::config::require;
 use crate::config::tree::Node;
@@ -19,12 +20,14 @@ use crate::model::Span;
 use crate::model::event::OURSELVES;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The configuration that a tree says; none where something is wrong.
 pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let form = ConfigForm::read(node, problems)?;
     check_policies(&form, problems);
+    let (policies, policy_names) = local_policies(&form, problems);
     let floors = require::floors(&form, problems);
     check_required_repositories(&form, problems);
     let repositories = repositories(form.repositories, problems);
@@ -37,7 +40,8 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let config = Config {
         mode: form.mode.take()?,
         repositories: repositories?,
-        policies: form.policies.take().map(Into::into),
+        policies,
+        policy_names,
         floors,
         limits: limits?,
         registries: registries?,
@@ -71,6 +75,26 @@ fn check_policies(form: &ConfigForm, problems: &mut Problems) {
     }
 }
 
+/// The local directory of policies, and which of its files are some.
+fn local_policies(form: &ConfigForm, problems: &mut Problems) -> (Option<PathBuf>, PolicyNames) {
+    let parted = form.policies.get().and_then(|at| problems.check(&at.at, PolicyNames::parted(&at.value)));
+    match parted {
+        Some((folder, names)) => (Some(if folder.is_empty() { ".".into() } else { folder.into() }), names),
+        None => (None, PolicyNames::default()),
+    }
+}
+
+/// The folder of a repository's policies, the root being `""`, and which of its files are some.
+fn policies_of(form: &RepositoryForm, problems: &mut Problems) -> (Option<String>, PolicyNames) {
+    let Some(at) = form.policies.get() else { return (None, PolicyNames::default()) };
+    let Some((folder, names)) = problems.check(&at.at, PolicyNames::parted(&at.value)) else {
+        return (None, PolicyNames::default());
+    };
+    let is_root = folder.split('/').all(|part| matches!(part, "" | ".")) && !at.value.starts_with('/');
+    let path = if is_root && !at.value.is_empty() { Ok(String::new()) } else { crate::config::place::relative(folder) };
+    (problems.check(&at.at, path), names)
+}
+
 fn repositories(
     entries: Field<Entries<RepositoryForm>>,
     problems: &mut Problems,
@@ -92,18 +116,16 @@ fn repositories(
 }
 
 fn repository(form: RepositoryForm, names: &[String], problems: &mut Problems) -> Option<RepositorySettings> {
+    let (policies, policy_names) = policies_of(&form, problems);
     let plain_http = form.plain_http.value().copied().unwrap_or_default();
     let url = form.url.get().and_then(|url| checked_url(url, plain_http, &["https", "file"], problems));
     let author = form.author.take()?;
     let may = may(form.may.take()?, names, problems);
-    let policies = form.policies.get().map(|at| {
-        let path = crate::config::place::relative(&at.value);
-        problems.check(&at.at, path).unwrap_or_default()
-    });
     Some(RepositorySettings {
         url: url?,
         branch: form.branch.take()?,
         policies,
+        policy_names,
         username: form.username.take()?,
         token: form.token.take(),
         author_name: author.name.take()?,

@@ -38,6 +38,26 @@ fn keys() {
 }
 
 #[test]
+fn files_of_others_are_no_policies() {
+    for text in [
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a]\nimages: [{ name: a, newTag: b }]\n",
+        "resources: [a.yaml]\n",
+        "image: { tag: 1.0.0 }\n",
+    ] {
+        let first = text.split(':').next().unwrap_or_default();
+        let said = format!(
+            "1 [{first}] this is no policy: `apiVersion: tagrelay/v1` is missing | delete it from the folder of the policies, or \
+             name the policies by a pattern in the configuration, as in `policies: \"policies/*.policy.yaml\"`"
+        );
+        assert_eq!(errors(text), [said], "{text}");
+    }
+    assert_eq!(
+        errors(&format!("{HEAD}{DEV}").replace("apiVersion: tagrelay/v1\n", "")),
+        ["1 [name] `apiVersion` is missing here"]
+    );
+}
+
+#[test]
 fn every_error_at_once() {
     let text = "\
 apiVersion: tagrelay/v2

@@ -16,7 +16,8 @@ form! {
         "mode" mode: Mode, Default("act");
         /// The GitOps repositories by name; policies write to `default` unless they name another.
         "repositories" repositories: Entries<RepositoryForm>, Required;
-        /// A local directory of policies instead of `repositories.*.policies`.
+        /// A local directory of policies instead of `repositories.*.policies`, or a pattern of its files, as in
+        /// `policies/*.policy.yaml`.
         "policies" policies: String, Optional;
         /// Floors under every policy, which policies can only add to.
         "require" require: Vec<RequireForm>, Default("[]");
@@ -44,7 +45,9 @@ form! {
         "url" url: String, Required;
         /// The branch that policies are read from and, by default, written to.
         "branch" branch: String, Default("main");
-        /// The directory of its policies. Left out, the repository holds none.
+        /// The directory of its policies, whose `*.yaml` and `*.yml` all are policies and cases, or a pattern of files in a
+        /// directory, as in `policies/*.policy.yaml`; HOLD files stand in that directory. Left out, the repository holds
+        /// none.
         "policies" policies: String, Optional;
         /// The user name that goes with the token.
         "username" username: String, Default("oauth2");

@@ -213,6 +213,44 @@ fn projects_that_gitlab_cannot_have_are_told() {
 }
 
 #[test]
+fn the_configuration_is_checked_where_no_policies_lie() {
+    let sound = "repositories: { default: { url: 'https://git.example.com/deploys.git', policies: policies/ } }\n";
+    let said = check(&[("tagrelay.yaml", sound)], &[]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let told = "nothing is wrong with the configuration. No policy was checked, for there is no folder policies here";
+    assert!(said.err.starts_with(told), "{}", said.err);
+    let said = check(&[("tagrelay.yaml", "mode: watch\n")], &[]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("`watch` is no value of `mode`"), "{}", said.err);
+    let said = check(&[("README.md", "")], &[]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("neither a configuration (tagrelay.yaml) nor a folder policies"), "{}", said.err);
+}
+
+#[test]
+fn a_pattern_leaves_files_of_others_alone() {
+    let config = |policies: &str| {
+        format!(
+            "repositories: {{ default: {{ url: 'https://git.example.com/d.git', policies: '{policies}' }} }}\nregistries: {{ '*': {{}} }}\n"
+        )
+    };
+    let case = "- { environment: dev, tags: [a], expect: a }\n";
+    for (policies, code) in [("policies/*.policy.yaml", 0), ("policies/", 2)] {
+        let files = [
+            ("tagrelay.yaml", config(policies)),
+            ("policies/shop.policy.yaml", SHOP.to_owned()),
+            ("policies/shop.policy.cases.yaml", case.to_owned()),
+            ("policies/kustomization.yaml", "resources: [a.yaml]\n".to_owned()),
+        ];
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let said = check(&files, &[]);
+        assert_eq!(said.code, Some(code), "{policies}: {}", said.err);
+        assert_eq!(said.err.contains("this is no policy"), code == 2, "{policies}: {}", said.err);
+        assert_eq!(said.out.contains("1 policy and 1 case"), code == 0, "{policies}: {}", said.out);
+    }
+}
+
+#[test]
 fn what_can_never_come_about_is_told() {
     let config = "repositories: { default: { url: 'https://git.example.com/deploys.git', policies: policies/ } }\n\
                   registries: { '*': {} }\n\
