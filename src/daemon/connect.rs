@@ -18,7 +18,7 @@ use crate::config::{Config, Secret};
 use crate::model::event::CheckResult;
 use crate::model::policy::HttpCheck;
 use crate::model::schedule::Poll;
-use crate::model::{PolicyName, Repository, Tag};
+use crate::model::{PolicyName, Repository};
 use crate::telemetry::Metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -276,14 +276,6 @@ impl Daemon {
         };
         self.readings.spawn(poller.run(wanted));
         self.pollers.insert(repository, (needs, wake));
-    }
-
-    /// Has a repository read now, if anything looks at this tag there.
-    pub(super) fn wake_for(&self, repository: &Repository, tag: Option<&Tag>) {
-        let Some((need, wake)) = self.pollers.get(repository) else { return };
-        if tag.is_none_or(|tag| need.borrow().looks_at(tag)) {
-            wake.notify_one();
-        }
     }
 
     /// Has a repository read now.

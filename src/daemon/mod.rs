@@ -47,6 +47,7 @@ mod place;
 mod places;
 mod plan;
 mod poll;
+mod pushed;
 mod questions;
 mod read;
 mod reconfigure;
@@ -129,6 +130,8 @@ pub struct Daemon {
     past: Past,
     watch: Watch,
     journal_watch: journal_watch::JournalWatch,
+    /// The hosts of which pushes were told and that no policy names, as far as they were told of.
+    unknown_hosts: BTreeSet<String>,
     since: Timestamp,
     /// The number of the first entry that this process may write.
     first_of_this_run: Sequence,
@@ -240,6 +243,7 @@ impl Daemon {
             journal,
             clients,
             journal_watch: journal_watch::JournalWatch::default(),
+            unknown_hosts: BTreeSet::new(),
             watch: Watch::new(Clock::machine(), tokio::time::Instant::now()),
             since: now,
             first_of_this_run: Sequence(1),

@@ -71,6 +71,8 @@ pub struct Server {
     sessions: Arc<Sessions>,
     /// Deliveries that proved nothing.
     unproven: Arc<Alarm>,
+    /// Pushes whose repository no policy can name.
+    nameless: Arc<Alarm>,
     read: Option<ReadAccess>,
     /// The id of the journal that answers come from, where it is told.
     journal: Option<HeaderValue>,
@@ -93,6 +95,7 @@ impl Server {
             bodies: Bodies::default(),
             sessions: Arc::default(),
             unproven: Arc::default(),
+            nameless: Arc::default(),
             read: None,
             journal: None,
         }

@@ -241,6 +241,7 @@ pub struct Metrics {
     rollouts: Family<ByOutcome, Counter>,
     reports: Family<ByReport, Counter>,
     deliveries: Family<BySender, Counter>,
+    unknown_hosts: Counter,
     refused_tokens: Counter,
     journal_entries: Counter,
     errors: Family<ByPolicy, Counter>,
@@ -276,6 +277,7 @@ impl Metrics {
             rollouts: Family::default(),
             reports: Family::default(),
             deliveries: Family::default(),
+            unknown_hosts: Counter::default(),
             refused_tokens: Counter::default(),
             journal_entries: Counter::default(),
             errors: Family::default(),
@@ -314,6 +316,11 @@ impl Metrics {
             "deliveries",
             "Deliveries of webhooks and queues, by sender and what became of them",
             self.deliveries.clone(),
+        );
+        names.register(
+            "unknown_hosts",
+            "Pushes that were told of a host that no policy names",
+            self.unknown_hosts.clone(),
         );
         names.register("refused_tokens", "Tokens shown to the server that nobody has", self.refused_tokens.clone());
         names.register("journal_entries", "Entries added to the journal", self.journal_entries.clone());
@@ -432,6 +439,11 @@ impl Metrics {
         self.deliveries.get_or_create(&BySender { sender, result: outcome.as_str() }).inc();
     }
 
+    /// A push was told of a host that no policy names.
+    pub fn told_by_unknown_host(&self) {
+        self.unknown_hosts.inc();
+    }
+
     /// Somebody showed a token that nobody has.
     pub fn refused_token(&self) {
         self.refused_tokens.inc();
@@ -511,6 +523,7 @@ mod tests {
         clone.ended(Outcome::Verified);
         clone.reported(State::Running, Told::PutOff, took);
         clone.delivered("harbor", Delivered::Refused);
+        clone.told_by_unknown_host();
         clone.refused_token();
         clone.journaled(3);
         clone.failed(PolicyName::parse("shop").ok().as_ref());
@@ -536,6 +549,7 @@ mod tests {
             "tagrelay_rollouts_total{outcome=\"verified\"} 1",
             "tagrelay_reports_total{state=\"running\",result=\"put_off\"} 1",
             "tagrelay_deliveries_total{sender=\"harbor\",result=\"refused\"} 1",
+            "tagrelay_unknown_hosts_total 1",
             "tagrelay_refused_tokens_total 1",
             "tagrelay_journal_entries_total 3",
             "tagrelay_errors_total{policy=\"shop\"} 1",

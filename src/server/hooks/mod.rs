@@ -23,6 +23,7 @@ mod queue;
 use super::Server;
 use super::reply::{Answer, Refused};
 use crate::config::Webhook;
+use crate::model::text;
 use crate::telemetry::metrics::Delivered;
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -125,16 +126,28 @@ async fn deliver(server: &Server, name: &str, in_path: Option<&str>, request: Re
         tracing::warn!(webhook.sender = name, error = %error, "a delivery of {name} makes no sense: {error}");
         Refused::bad(&format!("this is no delivery of {name}: {error}"))
     })?;
+    if let Some(push) = pushes.iter().find(|push| push.parsed().is_none())
+        && let Some(n) = server.nameless.ring()
+    {
+        let (repository, n_others) = (text::shown(push.repository()), n - 1);
+        tracing::warn!(
+            webhook.sender = name,
+            "{name} tells of a push to {repository}, and no policy can name that: where its host is not the one that policies \
+             name, write theirs as `registry` under `server.webhooks.{name}` ({n_others} such before, since this was told)"
+        );
+    }
     let named: BTreeSet<_> = pushes.iter().filter_map(Push::parsed).collect();
     if named.len() > PUSHES_MAX {
         let n = named.len();
         tracing::warn!(webhook.sender = name, "a delivery of {name} names {n} pushes: the rest waits for a poll");
     }
     let read = named.len().min(PUSHES_MAX);
+    let named_none = read == 0 && !pushes.is_empty();
     for (repository, tag) in named.into_iter().take(PUSHES_MAX) {
         server.handle.wake(repository, tag).await?;
     }
-    told(Delivered::Taken);
+    // What names nothing that can be read is counted as such, and stands in no queue: the answer is still 200.
+    told(if named_none { Delivered::Unread } else { Delivered::Taken });
     // Which of them somebody here is interested in is not told to the sender.
     Ok(Json(json!({ "read": read })))
 }

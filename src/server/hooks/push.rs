@@ -58,6 +58,11 @@ impl Push {
         }
     }
 
+    /// The repository, as the sender names it.
+    pub(super) fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// The repository and tag, where they can be some; a tag that none can have was pushed by digest.
     pub(super) fn parsed(&self) -> Option<(Repository, Option<Tag>)> {
         let repository = Repository::parse(&self.repository).ok()?;

@@ -73,6 +73,13 @@ impl Listening {
         }] })
     }
 
+    /// The same of a registry that calls itself so.
+    fn pushed_at(&self, host: &str) -> Value {
+        let mut pushed = self.pushed("shop", "1.0.0");
+        pushed["events"][0]["request"]["host"] = json!(host);
+        pushed
+    }
+
     fn lists(&self) -> usize {
         self.story.world.registry.face.count(&axum::http::Method::GET, "/tags/list")
     }
@@ -107,7 +114,13 @@ async fn what_a_registry_tells_is_read_at_once() {
         200
     );
     assert_eq!(listening.deliver("/webhooks/distribution", Some(SECRET), &json!({ "events": 1 })).await, 400);
+    for host in ["registry.example.com", "registry.example.com", "registry"] {
+        let elsewhere = listening.pushed_at(host);
+        assert_eq!(listening.deliver("/webhooks/distribution", Some(SECRET), &elsewhere).await, 200, "{host}");
+    }
     listening.story.idle().await;
+    let numbers = listening.story.numbers();
+    assert!(numbers.contains("tagrelay_unknown_hosts_total 2\n"), "{numbers}");
     listening.story.push("1.0.0", 1);
     assert_eq!(listening.deliver("/webhooks/distribution", Some(&format!("Bearer {SECRET}")), &pushed).await, 200);
     listening.story.until_written(FILE, "newTag: 1.0.0").await;
