@@ -133,7 +133,7 @@ impl EnvironmentView {
             Concern::Failed
         } else if self.why.iter().any(Why::is_stuck) {
             Concern::Stuck
-        } else if !self.holds.is_empty() {
+        } else if !self.holds.is_empty() || self.why.iter().any(|why| matches!(why, Why::Held { .. })) {
             Concern::Held
         } else if self.waits_for_approval {
             Concern::Waits

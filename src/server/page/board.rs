@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use std::time::Duration;
 
+/// How many troubles are shown: one cause can make a hundred, and the board stands below.
+const TROUBLES_MAX: usize = 5;
+
 /// Everything that the page shows of this status.
 pub(super) fn board(status: &Status, look: &Look) -> Markup {
     let policies = look.chosen(status);
@@ -17,15 +20,11 @@ pub(super) fn board(status: &Status, look: &Look) -> Markup {
             @if status.mode == "observe" { span.badge.wait { "observing: nothing is changed" } }
             p { (status.now.strftime("%F %H:%M UTC")) " · journal " code { (status.journal) } }
         }
-        @for trouble in lines(&status.health.troubles) { p.alert { (trouble) } }
-        @for broken in &status.broken { pre.alert { (broken) } }
-        @for policy in &status.policies {
-            @if let Some(broken) = &policy.broken { p.alert { strong { (policy.name) } " " (broken) } }
-        }
+        @if !status.policies.is_empty() { (finder(status, look)) }
+        (troubles(status, look))
         @if status.policies.is_empty() {
             p.empty { "No policy is loaded. " @if !status.broken.is_empty() { "Mend what stands above." } }
         } @else {
-            (finder(status, look))
             @if policies.is_empty() {
                 p.empty { "Nothing here has “" (look.text()) "”. " a href="/" { "Show all" } }
             } @else {
@@ -36,6 +35,24 @@ pub(super) fn board(status: &Status, look: &Look) -> Markup {
         footer {
             "tagrelay " (env!("CARGO_PKG_VERSION")) " · "
             a href="/api/v1/status" { "JSON" } " · " a href="/api/v1/openapi.json" { "API" } " · " a href="/metrics" { "metrics" }
+        }
+    }
+}
+
+/// What is wrong with the daemon and its policies. Whoever looks for something gets that, and how much else there is.
+fn troubles(status: &Status, look: &Look) -> Markup {
+    let troubles = lines(&status.health.troubles);
+    let n_more = troubles.len().saturating_sub(TROUBLES_MAX);
+    html! {
+        @if look.text().is_empty() {
+            @for trouble in troubles.iter().take(TROUBLES_MAX) { p.alert { (trouble) } }
+            @if n_more > 0 { p.alert { "and " (n_more) " more: " code { "tagrelay status" } " lists all" } }
+            @for broken in &status.broken { pre.alert { (broken) } }
+            @for policy in &status.policies {
+                @if let Some(broken) = &policy.broken { p.alert { strong { (policy.name) } " " (broken) } }
+            }
+        } @else if !troubles.is_empty() {
+            p.alert { a href="/" { "unwell: " (troubles.len()) @if troubles.len() == 1 { " trouble" } @else { " troubles" } } }
         }
     }
 }
