@@ -3,6 +3,7 @@
 use super::brake::{FILE, LINK, commit_raw};
 use super::people::{DEV, borrowed, chain, with_other};
 use super::world::Story;
+use std::path::Path;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_odd_file_stops_the_environment_that_needs_it_alone() {
@@ -59,9 +60,21 @@ async fn an_odd_policy_file_stops_itself_alone_under_its_last_good_text() {
         assert!(!story.file(DEV).await.contains("sha256:"), "{words}");
     }
     // A link in the place of their directory is no directory without policies: all of them stay, and hold.
-    commit_raw(&deploys, &[("policies", Some((LINK, b"elsewhere")))]);
+    link_in_the_place_of(&deploys, "policies");
     story.until_unwell("policies_unread", "`policies` is a symbolic link").await;
     story.until_said("dev", "`policies` is a symbolic link").await;
     assert_eq!(story.status().await.policies.len(), 2);
     story.stop().await;
+}
+
+/// Commits a symbolic link in the place of a directory at the root.
+fn link_in_the_place_of(repository: &Path, directory: &str) {
+    let repository = git2::Repository::open(repository).expect("a repository");
+    let parent = repository.refname_to_id("refs/heads/main").expect("a branch");
+    let parent = repository.find_commit(parent).expect("a commit");
+    let mut root = repository.treebuilder(Some(&parent.tree().expect("a tree"))).expect("a builder");
+    root.insert(directory, repository.blob(b"elsewhere").expect("a blob"), 0o120_000).expect("inserted");
+    let tree = repository.find_tree(root.write().expect("written")).expect("a tree");
+    let who = git2::Signature::now("Ann", "x@example.com").expect("a name");
+    repository.commit(Some("refs/heads/main"), &who, &who, "by hand", &tree, &[&parent]).expect("committed");
 }
