@@ -5,8 +5,9 @@
 
 use crate::model::{Ledger, Why};
 
-/// How many environments of one name are judged at once where `limits.rollouts` says nothing of that name: their checks, and
-/// GitLab, see no more than that. The places themselves are counted by [`crate::relay::limits`].
+/// How many environments of one name are judged at once where `limits.rollouts` says nothing of that name.
+///
+/// Their checks, and GitLab, see no more than that. The places themselves are counted by [`crate::relay::limits`].
 pub const AT_ONCE: usize = 10;
 
 /// What `verify --all` does in an environment.

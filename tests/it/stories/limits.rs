@@ -74,13 +74,13 @@ async fn verify_all_takes_the_places_that_rollouts_take() {
     let verify = Command::VerifyAll { scope: Scope::default() };
     let said = story.command("alice", verify).await.expect("judged");
     assert!(said.contains("2 environments are judged, at most 1 of one name at once"), "{said}");
-    let first = if state("cart").await.as_deref() == Some("progressing") { "cart" } else { "shop" };
+    let first = if state("cart").await == Some("progressing") { "cart" } else { "shop" };
     let second = if first == "cart" { "shop" } else { "cart" };
-    assert_eq!((state(first).await.as_deref(), state(second).await.as_deref()), (Some("progressing"), Some("failed")));
+    assert_eq!((state(first).await, state(second).await), (Some("progressing"), Some("failed")));
     post(&story, first, Verdict::Healthy).await;
-    story.until("the second has its turn", || async { state(second).await.as_deref() == Some("progressing") }).await;
+    story.until("the second has its turn", || async { state(second).await == Some("progressing") }).await;
     post(&story, second, Verdict::Healthy).await;
-    story.until("the second is verified", || async { state(second).await.as_deref() == Some("verified") }).await;
+    story.until("the second is verified", || async { state(second).await == Some("verified") }).await;
     story.stop().await;
 }
 
