@@ -136,16 +136,18 @@ fn walk_for_committers(
             return Ok(End::Cut);
         }
         let commit = repository.find_commit(id)?;
-        let here = tree::subtree(repository, commit.tree()?, directory)?;
+        let here = tree::directory_id(&commit.tree()?, directory)?;
         let mut before = Vec::new();
         for parent in commit.parents() {
-            before.push(tree::subtree(repository, parent.tree()?, directory)?);
+            before.push(tree::directory_id(&parent.tree()?, directory)?);
         }
-        let id_of = |tree: &Option<Tree<'_>>| tree.as_ref().map(Tree::id);
-        // Most commits leave the whole directory alone: then no file of it is looked for.
-        if before.iter().any(|before| id_of(before) == id_of(&here)) {
+        // Most commits leave the whole directory alone: then it is not even read, for it may be large.
+        if before.contains(&here) {
             continue;
         }
+        let read = |id: Option<Oid>| id.map(|id| repository.find_tree(id)).transpose();
+        let here = read(here)?;
+        let before = before.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let content = |tree: &Option<Tree<'_>>, name: &str| tree.as_ref()?.get_name(name).map(|entry| entry.id());
         let touched = |name: &&&str| {
             let now = content(&here, name);
@@ -291,5 +293,76 @@ impl<'a> Places<'a> {
             .collect();
         self.known.insert(commit.id(), entries.clone());
         Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::git::local::Local;
+    use crate::clients::git::source::Move;
+    use git2::{Signature, Time};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A repository on disk that counts how often it is opened: once for each walk.
+    struct Counted(Local, AtomicUsize);
+
+    impl Source for Counted {
+        fn repository(&self) -> Result<Repository, Fault> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.repository()
+        }
+        fn tip(&self, branch: &str) -> Result<Option<Oid>, Fault> {
+            self.0.tip(branch)
+        }
+        fn fetch(&self, branch: &str, tip: Oid) -> Result<(), Fault> {
+            self.0.fetch(branch, tip)
+        }
+        fn obtain(&self, contents: &[Oid], bytes_max: u64) -> Result<(), Fault> {
+            self.0.obtain(contents, bytes_max)
+        }
+        fn deepen(&self, tip: Oid, depth: u32) -> Result<(), Fault> {
+            self.0.deepen(tip, depth)
+        }
+        fn messages(&self, tip: Oid) -> Result<Messages, Fault> {
+            self.0.messages(tip)
+        }
+        fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {
+            self.0.push(branch, old, new, pack)
+        }
+        fn forget(&self) -> Result<(), Fault> {
+            self.0.forget()
+        }
+    }
+
+    #[test]
+    fn who_committed_three_thousand_files_is_found_in_one_walk_of_three_thousand_commits() {
+        const N: usize = 3_000;
+        let scratch = tempfile::tempdir().expect("a directory");
+        let repository = Repository::init_bare(scratch.path()).expect("a repository");
+        let blob = repository.blob(b"stop").expect("a blob");
+        let names: Vec<String> = (0..N).map(|n| format!("HOLD.{n}")).collect();
+        let mut folder = repository.treebuilder(None).expect("a tree");
+        for name in &names {
+            folder.insert(name, blob, 0o100_644).expect("inserted");
+        }
+        let folder = folder.write().expect("written");
+        let root = |name: &str| {
+            let mut root = repository.treebuilder(None).expect("a tree");
+            root.insert("policies", folder, 0o040_000).expect("inserted");
+            root.insert(name, blob, 0o100_644).expect("inserted");
+            repository.find_tree(root.write().expect("written")).expect("a tree")
+        };
+        let roots = [root("a"), root("b")];
+        let who = |name: &str| Signature::new(name, "x@example.com", &Time::new(0, 0)).expect("a name");
+        let mut tip = repository.commit(None, &who("Ann"), &who("Ann"), "hold", &roots[0], &[]).expect("committed");
+        for n in 1..N {
+            let parent = repository.find_commit(tip).expect("a commit");
+            tip = repository.commit(None, &who("Bob"), &who("Bob"), "x", &roots[n % 2], &[&parent]).expect("committed");
+        }
+        let source = Counted(Local::new(scratch.path().to_owned()), AtomicUsize::new(0));
+        let found = committers(&source, tip, "policies", &names).expect("walked");
+        assert_eq!((found.len(), source.1.load(Ordering::Relaxed)), (N, 1));
+        assert!(found.values().all(|who| who == "Ann"));
     }
 }

@@ -243,20 +243,14 @@ fn folder<'r>(repository: &'r Repository, root: Tree<'r>, directory: &str) -> Re
     Err(Fault::Invalid(format!("`{}` is {what}", text::shown(directory))))
 }
 
-/// The tree of a directory, where it is one.
-pub(super) fn subtree<'r>(
-    repository: &'r Repository,
-    root: Tree<'r>,
-    directory: &str,
-) -> Result<Option<Tree<'r>>, Fault> {
+/// The id of a directory's tree, where it is one. The tree itself is not read.
+pub(super) fn directory_id(root: &Tree<'_>, directory: &str) -> Result<Option<Oid>, Fault> {
     let directory = directory.trim_end_matches('/');
     if matches!(directory, "" | ".") {
-        return Ok(Some(root));
+        return Ok(Some(root.id()));
     }
-    match entry(&root, directory)?.filter(|entry| entry.kind() == Some(ObjectType::Tree)) {
-        Some(entry) => Ok(Some(repository.find_tree(entry.id())?)),
-        None => Ok(None),
-    }
+    let found = entry(root, directory)?.filter(|entry| entry.kind() == Some(ObjectType::Tree));
+    Ok(found.map(|entry| entry.id()))
 }
 
 /// What stands at a path.
