@@ -183,6 +183,7 @@ impl Daemon {
             let reader = Reader {
                 name: name.clone(),
                 mirror: mirror.clone(),
+                edits: self.edits.clone(),
                 holds,
                 journal: self.journal.clone(),
                 clock: self.clock.clone(),

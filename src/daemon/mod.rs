@@ -24,6 +24,7 @@ mod command;
 mod connect;
 mod deeper;
 mod directory;
+mod edits;
 mod find;
 pub mod handle;
 pub mod health;
@@ -170,6 +171,8 @@ pub struct Daemon {
     causeless: BTreeMap<Scope, Timestamp>,
     /// Which environments wait for a place for their rollout: see `limits.rollouts`.
     places: crate::relay::limits::Queues,
+    /// The turns of all who look at the files that changes are written into.
+    edits: edits::Edits,
     /// Leave to look for verdicts in branches.
     verdicts: Arc<Semaphore>,
     /// What `verify --all` has still to judge.
@@ -276,6 +279,7 @@ impl Daemon {
             only: None,
             causeless: BTreeMap::new(),
             places: crate::relay::limits::Queues::default(),
+            edits: edits::Edits::new(crate::model::budget::TARGETS_BYTES),
             verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
             to_verify: verify_all::ToVerify::default(),
             active: tokio::time::Instant::now(),

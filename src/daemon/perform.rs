@@ -173,8 +173,9 @@ impl Daemon {
         let author = self.clients.author(&deliver.repository);
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (branch, base, out) = (deliver.branch.clone(), deliver.base.clone(), self.out.clone());
-        let (config, metrics) = (self.configuration(), self.metrics.clone());
-        self.tasks.spawn(Writer { mirror, config, branch, base, author, race_max: RACE_MAX, metrics, out }.run(inbox));
+        let (config, edits, metrics) = (self.configuration(), self.edits.clone(), self.metrics.clone());
+        let writer = Writer { mirror, edits, config, branch, base, author, race_max: RACE_MAX, metrics, out };
+        self.tasks.spawn(writer.run(inbox));
         self.writers.insert(key, orders.clone());
         Some(orders)
     }

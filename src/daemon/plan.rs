@@ -2,16 +2,21 @@
 //! made.
 
 use super::Daemon;
+use super::edits::Edits;
 use super::handle::Refusal;
 use super::memory::Known;
 use super::view::{FileDiff, PlanView};
 use super::writer::message;
-use crate::clients::git::{Mirror, readable};
+use crate::clients::git::{Contents, Mirror, readable};
 use crate::model::policy::ReportSha;
 use crate::model::{Environment, PinReading, Policy, PolicyName, Release, Sequence};
+use crate::relay::candidate;
+use crate::relay::edit::{self, Files};
 use crate::relay::{Cleared, Step, next_step};
-use crate::relay::{candidate, edit};
 use std::sync::Arc;
+
+/// How many bytes of files the diffs of one answer have, before and after the change together.
+const DIFFS_BYTES: usize = 4 << 20;
 
 /// A plan whose files are still to be read: the loop waits for no git server.
 pub(super) struct Draft {
@@ -22,6 +27,7 @@ pub(super) struct Draft {
 /// The change of files that a plan makes.
 struct Change {
     mirror: Arc<Mirror>,
+    edits: Edits,
     policy: Arc<Policy>,
     index: usize,
     what: What,
@@ -43,9 +49,10 @@ enum What {
 /// Reads the files of these plans.
 pub(super) async fn finished(drafts: Vec<Draft>) -> Vec<PlanView> {
     let mut plans = Vec::with_capacity(drafts.len());
+    let mut n_left = DIFFS_BYTES;
     for Draft { mut plan, change } in drafts {
         if let Some(change) = change {
-            change.show(&mut plan).await;
+            change.show(&mut plan, &mut n_left).await;
         }
         plans.push(plan);
     }
@@ -138,36 +145,63 @@ impl Daemon {
         let mirror = self.readers.get(&deliver.repository)?.mirror.clone();
         let next = Sequence(self.past.last().map_or(0, |Sequence(last)| last) + 1);
         let (policy, journal) = (known.policy.clone(), self.ids.id.clone());
-        Some(Change { mirror, policy, index, what, reading, journal, next })
+        let edits = self.edits.clone();
+        Some(Change { mirror, edits, policy, index, what, reading, journal, next })
     }
 }
 
 impl Change {
-    /// The files that would change, and the message.
-    async fn show(self, plan: &mut PlanView) {
-        let Self { mirror, policy, index, what, reading, journal, next } = self;
+    /// The files that would change, as far as so many bytes of them are left to be shown, and the message.
+    async fn show(self, plan: &mut PlanView, n_left: &mut usize) {
+        let Self { mirror, edits, policy, index, what, reading, journal, next } = self;
         let Some(environment) = policy.environments.get(index) else { return };
         let paths = edit::wanted(&environment.write);
-        let files = mirror.read(&reading.tip, &paths).await.map_err(|error| error.to_string());
-        let files = match files.and_then(|files| readable(&files, &paths).map_err(|unread| unread.reason)) {
-            Ok(files) => files,
-            Err(error) => return plan.effects.push(format!("but its files could not be read: {error}")),
+        let look = |contents: Contents<String>, _| match readable(&contents, &paths) {
+            Ok(files) => what.diffs(environment, files),
+            Err(unreadable) => Err(format!("but its files could not be read: {}", unreadable.reason)),
         };
-        let (places, images, form) = (&environment.write, &environment.images, environment.pin);
-        let planned = match &what {
-            What::Cleared(cleared) => edit::plan(places, images, form, cleared, &files),
-            What::Waits(release) => edit::preview(places, images, form, release, &files),
-        };
-        match planned.and_then(|planned| edit::apply(&planned, &files)) {
-            Ok(changed) => plan.diffs.extend(changed.into_iter().map(|(path, after)| {
-                let before = files.get(&path).cloned().unwrap_or_default();
-                FileDiff { path, before, after }
-            })),
-            Err(error) => plan.effects.push(format!("but it cannot be written: {error}")),
+        let looked = edits.read(&mirror, &reading.tip, std::slice::from_ref(&paths), look).await;
+        match looked.unwrap_or_else(|error| Err(format!("but its files could not be read: {error}"))) {
+            Ok(diffs) => diffs.into_iter().for_each(|diff| show(diff, plan, n_left)),
+            Err(error) => plan.effects.push(error),
         }
         if let What::Cleared(cleared) = &what {
             plan.message = message(&policy, environment, cleared, &reading.pin, &journal, next).ok();
         }
+    }
+}
+
+impl What {
+    /// The files as they are and as they would be.
+    fn diffs(&self, environment: &Environment, mut files: Files) -> Result<Vec<FileDiff>, String> {
+        let (places, images, form) = (&environment.write, &environment.images, environment.pin);
+        let planned = match self {
+            Self::Cleared(cleared) => edit::plan(places, images, form, cleared, &files),
+            Self::Waits(release) => edit::preview(places, images, form, release, &files),
+        };
+        let changed = planned.and_then(|planned| edit::apply(&planned, &files));
+        let changed = changed.map_err(|error| format!("but it cannot be written: {error}"))?;
+        let diff = |(path, after)| {
+            let before = files.remove(&path).unwrap_or_default();
+            FileDiff { path, before, after }
+        };
+        Ok(changed.into_iter().map(diff).collect())
+    }
+}
+
+/// Shows a diff, where there is room for it in the answer.
+fn show(diff: FileDiff, plan: &mut PlanView, n_left: &mut usize) {
+    match n_left.checked_sub(diff.before.len() + diff.after.len()) {
+        Some(left) => {
+            *n_left = left;
+            plan.diffs.push(diff);
+        }
+        None => plan.effects.push(format!(
+            "changes {}, which is not shown: an answer shows {} MiB of files at the most; ask for one policy, or look at \
+             the file with `tagrelay edit`",
+            diff.path,
+            DIFFS_BYTES >> 20
+        )),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A branch whose tip is known is not read again; a tip that only our writer moved is not even looked into.
 
+use super::edits::Edits;
 use super::holds::{Found, OnBranch};
 use super::message::{BranchReading, Message, PolicyFiles};
 use super::poll::pause;
@@ -10,8 +11,8 @@ use crate::config::PolicyNames;
 use crate::journal::{Journal, JournalError, Searched};
 use crate::model::budget;
 use crate::model::policy::PolicyOrigin;
-use crate::model::{CommitId, OurCommit, PinReading, Policy, Scope, Why};
-use crate::relay::edit;
+use crate::model::{CommitId, Environment, OurCommit, Pin, PinReading, Policy, Scope, Why};
+use crate::relay::edit::{self, Claim};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -91,6 +92,7 @@ impl Tips {
 pub(super) struct Reader {
     pub(super) name: String,
     pub(super) mirror: Arc<Mirror>,
+    pub(super) edits: Edits,
     /// The HOLD files beside its policies, where it has policies.
     pub(super) holds: Option<Arc<OnBranch>>,
     pub(super) journal: Arc<Journal>,
@@ -188,18 +190,15 @@ impl Reader {
         }
         let here = |(policy, index, _): &&(Arc<Policy>, usize, _)| policy.environments[*index].deliver.branch == branch;
         let environments: Vec<_> = orders.environments.iter().filter(here).collect();
-        let places = environments.iter().flat_map(|(policy, index, _)| &policy.environments[*index].write);
-        let wanted: Vec<String> = places.flat_map(|place| edit::wanted(std::slice::from_ref(place))).collect();
-        let files = self.mirror.read(&tip, &wanted).await?;
-        whole &= files.values().all(|file| file.as_ref().map_or_else(|unread| unread.lasts, |_| true));
+        let of: Vec<&Environment> =
+            environments.iter().map(|(policy, index, _)| &policy.environments[*index]).collect();
+        let written = self.written(&tip, &of).await?;
         let (mut claims, mut pins) = (Vec::new(), Vec::with_capacity(environments.len()));
-        for (policy, index, met) in environments {
-            let environment = &policy.environments[*index];
-            let scope = Scope::of(&policy.name, &environment.name);
-            let own = readable(&files, &edit::wanted(&environment.write)).ok();
-            let claimed = own.and_then(|own| edit::claims(&environment.write, &environment.images, &own).ok());
-            claims.extend(claimed.map(|claimed| (scope.clone(), claimed)));
-            let reading = self.pin(policy, *index, met.as_ref(), &tip, &files).await?;
+        for ((policy, index, met), written) in environments.into_iter().zip(written) {
+            let scope = Scope::of(&policy.name, &policy.environments[*index].name);
+            whole &= written.lasts;
+            claims.extend(written.claims.map(|claimed| (scope.clone(), claimed)));
+            let reading = self.pin(policy, *index, met.as_ref(), &tip, written.pin).await?;
             pins.push((scope, reading));
         }
         // Policies and holds that could not be read are read again, though the tip stays.
@@ -211,20 +210,35 @@ impl Reader {
         Ok(BranchReading { tip, generation, claims, pins })
     }
 
-    /// Reads an environment's pin, and who set it.
+    /// Reads what is written for each of these environments. Few texts are held at once: those of an environment are dropped
+    /// before the next ones are read.
+    async fn written(&self, tip: &CommitId, environments: &[&Environment]) -> Result<Vec<Written>, GitError> {
+        let groups: Vec<Vec<String>> =
+            environments.iter().map(|environment| edit::wanted(&environment.write)).collect();
+        let mut written = Vec::with_capacity(groups.len());
+        while let (Some(rest), Some(of)) = (groups.get(written.len()..), environments.get(written.len()..))
+            && !rest.is_empty()
+        {
+            let look = |contents: Contents<String>, n_groups| -> Vec<Written> {
+                of.iter().take(n_groups).map(|environment| Written::of(environment, &contents)).collect()
+            };
+            let more = self.edits.read(&self.mirror, tip, rest, look).await?;
+            written.extend(more);
+        }
+        Ok(written)
+    }
+
+    /// Reads who set an environment's pin.
     async fn pin(
         &self,
         policy: &Policy,
         index: usize,
         met: Option<&CommitId>,
         tip: &CommitId,
-        files: &Contents<String>,
+        pin: Result<Pin, String>,
     ) -> Result<Result<PinReading, Why>, Unread> {
         let environment = &policy.environments[index];
         let paths = edit::wanted(&environment.write);
-        let pin = readable(files, &paths).map_err(|unread| unread.reason).and_then(|files| {
-            edit::read(&environment.write, &environment.images, &files).map_err(|error| error.to_string())
-        });
         let pin = match pin {
             Ok(pin) => pin,
             Err(error) => {
@@ -292,6 +306,33 @@ impl Reader {
             }
         }
         Ok((read, whole))
+    }
+}
+
+/// What is written for an environment.
+struct Written {
+    /// Its pin, or why that cannot be read.
+    pin: Result<Pin, String>,
+    /// Which values of its files are its own, where that can be told.
+    claims: Option<Vec<Claim>>,
+    /// Whether all of it stays so until somebody commits something else.
+    lasts: bool,
+}
+
+impl Written {
+    fn of(environment: &Environment, contents: &Contents<String>) -> Self {
+        let paths = edit::wanted(&environment.write);
+        let mut unread = paths.iter().filter_map(|path| contents.get(path)?.as_ref().err());
+        let lasts = unread.all(|unreadable| unreadable.lasts);
+        let (places, images) = (&environment.write, &environment.images);
+        match readable(contents, &paths) {
+            Ok(files) => Self {
+                pin: edit::read(places, images, &files).map_err(|error| error.to_string()),
+                claims: edit::claims(places, images, &files).ok(),
+                lasts,
+            },
+            Err(unreadable) => Self { pin: Err(unreadable.reason), claims: None, lasts },
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::Daemon;
 use super::command::{is_unmet, not_kept};
+use super::edits::Edits;
 use super::handle::{Refusal, Reply, Signal};
 use super::message::Message;
 use super::take::answer;
-use crate::clients::git::{GitError, Mirror, readable};
+use crate::clients::git::{Contents, GitError, Mirror, readable};
 use crate::model::event::{CheckResult, Event, Verdict};
 use crate::model::policy::Environment;
 use crate::model::{CommitId, Pin, Scope, Sequence, Why, text};
@@ -108,9 +109,9 @@ impl Daemon {
             let why = format!("{SOUGHT_MAX} verdicts are being looked for already: post it again");
             return answer(reply, Err(Refusal::Unavailable(why)));
         };
-        let (mirror, out) = (reader.mirror.clone(), self.out.clone());
+        let (mirror, edits, out) = (reader.mirror.clone(), self.edits.clone(), self.out.clone());
         self.tasks.spawn(async move {
-            let sought = look(&mirror, &environment, &commit, &since).await;
+            let sought = look((&mirror, &edits), &environment, &commit, &since).await;
             drop(permit);
             // The loop may have stopped: nothing was kept, and whoever posted is told that nobody answers.
             let _sent = out.send(Message::Verdict { signal, rollout, sought, reply }).await;
@@ -190,7 +191,12 @@ enum Meant {
 }
 
 /// What is pinned at a commit, if it stands on the environment's branch at or after another.
-async fn look(mirror: &Mirror, environment: &Environment, commit: &CommitId, since: &CommitId) -> Sought {
+async fn look(
+    (mirror, edits): (&Mirror, &Edits),
+    environment: &Environment,
+    commit: &CommitId,
+    since: &CommitId,
+) -> Sought {
     let branch = &environment.deliver.branch;
     match mirror.is_later(branch, commit, since).await {
         Ok(true) => {}
@@ -201,18 +207,18 @@ async fn look(mirror: &Mirror, environment: &Environment, commit: &CommitId, sin
         Err(error) => return Sought::Unread(error.to_string()),
     }
     let paths = edit::wanted(&environment.write);
-    let files = match mirror.read(commit, &paths).await {
-        Ok(contents) => match readable(&contents, &paths) {
-            Ok(files) => files,
-            Err(unreadable) if unreadable.lasts => return Sought::Not(unreadable.reason),
-            Err(unreadable) => return Sought::Unread(unreadable.reason),
+    let look = |contents: Contents<String>, _| match readable(&contents, &paths) {
+        Ok(files) => match edit::read(&environment.write, &environment.images, &files) {
+            Ok(pin) => Sought::Pinned(pin),
+            Err(error) => Sought::Not(error.to_string()),
         },
-        Err(error @ GitError::Invalid { .. }) => return Sought::Not(error.to_string()),
-        Err(error) => return Sought::Unread(error.to_string()),
+        Err(unreadable) if unreadable.lasts => Sought::Not(unreadable.reason),
+        Err(unreadable) => Sought::Unread(unreadable.reason),
     };
-    match edit::read(&environment.write, &environment.images, &files) {
-        Ok(pin) => Sought::Pinned(pin),
-        Err(error) => Sought::Not(error.to_string()),
+    match edits.read(mirror, commit, std::slice::from_ref(&paths), look).await {
+        Ok(sought) => sought,
+        Err(error @ GitError::Invalid { .. }) => Sought::Not(error.to_string()),
+        Err(error) => Sought::Unread(error.to_string()),
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::Daemon;
 use super::command::not_kept;
+use super::edits::Edits;
 use super::handle::{Refusal, Reply};
 use super::message::Message;
-use crate::clients::git::{GitError, Mirror, readable};
+use crate::clients::git::{Contents, GitError, Mirror, readable};
 use crate::model::policy::Policy;
 use crate::model::{CommitId, Event, Scope};
 use crate::relay::edit;
@@ -29,6 +30,7 @@ pub(super) struct Before {
 /// The environments of one branch whose history is read.
 struct Branch {
     mirror: Arc<Mirror>,
+    edits: Edits,
     tip: CommitId,
     environments: Vec<(Arc<Policy>, usize)>,
 }
@@ -74,6 +76,7 @@ impl Daemon {
             let at = (environment.deliver.repository.clone(), reading.tip.clone());
             let branch = branches.entry(at).or_insert_with(|| Branch {
                 mirror: reader.mirror.clone(),
+                edits: self.edits.clone(),
                 tip: reading.tip.clone(),
                 environments: Vec::new(),
             });
@@ -135,11 +138,13 @@ async fn read(branch: &Branch, before: &mut Before) -> Result<(), GitError> {
         let mut former = Vec::with_capacity(found.len());
         for trailers in found {
             let paths = edit::wanted(&environment.write);
-            let files = branch.mirror.read(&trailers.commit, &paths).await?;
             // What stood elsewhere then, or cannot be read any more, is no release that comes back.
-            let pin = readable(&files, &paths)
-                .ok()
-                .and_then(|files| edit::read(&environment.write, &environment.images, &files).ok());
+            let look = |contents: Contents<String>, _| {
+                let files = readable(&contents, &paths).ok()?;
+                edit::read(&environment.write, &environment.images, &files).ok()
+            };
+            let group = std::slice::from_ref(&paths);
+            let pin = branch.edits.read(&branch.mirror, &trailers.commit, group, look).await?;
             former.extend(pin.map(|pin| Former { trailers, pin }));
         }
         before.former.insert(Scope::of(&policy.name, &environment.name), former);

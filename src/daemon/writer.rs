@@ -5,8 +5,9 @@
 //! pass. A push that loses its race names the new tip, and the next one follows at once. A branch that another push has locked
 //! is tried again within the same time.
 
+use super::edits::{Edits, Room};
 use super::message::{Done, Message, Written};
-use crate::clients::git::{Author, Contents, GitError, Mirror, NewCommit, Pushed, readable};
+use crate::clients::git::{Author, Contents, GitError, Mirror, NewCommit, Pushed, Unreadable};
 use crate::config::Config;
 use crate::model::pin::Trailers;
 use crate::model::{CommitId, Environment, Pin, Policy, Scope, Sequence};
@@ -17,6 +18,7 @@ use crate::relay::gate::Cleared;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -63,6 +65,8 @@ impl WriteOrder {
 /// Writes to one branch of one repository.
 pub(super) struct Writer {
     pub(super) mirror: Arc<Mirror>,
+    /// The turns of all who look at files that are written.
+    pub(super) edits: Edits,
     /// What bounds policies: the configuration that is in use at the moment of a write.
     pub(super) config: watch::Receiver<Arc<Config>>,
     pub(super) branch: String,
@@ -96,14 +100,14 @@ impl Writer {
     ///
     /// What the server refuses as a whole is tried again in halves, so that one change that it does not want holds up no
     /// other. Where it wants none, that is known after a few pushes. Where the branch cannot even be read, no half fares
-    /// better.
+    /// better. What is too much text for one push goes with the next.
     async fn write(&self, batch: &[WriteOrder], chain: &mut Vec<CommitId>) -> bool {
         let mut parts = vec![batch];
         let mut n_tries = 0;
         while let Some(part) = parts.pop() {
             n_tries += 1;
             let all_failed = |error: String| part.iter().map(|_| Written::Failed(error.clone())).collect();
-            let outcomes = match self.race(part, chain).await {
+            let outcomes: Vec<Written> = match self.race(part, chain).await {
                 Ok(outcomes) => outcomes,
                 Err(NotPushed::Refused(_)) if part.len() > 1 && n_tries < TRIES_MAX => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -114,6 +118,9 @@ impl Writer {
                     all_failed(error)
                 }
             };
+            if let Some(rest) = part.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+                parts.push(rest);
+            }
             for (order, written) in part.iter().zip(outcomes) {
                 let scope = Scope::of(&order.policy.name, &order.environment().name);
                 let done = Done::Write { intent: order.intent, written };
@@ -125,15 +132,27 @@ impl Writer {
         true
     }
 
-    /// Plans and pushes, and does so again on each tip that a lost race names, as long as it may. Nobody else uses the mirror
-    /// meanwhile: between a tip and the push on it lies nothing but the planning.
+    /// Plans and pushes as many of these orders as one push takes, and does so again on each tip that a lost race names, as
+    /// long as it may. Nobody else uses the mirror meanwhile: between a tip and the push on it lies nothing but the planning.
     async fn race(&self, part: &[WriteOrder], chain: &mut Vec<CommitId>) -> Result<Vec<Written>, NotPushed> {
         let mirror = self.mirror.keep_turn().await;
         let begun = tokio::time::Instant::now();
         let mut tip = self.tip(&mirror).await.map_err(NotPushed::Unread)?;
         let (mut lock_pause, lock_pause_max) = LOCK_PAUSES;
+        let mut room: Option<Room> = None;
         loop {
             let stacked = self.stack(&mirror, &tip, part, chain).await.map_err(NotPushed::Unread)?;
+            let bytes = stacked.bytes;
+            if room.as_ref().is_none_or(|room| !room.holds(bytes)) {
+                drop(room.take());
+                room = self.edits.try_room(bytes);
+                if room.is_none() {
+                    // Whoever waits for room holds no text: it is planned again.
+                    drop(stacked);
+                    room = Some(self.edits.room(bytes).await);
+                    continue;
+                }
+            }
             let pushed = self.push(&mirror, stacked, chain).await.map_err(NotPushed::Refused)?;
             let is_over = begun.elapsed() >= self.race_max;
             match pushed {
@@ -156,7 +175,7 @@ impl Writer {
         }
     }
 
-    /// Plans every order on a tip, each above the one before.
+    /// Plans orders on a tip, each above the one before, as many as one push takes.
     async fn stack(
         &self,
         mirror: &Mirror,
@@ -167,22 +186,18 @@ impl Writer {
         if !chain.contains(tip) {
             chain.clear();
         }
-        let mut stacked = Stacked { base: tip.clone(), commits: Vec::new(), orders: Vec::new(), at: None };
-        let wanted: Vec<String> = batch.iter().flat_map(|order| edit::wanted(&order.environment().write)).collect();
         let config = self.config.borrow().clone();
-        let contents = mirror.read(tip, &wanted).await.map_err(|error| error.to_string())?;
-        // What this batch changed so far.
-        let mut changed = Files::new();
+        let mut hold_good = Vec::with_capacity(batch.len());
         for order in batch {
-            let planned = if self.holds_good(mirror, tip, order, &config, chain).await? {
-                plan(order, &config, &contents, &mut changed, &mut stacked.commits)
-            } else {
-                Planned::Raced
-            };
-            stacked.orders.push(planned);
+            hold_good.push(self.holds_good(mirror, tip, order, &config, chain).await?);
         }
-        stacked.at = batch.iter().map(|order| order.at).max().filter(|_| !stacked.commits.is_empty());
-        Ok(stacked)
+        let groups: Vec<Vec<String>> = batch.iter().map(|order| edit::wanted(&order.environment().write)).collect();
+        let bytes_max = self.edits.bytes();
+        let look = |contents: Contents<String>, n_groups| {
+            let orders = batch.iter().zip(hold_good).take(n_groups);
+            Stacked::of(tip.clone(), orders, &config, Read::of(contents), bytes_max)
+        };
+        self.edits.read(mirror, tip, &groups, look).await.map_err(|error| error.to_string())
     }
 
     /// Whether what was judged of an order is so on this tip, too.
@@ -224,7 +239,7 @@ impl Writer {
 
     /// Pushes what was stacked; an error is about all of it.
     async fn push(&self, mirror: &Mirror, stacked: Stacked, chain: &mut Vec<CommitId>) -> Result<Attempt, String> {
-        let Stacked { base, commits, orders, at } = stacked;
+        let Stacked { base, commits, orders, at, bytes: _ } = stacked;
         let pushed = match at {
             None => Ok(Pushed::Done(Vec::new())),
             Some(at) => {
@@ -299,6 +314,60 @@ struct Stacked {
     commits: Vec<NewCommit>,
     orders: Vec<Planned>,
     at: Option<Timestamp>,
+    /// How much text the commits write.
+    bytes: usize,
+}
+
+impl Stacked {
+    /// Plans these orders, of which it is known whether what was judged still holds good, until so many bytes are written.
+    fn of<'o>(
+        base: CommitId,
+        orders: impl Iterator<Item = (&'o WriteOrder, bool)>,
+        config: &Config,
+        mut read: Read,
+        bytes_max: usize,
+    ) -> Self {
+        let mut stacked = Self { base, commits: Vec::new(), orders: Vec::new(), at: None, bytes: 0 };
+        for (order, holds_good) in orders {
+            let paths = edit::wanted(&order.environment().write);
+            let bytes: usize = paths.iter().filter_map(|path| read.files.get(path)).map(String::len).sum();
+            // Many orders may write one file, and each commit holds the whole of it.
+            if !stacked.commits.is_empty() && stacked.bytes + bytes > bytes_max {
+                break;
+            }
+            let planned = if holds_good { plan(order, config, &mut read) } else { Err(Planned::Raced) };
+            stacked.orders.push(planned.map_or_else(
+                |planned| planned,
+                |(commit, pin)| {
+                    stacked.bytes += commit.files.values().flatten().map(String::len).sum::<usize>();
+                    stacked.commits.push(commit);
+                    stacked.at = stacked.at.max(Some(order.at));
+                    Planned::Stacked(pin)
+                },
+            ));
+        }
+        stacked
+    }
+}
+
+/// The files of some orders, as they were read and as the orders before changed them.
+struct Read {
+    files: Files,
+    /// Those that cannot be read stop the orders that need them.
+    unread: BTreeMap<String, Unreadable>,
+}
+
+impl Read {
+    fn of(contents: Contents<String>) -> Self {
+        let mut read = Self { files: Files::new(), unread: BTreeMap::new() };
+        for (path, content) in contents {
+            match content {
+                Ok(text) => drop(read.files.insert(path, text)),
+                Err(unreadable) => drop(read.unread.insert(path, unreadable)),
+            }
+        }
+        read
+    }
 }
 
 /// What became of an order before the push.
@@ -318,58 +387,43 @@ impl Planned {
     }
 }
 
-/// Plans one order on these files and on what the orders before it changed; what it changes, the next order sees. A file
-/// that cannot be read stops the orders that need it.
-fn plan(
-    order: &WriteOrder,
-    config: &Config,
-    contents: &Contents<String>,
-    before: &mut Files,
-    commits: &mut Vec<NewCommit>,
-) -> Planned {
+/// Plans one order on these files; what it changes, the next order sees. A file that cannot be read stops the orders that need
+/// it.
+fn plan(order: &WriteOrder, config: &Config, read: &mut Read) -> Result<(NewCommit, Pin), Planned> {
+    let failed = |error: &dyn std::fmt::Display| Planned::Failed(error.to_string());
     let environment = order.environment();
-    let images = &environment.images;
-    let paths = edit::wanted(&environment.write);
-    let mut files = match readable(contents, &paths) {
-        Ok(files) => files,
-        Err(unread) => return Planned::Failed(unread.reason),
-    };
-    files.extend(paths.iter().filter_map(|path| Some((path.clone(), before.get(path)?.clone()))));
-    let read = edit::read(&environment.write, images, &files);
-    match read {
-        Ok(pin) if pin == order.judged.1 => {}
-        Ok(_) => return Planned::Raced,
-        Err(error) => return Planned::Failed(error.to_string()),
+    let (places, images) = (&environment.write, &environment.images);
+    if let Some(unread) = edit::wanted(places).iter().find_map(|path| read.unread.get(path)) {
+        return Err(failed(&unread.reason));
     }
-    let plan = edit::plan(&environment.write, images, environment.pin, &order.cleared, &files);
-    let changed = match plan.and_then(|plan| edit::apply(&plan, &files)) {
-        Ok(changed) => changed,
-        Err(error) => return Planned::Failed(error.to_string()),
-    };
+    if edit::read(places, images, &read.files).map_err(|error| failed(&error))? != order.judged.1 {
+        return Err(Planned::Raced);
+    }
+    let plan = edit::plan(places, images, environment.pin, &order.cleared, &read.files);
+    let changed = plan.and_then(|plan| edit::apply(&plan, &read.files)).map_err(|error| failed(&error))?;
     for file in changed.keys() {
-        if let Err(why) = config.judge_write(&order.policy.origin, &environment.deliver.repository, file) {
-            return Planned::Failed(why.to_string());
-        }
+        let judged = config.judge_write(&order.policy.origin, &environment.deliver.repository, file);
+        judged.map_err(|why| failed(&why))?;
     }
-    let message =
-        match message(&order.policy, environment, &order.cleared, &order.judged.1, &order.journal, order.intent) {
-            Ok(message) => message,
-            Err(error) => return Planned::Failed(error.to_string()),
-        };
-    files.extend(changed.clone());
+    let message = message(&order.policy, environment, &order.cleared, &order.judged.1, &order.journal, order.intent);
+    let message = message.map_err(|error| failed(&error))?;
+    let mut before = Files::new();
+    for (path, text) in &changed {
+        before.extend(read.files.insert(path.clone(), text.clone()).map(|old| (path.clone(), old)));
+    }
     let release = order.cleared.release();
-    match edit::read(&environment.write, images, &files) {
-        Ok(pin) if pin.says(release) => {
-            before.extend(changed.clone());
-            let files = changed.into_iter().map(|(path, text)| (path, Some(text))).collect();
-            commits.push(NewCommit { files, message });
-            Planned::Stacked(pin)
-        }
-        Ok(pin) => Planned::Failed(format!(
+    let pin = match edit::read(places, images, &read.files) {
+        Ok(pin) if pin.says(release) => Ok(pin),
+        Ok(pin) => Err(Planned::Failed(format!(
             "the change would pin {pin} and not {release}: it is not made; look at what `write` names"
-        )),
-        Err(error) => Planned::Failed(error.to_string()),
+        ))),
+        Err(error) => Err(failed(&error)),
+    };
+    if pin.is_err() {
+        read.files.extend(before);
     }
+    let files = changed.into_iter().map(|(path, text)| (path, Some(text))).collect();
+    pin.map(|pin| (NewCommit { files, message }, pin))
 }
 
 /// The message of the commit that makes a change: its trailers say what it is to whoever reads the history.

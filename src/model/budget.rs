@@ -9,8 +9,9 @@ const KIB: usize = 1024;
 /// A mebibyte.
 const MIB: usize = 1024 * KIB;
 
-/// What others can make this process hold in all, beside its ordinary memory: half of what the pod gets.
-pub const ALL_BYTES: usize = 256 * MIB;
+/// What others can make this process hold in all, beside its ordinary memory: five eighths of what the pod gets. Two million
+/// tags take half of the rest.
+pub const ALL_BYTES: usize = 320 * MIB;
 
 /// How many connections are open at once: people, a proxy's pool and senders of signals stay far below it, and it is a
 /// quarter of the 1024 files that a process may open by default.
@@ -55,10 +56,21 @@ pub const EXPRESSIONS_BYTES: usize = 32 * MIB;
 
 /// One file that is edited: half as much again as the largest values file that was ever met.
 pub const TARGET_BYTES: usize = 8 * MIB;
-/// The nodes of a file that is edited: what the largest values file that was ever met holds.
+/// The nodes of all files that one environment writes into: what the largest values file that was ever met holds.
 pub const TARGET_NODES: usize = 150_000;
 /// What a node takes while its file is edited, with the second tree that proves the edit.
 const TARGET_NODE_BYTES: usize = 450;
+/// The texts of the files that are looked at together, of one environment or of several small ones; and the texts that one
+/// push writes.
+pub const TARGETS_BYTES: usize = TARGET_BYTES;
+/// How often such texts are held while they are edited: as they were, as they are, and in the commit.
+const TARGETS_COPIES: usize = 3;
+/// A push that writes no more than this is a small one.
+pub const PUSH_SMALL_BYTES: usize = 128 * KIB;
+/// What all small pushes write that are made at once. Beside them one large push is made at a time.
+pub const PUSHES_SMALL_BYTES: usize = 2 * MIB;
+/// How often the texts of a push are held: in the commits, as objects, as a pack, and in the request.
+const PUSH_COPIES: usize = 4;
 
 /// The large answers of registries that are in flight at once, with what they become while they are parsed: a list of a
 /// million tags takes some forty of it.
@@ -82,6 +94,9 @@ pub const SUMS: &[(&str, usize)] = &[
     ("large answers of registries", ANSWERS_BYTES),
     ("small answers of registries", 3 * BUILDS_AT_ONCE * ANSWER_FREE_BYTES),
     ("one edit at a time", TARGET_NODES * TARGET_NODE_BYTES),
+    ("the texts of the files of one edit", TARGETS_COPIES * TARGETS_BYTES),
+    ("one large push at a time", PUSH_COPIES * TARGETS_BYTES),
+    ("small pushes", PUSH_COPIES * PUSHES_SMALL_BYTES),
 ];
 
 #[cfg(test)]
@@ -96,7 +111,11 @@ mod tests {
 
     #[test]
     fn no_single_thing_is_larger_than_its_sum() {
-        for (one, all) in [(UNPROVEN_BODY_BYTES, UNPROVEN_BYTES), (DELIVERY_BYTES, DELIVERIES_BYTES)] {
+        for (one, all) in [
+            (UNPROVEN_BODY_BYTES, UNPROVEN_BYTES),
+            (DELIVERY_BYTES, DELIVERIES_BYTES),
+            (PUSH_SMALL_BYTES, PUSHES_SMALL_BYTES),
+        ] {
             assert!(one * 8 <= all, "a few of them leave room for others");
         }
     }

@@ -28,7 +28,7 @@ pub use error::GitError;
 pub use former::FormerCommits;
 pub use history::History;
 pub use remote::{Remote, Token, location};
-pub use tree::{Contents, Limits, Listed, Unreadable, readable};
+pub use tree::{Brought, Contents, Limits, Listed, Unreadable, readable};
 
 use crate::clients::http::Counter;
 use crate::model::{CommitId, EnvironmentName, PolicyName, text};
@@ -140,8 +140,35 @@ impl Mirror {
     /// # Errors
     /// When none of them can be read for a reason that lies in the server or the mirror.
     pub async fn read(&self, tip: &CommitId, paths: &[String]) -> Result<Contents<String>, GitError> {
+        let brought = self.bring(tip, paths).await?;
+        let groups = [paths.to_vec()];
+        Ok(self.read_groups(tip, &brought, &groups, usize::MAX).await?.0)
+    }
+
+    /// Brings the contents of those of these files that exist at a fetched commit, in one request; none is held in memory.
+    ///
+    /// # Errors
+    /// As [`Mirror::read`].
+    pub async fn bring(&self, tip: &CommitId, paths: &[String]) -> Result<Brought, GitError> {
         let (tip, paths) = (tip.clone(), paths.to_vec());
-        self.run(move |source| tree::read(source, oid(&tip)?, &paths)).await
+        self.run(move |source| tree::bring(source, oid(&tip)?, &paths, u64::MAX)).await
+    }
+
+    /// Reads the files of the first of these groups, whose contents were brought: as many groups as have no more than so many
+    /// bytes together, and the first one in any case, of which it reads as many files. Returns how many groups that were. It
+    /// makes no request.
+    ///
+    /// # Errors
+    /// When the mirror cannot be read.
+    pub async fn read_groups(
+        &self,
+        tip: &CommitId,
+        brought: &Brought,
+        groups: &[Vec<String>],
+        bytes_max: usize,
+    ) -> Result<(Contents<String>, usize), GitError> {
+        let (tip, brought, groups) = (tip.clone(), brought.clone(), groups.to_vec());
+        self.run(move |source| tree::read_groups(source, oid(&tip)?, &brought, &groups, bytes_max)).await
     }
 
     /// The same as bytes and within limits.

@@ -70,23 +70,84 @@ pub struct Listed {
     pub content: String,
 }
 
-/// Reads those of these files that exist as text; contents that are not here yet come in one request.
-pub(super) fn read(source: &dyn Source, at: Oid, paths: &[String]) -> Result<Contents<String>, Fault> {
-    let limits = Limits { file: FILE_BYTES_MAX, all: usize::MAX, fetched: u64::MAX };
-    let contents = read_bytes(source, at, paths, limits)?;
-    let text = |path: &String, content: Result<Vec<u8>, Unreadable>| {
-        String::from_utf8(content?).map_err(|error| {
-            let error = error.utf8_error();
-            lasting(format!("`{}` is not UTF-8: {error}", text::shown(path)))
-        })
-    };
-    Ok(contents
-        .into_iter()
-        .map(|(path, content)| {
-            let content = text(&path, content);
-            (path, content)
-        })
-        .collect())
+/// Contents that were asked for: why some of them did not come.
+#[derive(Debug, Clone)]
+pub struct Brought(BTreeMap<Oid, String>);
+
+/// Brings the contents of those of these files that exist, as far as they are not here yet, in one request.
+pub(super) fn bring(source: &dyn Source, at: Oid, paths: &[String], bytes_max: u64) -> Result<Brought, Fault> {
+    let repository = source.repository()?;
+    let tree = cache::commit(&repository, at)?.tree()?;
+    let odb = repository.odb()?;
+    let mut missing = Vec::new();
+    for (_, id) in ids(&tree, paths)? {
+        missing.extend(id.ok().filter(|id| !odb.exists(*id)));
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    obtain(source, missing, bytes_max).map(Brought)
+}
+
+/// A path, and the id of its content or why it is no file.
+type Identified<'p> = (&'p String, Result<Oid, Unreadable>);
+
+/// The contents' ids of those of these paths where something stands, and why some of it is no file.
+fn ids<'p>(tree: &Tree<'_>, paths: impl IntoIterator<Item = &'p String>) -> Result<Vec<Identified<'p>>, Fault> {
+    let mut ids = Vec::new();
+    for path in paths {
+        match place(tree, path).and_then(|entry| entry.map(|entry| file(&entry, path)).transpose()) {
+            Ok(None) => {}
+            Ok(Some(id)) => ids.push((path, Ok(id))),
+            Err(Fault::Invalid(reason)) => ids.push((path, Err(lasting(reason)))),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(ids)
+}
+
+/// Reads the files of the first of these groups as text: as many groups as have no more than so many bytes together, and the
+/// first one in any case, of which it reads as many files. Returns how many groups that were. It brings nothing.
+pub(super) fn read_groups(
+    source: &dyn Source,
+    at: Oid,
+    brought: &Brought,
+    groups: &[Vec<String>],
+    bytes_max: usize,
+) -> Result<(Contents<String>, usize), Fault> {
+    let repository = source.repository()?;
+    let tree = cache::commit(&repository, at)?.tree()?;
+    let odb = repository.odb()?;
+    let (mut contents, mut n_left) = (BTreeMap::new(), bytes_max);
+    for (index, group) in groups.iter().enumerate() {
+        let ids = ids(&tree, group.iter().filter(|path| !contents.contains_key(*path)))?;
+        let size = |id: &Oid| odb.read_header(*id).map_or(0, |(size, _)| size);
+        let sizes = ids.iter().filter_map(|(_, id)| id.as_ref().ok()).map(size);
+        if index > 0 && sizes.filter(|size| *size <= FILE_BYTES_MAX).sum::<usize>() > n_left {
+            return Ok((contents, index));
+        }
+        for (path, id) in ids {
+            let content = id.and_then(|id| brought.content(&odb, path, id, FILE_BYTES_MAX));
+            let content = content.and_then(|content| counted(path, content, bytes_max, &mut n_left));
+            contents.insert(path.clone(), content.and_then(|content| decoded(path, content)));
+        }
+    }
+    Ok((contents, groups.len()))
+}
+
+fn decoded(path: &str, content: Vec<u8>) -> Result<String, Unreadable> {
+    String::from_utf8(content).map_err(|error| {
+        let error = error.utf8_error();
+        lasting(format!("`{}` is not UTF-8: {error}", text::shown(path)))
+    })
+}
+
+/// The content, where there is still room for it.
+fn counted(path: &str, content: Vec<u8>, all: usize, n_left: &mut usize) -> Result<Vec<u8>, Unreadable> {
+    *n_left = n_left.checked_sub(content.len()).ok_or_else(|| {
+        let shown = text::shown(path);
+        lasting(format!("`{shown}` is not read: with the files before it there are more than {all} bytes, the limit"))
+    })?;
+    Ok(content)
 }
 
 /// Reads those of these files that exist, within limits.
@@ -96,44 +157,29 @@ pub(super) fn read_bytes(
     paths: &[String],
     limits: Limits,
 ) -> Result<Contents<Vec<u8>>, Fault> {
-    let repository = source.repository()?;
-    let tree = cache::commit(&repository, at)?.tree()?;
-    let mut contents: Contents<Vec<u8>> = BTreeMap::new();
-    let mut files: BTreeMap<&String, Oid> = BTreeMap::new();
-    for path in paths {
-        match place(&tree, path).and_then(|entry| entry.map(|entry| file(&entry, path)).transpose()) {
-            Ok(None) => {}
-            Ok(Some(id)) => drop(files.insert(path, id)),
-            Err(Fault::Invalid(reason)) => drop(contents.insert(path.clone(), Err(lasting(reason)))),
-            Err(fault) => return Err(fault),
-        }
-    }
-    let odb = repository.odb()?;
-    let mut missing: Vec<Oid> = files.values().copied().filter(|id| !odb.exists(*id)).collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let failed = obtain(source, missing, limits.fetched)?;
+    let brought = bring(source, at, paths, limits.fetched)?;
     // A new opening knows what came.
     let repository = source.repository()?;
+    let tree = cache::commit(&repository, at)?.tree()?;
     let odb = repository.odb()?;
-    let mut n_left = limits.all;
-    for (path, id) in files {
-        let content = match failed.get(&id) {
-            Some(reason) => Err(Unreadable { reason: format!("`{}`: {reason}", text::shown(path)), lasts: false }),
-            None => content(&odb, path, id, limits.file),
-        };
-        let content = content.and_then(|content| {
-            n_left = n_left.checked_sub(content.len()).ok_or_else(|| {
-                let (shown, all) = (text::shown(path), limits.all);
-                lasting(format!(
-                    "`{shown}` is not read: with the files before it there are more than {all} bytes, the limit"
-                ))
-            })?;
-            Ok(content)
-        });
+    let (mut contents, mut n_left) = (BTreeMap::new(), limits.all);
+    let ids: BTreeMap<_, _> = ids(&tree, paths)?.into_iter().collect();
+    for (path, id) in ids {
+        let content = id.and_then(|id| brought.content(&odb, path, id, limits.file));
+        let content = content.and_then(|content| counted(path, content, limits.all, &mut n_left));
         contents.insert(path.clone(), content);
     }
     Ok(contents)
+}
+
+impl Brought {
+    /// A content, where it came.
+    fn content(&self, odb: &Odb<'_>, path: &str, id: Oid, bytes_max: usize) -> Result<Vec<u8>, Unreadable> {
+        match self.0.get(&id) {
+            Some(reason) => Err(Unreadable { reason: format!("`{}`: {reason}", text::shown(path)), lasts: false }),
+            None => content(odb, path, id, bytes_max),
+        }
+    }
 }
 
 fn lasting(reason: String) -> Unreadable {
@@ -354,7 +400,11 @@ mod tests {
             "large",
             "../file",
         ];
-        let files = read(&source, at, &paths.map(str::to_owned)).expect("each by itself");
+        let read = |at: Oid, paths: &[String]| {
+            let brought = bring(&source, at, paths, u64::MAX)?;
+            Ok(read_groups(&source, at, &brought, &[paths.to_vec()], usize::MAX)?.0)
+        };
+        let files = read(at, &paths.map(str::to_owned)).expect("each by itself");
         let check = |path: &str, expected: Result<Option<&str>, &str>| match (files.get(path), expected) {
             (None, Ok(None)) => {}
             (Some(Ok(text)), Ok(Some(expected))) => assert_eq!(text, expected),
@@ -391,7 +441,7 @@ mod tests {
             let listed = list(&source, at, directory, |_| true);
             assert!(matches!(&listed, Err(Fault::Invalid(reason)) if reason.contains(expected)), "{listed:?}");
         }
-        assert!(matches!(read(&source, Oid::ZERO_SHA1, &[]), Err(Fault::Absent(_))), "never fetched");
+        assert!(matches!(read(Oid::ZERO_SHA1, &[]), Err(Fault::Absent(_))), "never fetched");
     }
 
     #[test]

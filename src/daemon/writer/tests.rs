@@ -1,7 +1,7 @@
 //! What a writer does with a server that is away, and among others who push.
 
 use super::*;
-use crate::clients::git::{Remote, location};
+use crate::clients::git::{Remote, location, readable};
 use crate::clients::http::{Counter, Transport};
 use crate::config;
 use crate::model::policy::PolicyOrigin;
@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SHOP: &str = "apiVersion: tagrelay/v1\nname: shop\nimages: [reg.example.com/shop]\nenvironments:\n  \
-    - { name: dev, select: { follow: dev }, write: [{ kustomize: dev }] }\n";
+    - { name: dev, select: { follow: dev }, write: [{ kustomize: dev }] }\n  \
+    - { name: qa, select: { follow: qa }, write: [{ kustomize: qa }] }\n";
 
 fn config() -> Config {
     let settings = |_: &Path| {
@@ -46,8 +47,10 @@ fn writer(directory: &Path, url: &str, counter: Counter) -> (Writer, mpsc::Recei
         transport: Transport { plain_http: true, ..Transport::default() },
     };
     let (out, inbox) = mpsc::channel(16);
+    let edits = Edits::new(1 << 20);
     let writer = Writer {
         mirror: Arc::new(Mirror::open(&directory.join("m"), remote, counter).expect("a mirror")),
+        edits,
         config: watch::channel(Arc::new(config())).1,
         branch: "main".to_owned(),
         base: "main".to_owned(),
@@ -74,7 +77,8 @@ struct Begun {
 impl Begun {
     async fn new() -> Self {
         let world = World::start().await.expect("a sandbox");
-        let files = [("dev/kustomization.yaml", PIN), ("policies/shop.yaml", SHOP), ("README", "")];
+        let [dev, qa] = ["dev/kustomization.yaml", "qa/kustomization.yaml"];
+        let files = [(dev, PIN), (qa, PIN), ("policies/shop.yaml", SHOP), ("README", "")];
         let repository = world.git.create("deploys", &files).await.expect("made");
         let scratch = tempfile::tempdir().expect("a directory");
         let (writer, inbox) = writer(scratch.path(), repository.url(), crate::clients::http::uncounted());
@@ -179,6 +183,27 @@ async fn a_commit_that_touches_what_was_judged_sends_the_order_back() {
         let (written, _, n_pushes) = raced(path).await;
         assert!(matches!(written, Written::Raced), "{path}: {written:?}");
         assert_eq!(n_pushes, 1, "{path}: it is not pushed again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_much_text_for_one_push_goes_with_the_next() {
+    // All at once; the second is not read with the first; and it is read, but its commit is too much beside the first.
+    for (bytes, expected) in [(1 << 20, 1), (PIN.len() + 10, 2), (2 * PIN.len(), 2)] {
+        let mut begun = Begun::new().await;
+        begun.writer.edits = Edits::new(bytes);
+        begun.world.git.face.forget();
+        let judged = begun.order.judged.clone();
+        let batch = [begun.order, WriteOrder { judged, index: 1, intent: Sequence(2), ..order() }];
+        begun.order = order();
+        assert!(begun.writer.write(&batch, &mut Vec::new()).await);
+        for _ in &batch {
+            let written = begun.told();
+            assert!(matches!(written, Written::Committed(..)), "{bytes}: {written:?}");
+        }
+        assert_eq!(begun.n_pushes(), expected, "{bytes}");
+        let text = begun.repository.read("main", "qa/kustomization.yaml").await.expect("read").expect("a file");
+        assert_ne!(text, PIN);
     }
 }
 

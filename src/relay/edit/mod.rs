@@ -35,6 +35,7 @@ pub use manual::{plan_image, plan_keys, plan_values, read_value};
 pub use path::{PathError, YamlPath};
 pub use scalar::is_plain_safe;
 
+use crate::model::budget::TARGET_NODES;
 use crate::model::place::Missing;
 use crate::model::{Image, ImageName, Pin, PinForm, Pinned, Place, Release, Target};
 use crate::relay::gate::Cleared;
@@ -249,14 +250,15 @@ fn no_file(path: &str) -> EditError {
     EditError::NoFile { path: path.to_owned(), hint: String::new() }
 }
 
-/// Each file of the places, parsed once.
+/// Each file of the places, parsed once; all of them together have no more nodes than one may.
 fn trees<'f>(places: &[Place], files: &'f Files) -> Result<BTreeMap<&'f str, Tree<'f>>, EditError> {
-    let mut trees = BTreeMap::new();
+    let (mut trees, mut n_left) = (BTreeMap::new(), TARGET_NODES);
     for place in places {
         let (name, text) = file_of(&place.target, files)?;
         if !trees.contains_key(name) {
-            let tree = Tree::parse(name, text)?;
+            let tree = Tree::parse_within(name, text, n_left)?;
             guard::is_unsigned(&tree)?;
+            n_left = n_left.saturating_sub(tree.len());
             trees.insert(name, tree);
         }
     }

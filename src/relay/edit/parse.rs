@@ -23,8 +23,16 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// `Unreadable` when it is no YAML, a template, too large or too deep, or has a key twice.
     pub(super) fn parse(file: &'a str, text: &'a str) -> Result<Self, EditError> {
-        let mut builder =
-            Builder { tree: Self { text, file, nodes: Vec::new() }, open: Vec::new(), anchors: HashMap::new() };
+        Self::parse_within(file, text, TARGET_NODES)
+    }
+
+    /// The same for a text that may have so many nodes, because others are held beside it.
+    ///
+    /// # Errors
+    /// As [`Tree::parse`].
+    pub(super) fn parse_within(file: &'a str, text: &'a str, nodes_max: usize) -> Result<Self, EditError> {
+        let tree = Self { text, file, nodes: Vec::new() };
+        let mut builder = Builder { tree, nodes_max, open: Vec::new(), anchors: HashMap::new() };
         if text.len() > TARGET_BYTES {
             return Err(builder.tree.unreadable(0, "it is larger than 8 MiB; split it".to_owned()));
         }
@@ -66,6 +74,7 @@ impl<'a> Tree<'a> {
 /// A tree while events come in.
 struct Builder<'a> {
     tree: Tree<'a>,
+    nodes_max: usize,
     open: Vec<usize>,
     anchors: HashMap<usize, usize>,
 }
@@ -94,8 +103,15 @@ impl<'a> Builder<'a> {
 
     fn push(&mut self, kind: Kind<'a>, anchor: usize, tag: Option<Box<str>>, span: &Span) -> Result<usize, EditError> {
         let (index, bytes) = (self.tree.len(), span.byte_range().unwrap_or(0..0));
-        if index >= TARGET_NODES {
-            return Err(self.tree.unreadable(bytes.start, format!("it has more than {TARGET_NODES} nodes; split it")));
+        if index >= self.nodes_max {
+            let why = match self.nodes_max {
+                TARGET_NODES => format!("it has more than {TARGET_NODES} nodes; split it"),
+                _ => format!(
+                    "with the files before it, this environment writes into more than {TARGET_NODES} nodes; write into \
+                     fewer or smaller files"
+                ),
+            };
+            return Err(self.tree.unreadable(bytes.start, why));
         }
         if self.open.len() > NESTING_MAX {
             return Err(self.tree.unreadable(bytes.start, "it nests more than 100 levels deep".to_owned()));

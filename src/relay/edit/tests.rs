@@ -195,3 +195,20 @@ fn an_edit_that_would_not_be_exact_is_not_handed_out() {
     let twice = plan_values("v.yaml", None, &[("a.x", "2"), ("a.x", "3")], Missing::Error, &texts).expect("plans");
     assert!(matches!(apply(&twice, &texts), Err(EditError::Twice { .. })));
 }
+
+#[test]
+fn the_files_of_one_environment_have_a_limit_together() {
+    let text = "image:\n  repository: reg.io/shop\n  tag: v1\n";
+    let large = format!("{text}list: [{}]\n", "x,".repeat(TARGET_NODES / 2));
+    let keys = [("repository", "image.repository"), ("tag", "image.tag")];
+    let places = [helm("a.yaml", &keys), helm("b.yaml", &keys)];
+    let images = [image("shop", "reg.io/shop")];
+    assert!(read(&places, &images, &files(&[("a.yaml", &large), ("b.yaml", text)])).is_ok());
+    match read(&places, &images, &files(&[("a.yaml", &large), ("b.yaml", &large)])) {
+        Err(EditError::Unreadable { file, why, .. }) => {
+            assert_eq!(file, "b.yaml");
+            assert!(why.contains("with the files before it, this environment writes into more than 150000"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
