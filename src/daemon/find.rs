@@ -158,8 +158,8 @@ fn sentence(facts: &Facts<'_>, found: &Found<'_>, fate: Option<&str>) -> String 
             format!("runs{since}: {state}")
         }
         Presence::Waits => match &found.behind {
-            Some(ahead) => format!("waits behind {ahead}"),
-            None => format!("waits{why}"),
+            Some(ahead) => format!("comes after {ahead}"),
+            None => format!("comes next{why}"),
         },
         Presence::RanBefore => {
             let from = found.arrival.map(|arrival| format!("{:.0}", arrival.at)).unwrap_or_default();

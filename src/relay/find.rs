@@ -201,7 +201,7 @@ fn is_on_its_way(facts: &Facts<'_>, from: &Ledger, release: &Release) -> bool {
     };
     let running = from.current().and_then(|current| current.release.as_ref());
     let is_overtaken = running.is_some_and(|running| order(facts, running, release) == Some(Ordering::Greater));
-    !is_overtaken && facts.before.iter().any(|ledger| is_there(&ledger))
+    !is_overtaken && facts.before.iter().any(is_there)
 }
 
 fn orders(order: &Order, release: &Release) -> bool {
@@ -237,8 +237,10 @@ fn selects<'a>(facts: &'a Facts<'_>) -> Option<&'a Select> {
     None
 }
 
-/// The releases of a policy that an environment does not have yet, oldest first: what came to an environment before it, or is
-/// chosen there, and is newer than what runs here. A release that was taken back here counts.
+/// The releases of a policy that an environment does not have yet, oldest first.
+///
+/// It is what came to an environment before it, or is chosen there, and is newer than what runs here. A release that was taken
+/// back here counts.
 #[must_use]
 pub fn not_yet<'a>(facts: &'a Facts<'_>, chosen_before: &'a [Release]) -> Vec<&'a Release> {
     let running = facts.running();

@@ -1,7 +1,7 @@
 //! `tagrelay where`: where a build is, how long until it is there, and what an environment does not have yet.
 
 use super::client::Server;
-use super::view::{age, list, place, release, text};
+use super::view::{list, moment, place, release, text};
 use super::{Exit, Place, print};
 use crate::cli::print::Cell;
 use crate::model::Span;
@@ -108,8 +108,7 @@ impl Where {
         if self.server.json {
             print::json(&answer)?;
         } else {
-            let now = Value::from(jiff::Timestamp::now().to_string());
-            print::table(&missing(&answer, &now))?;
+            print::table(&missing(&answer))?;
             more(&answer, "not_yet", "n_releases")?;
         }
         if list(&answer, "not_yet").is_empty() {
@@ -167,13 +166,13 @@ fn presence(standing: &Value) -> Cell {
 }
 
 /// The releases that an environment does not have yet, a row each.
-fn missing(answer: &Value, now: &Value) -> Vec<Vec<Cell>> {
+fn missing(answer: &Value) -> Vec<Vec<Cell>> {
     let mut rows = vec![["RELEASE", "SINCE", "RUNS IN", "HERE"].map(Cell::heading).to_vec()];
     rows.extend(list(answer, "not_yet").iter().map(|missing| {
         let runs_in: Vec<&str> = list(missing, "runs_in").iter().filter_map(Value::as_str).collect();
         vec![
             named(&missing["standing"]["release"]).into(),
-            age(&missing["since"], now).into(),
+            moment(missing, "since").into(),
             super::view::harmless(&runs_in.join(", ")).into(),
             text(&missing["standing"], "text").into(),
         ]

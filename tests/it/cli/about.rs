@@ -45,6 +45,7 @@ fn help_names_what_is_built_and_nothing_else() {
         ["run", "once", "plan", "check", "explain", "status", "history", "promote", "approve", "reject", "hold"]
             .iter()
             .chain(&[
+                "where",
                 "resume",
                 "rollback",
                 "verify",
@@ -59,7 +60,7 @@ fn help_names_what_is_built_and_nothing_else() {
     {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command} is missing");
     }
-    for unbuilt in ["where", "canary"] {
+    for unbuilt in ["login", "canary"] {
         assert!(!help.out.contains(&format!("\n  {unbuilt} ")));
     }
 }
@@ -70,7 +71,9 @@ fn wrong_use_exits_2() {
     for arguments in [
         &[][..],
         &["nonsense"],
-        &["where", "v1"],
+        &["where"],
+        &["where", "v1", "--not-in", "shop/prod"],
+        &["where", "v1", "--wait", "prod:done"],
         &["schema"],
         &["schema", "journal"],
         &["completions", "tcl"],
