@@ -16,6 +16,7 @@ mod follow;
 mod gates;
 mod glob;
 mod nearest;
+pub(crate) use nearest::nearest;
 mod owners;
 mod pattern;
 mod place;

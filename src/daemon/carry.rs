@@ -17,9 +17,10 @@ impl Daemon {
     pub(super) fn copy(&mut self, policy: &Policy, environment: &Environment, scope: &Scope, cleared: Cleared) {
         let stop = self.stop.child_token();
         let brake = self.precheck(policy, environment, cleared.because());
+        let now = self.clock.now();
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         standing.copying = Some((cleared.release().clone(), stop.clone().drop_guard()));
-        standing.why = vec![crate::model::Why::Copying { release: cleared.release().to_string() }];
+        standing.waits_for(vec![crate::model::Why::Copying { release: cleared.release().to_string() }], now);
         let (carriages, is_by_tag) =
             (carriages(policy, environment, cleared.release()), environment.pin == PinForm::Tag);
         let (registry, scope, out) = (self.clients.registry.clone(), scope.clone(), self.out.clone());

@@ -4,7 +4,8 @@
 //! in the journal and nothing is decided on half a change.
 
 use super::health::Health;
-use super::view::{Explanation, HistoryView, NotYetView, PlanView, ReportView, Status, WhereView};
+pub use super::history::HistoryOf;
+use super::view::{Explanation, FileView, HistoryView, NotYetView, PlanView, ReportView, Status, WhereView};
 use crate::config::Config;
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
@@ -237,8 +238,10 @@ pub enum Request {
     NotYet(Target, oneshot::Sender<Result<NotYetView, Refusal>>),
     /// Show what a pass would do.
     Plan(Option<PolicyName>, oneshot::Sender<Result<Vec<PlanView>, Refusal>>),
-    /// Show what happened, newest first: of what, before which entry, how many.
-    History(Option<Scope>, Option<u64>, u32, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
+    /// Show what happened, newest first.
+    History(HistoryOf, oneshot::Sender<Result<Vec<HistoryView>, Refusal>>),
+    /// Show who writes a file.
+    File(String, oneshot::Sender<FileView>),
     /// Show what GitLab was told, or only what it was not, newest first.
     Reports(bool, oneshot::Sender<Result<Vec<ReportView>, Refusal>>),
     /// Try all reports that wait at once, for whom.
@@ -342,7 +345,24 @@ impl Handle {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn history(&self, of: Option<Scope>, before: Option<u64>, n: u32) -> Result<Vec<HistoryView>, Refusal> {
-        self.ask(|reply| Request::History(of, before, n, reply)).await?
+        let scope = of.unwrap_or_default();
+        self.history_of(HistoryOf { scope, before, limit: n, ..HistoryOf::default() }).await
+    }
+
+    /// A part of what happened, newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn history_of(&self, of: HistoryOf) -> Result<Vec<HistoryView>, Refusal> {
+        self.ask(|reply| Request::History(of, reply)).await?
+    }
+
+    /// Who writes a file of a GitOps repository, or why nobody does.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn file(&self, path: String) -> Result<FileView, Refusal> {
+        self.ask(|reply| Request::File(path, reply)).await
     }
 
     /// What GitLab was told, newest first, what waits, and why; `unsent` leaves out what it took.

@@ -187,6 +187,8 @@ pub(super) struct Standing {
     pub(super) checking: BTreeSet<String>,
     /// Why nothing happens.
     pub(super) why: Vec<Why>,
+    /// Since when each of these reasons is there, by its code, as far as this process saw.
+    pub(super) why_since: BTreeMap<&'static str, Timestamp>,
     /// The last verdict that fitted no rollout, since the last that did.
     pub(super) unfit_verdict: Option<Why>,
     /// Whether it came to rest with nothing left to change since it was met, its policy was edited, or what stopped it was
@@ -227,11 +229,22 @@ impl Standing {
             n_races: 0,
             checking: BTreeSet::new(),
             why: Vec::new(),
+            why_since: BTreeMap::new(),
             unfit_verdict: None,
             settled: false,
             too_many: None,
             let_through: None,
         }
+    }
+}
+
+impl Standing {
+    /// Keeps why nothing happens. A reason that was there before keeps its time, also where its words changed.
+    pub(super) fn waits_for(&mut self, why: Vec<Why>, now: Timestamp) {
+        let before = std::mem::take(&mut self.why_since);
+        self.why_since =
+            why.iter().map(Why::code).map(|code| (code, before.get(code).copied().unwrap_or(now))).collect();
+        self.why = why;
     }
 }
 
@@ -493,6 +506,19 @@ pub(super) fn pinned_by_tag<'a>(environment: &Environment, ledger: &'a Ledger) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_keeps_its_time_while_it_lasts() {
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
+        let mut standing = Standing::new(Ledger::default());
+        let soaking = |until| Why::StillSoaking { until: at(until) };
+        standing.waits_for(vec![soaking(100)], at(1));
+        standing.waits_for(vec![soaking(200), Why::Suspended], at(2));
+        assert_eq!(standing.why_since, BTreeMap::from([("StillSoaking", at(1)), ("Suspended", at(2))]));
+        standing.waits_for(vec![Why::Suspended], at(3));
+        standing.waits_for(vec![soaking(300)], at(4));
+        assert_eq!(standing.why_since, BTreeMap::from([("StillSoaking", at(4))]));
+    }
 
     #[test]
     fn a_branch_that_cannot_be_read_for_long_lets_nothing_new_begin() {

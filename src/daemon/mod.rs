@@ -25,9 +25,11 @@ mod connect;
 mod deeper;
 mod directory;
 mod edits;
+mod files;
 mod find;
 pub mod handle;
 pub mod health;
+mod history;
 mod holds;
 mod journal_watch;
 mod judge;
@@ -70,7 +72,7 @@ mod writer;
 
 pub use clock::Clock;
 pub use connect::{Clients, journal_path};
-pub use handle::{Command, Handle, Refusal, Signal, Target};
+pub use handle::{Command, Handle, HistoryOf, Refusal, Signal, Target};
 pub use registries::registry_settings;
 
 use crate::config::{Config, Mode};

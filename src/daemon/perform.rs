@@ -60,11 +60,11 @@ impl Daemon {
             Step::Write(cleared) => format!("write {}", cleared.release()),
             Step::Check { rollout: _, check } => format!("run check {check}"),
         };
-        let why = vec![Why::Observing { effect }];
+        let (why, now) = (vec![Why::Observing { effect }], self.clock.now());
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         if standing.why != why {
             tracing::info!(environment.scope = %scope, "{scope}: {}", why[0]);
-            standing.why = why;
+            standing.waits_for(why, now);
         }
     }
 

@@ -155,12 +155,13 @@ impl Daemon {
 
     /// Keeps why an environment rests, and says so in the log where that changed.
     fn rest(&mut self, scope: &Scope, why: Vec<Why>) {
+        let now = self.clock.now();
         let Some(standing) = self.memory.standing_mut(scope) else { return };
         if standing.why != why {
             let words: Vec<String> = why.iter().map(Why::to_string).collect();
             let outcome = why.first().map_or("UpToDate", Why::code);
             tracing::info!(environment.scope = %scope, decision.outcome = outcome, "{scope} rests: {}", words.join("; "));
-            standing.why = why;
+            standing.waits_for(why, now);
             self.metrics.decided("rest", outcome);
         }
     }
@@ -255,10 +256,11 @@ impl Daemon {
     }
 
     fn stop_by_limit(&mut self, policy: &PolicyName, index: usize, why: Why, release: ReleaseId) {
+        let now = self.clock.now();
         let standing = self.memory.policies.get_mut(policy).and_then(|known| known.standings.get_mut(index));
         let Some(standing) = standing else { return };
         tracing::warn!(policy.name = %policy, decision.outcome = why.code(), "{policy}: {why}");
-        standing.why = vec![why.clone()];
+        standing.waits_for(vec![why.clone()], now);
         standing.too_many = Some((why, release));
     }
 }

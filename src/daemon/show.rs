@@ -4,18 +4,20 @@ use super::Daemon;
 use super::handle::{Refusal, Target};
 use super::memory::{Known, Moment};
 use super::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HistoryView, HoldView, HostView, PolicyView,
-    ProjectView, RefusalView, ReleaseView, RepositoryView, Status,
+    ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HoldView, HostView, PolicyView, ProjectView,
+    RefusalView, ReleaseView, RepositoryView, Status,
 };
 use crate::clients::registry::HostState;
 use crate::config::Mode;
-use crate::journal::Journal;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::policy::{RolloutRules, Signal};
-use crate::model::{Arrival, Origin, Release, ReleaseId, Scope, Why, text};
+use crate::model::{Arrival, Origin, Release, ReleaseId, Why, text};
 use crate::relay::gate::{self, Standing};
-use crate::relay::{candidate, facts::Facts};
+use crate::relay::{authority, candidate, facts::Facts};
+use jiff::Timestamp;
 
+/// How many releases that ran before `explain` lists.
+const BEFORE_SHOWN_MAX: usize = 5;
 /// How many tags `explain` lists.
 const TAGS_SHOWN_MAX: usize = 1000;
 /// How many parked reports of a project are shown.
@@ -94,6 +96,7 @@ impl Daemon {
             gates: gates.iter().map(gate_view).collect(),
             waits_for_approval,
             why: standing.why.clone(),
+            why_since: standing.why_since.clone(),
             holds: facts.ledger.holds_at(moment.now).map(hold).collect(),
             refusals: facts.ledger.refusals.values().map(refusal).collect(),
         })
@@ -168,26 +171,48 @@ impl Daemon {
         let moment = self.moment();
         let (tags, n_tags) = super::choose::explain(&self.memory, known, index, moment.now, TAGS_SHOWN_MAX);
         let environment = self.environment(known, index, &moment).ok_or_else(missing)?;
-        Ok(Explanation { environment, tags, n_tags, notes: self.notes(known, index) })
+        let facts = self.memory.facts(known, index, &moment).ok_or_else(missing)?;
+        let way_back = facts
+            .ledger
+            .current()
+            .and_then(|current| authority::way_back(facts.ledger, current.release.as_ref()?.id()));
+        Ok(Explanation {
+            environment,
+            tags,
+            n_tags,
+            notes: self.notes(known, index),
+            opens: opens(&facts),
+            before: before(&facts),
+            way_back: way_back.map(release_view),
+        })
     }
 }
 
-/// What happened, newest first.
-pub(super) async fn history(
-    journal: &Journal,
-    of: Option<Scope>,
-    before: Option<u64>,
-    n: u32,
-) -> Result<Vec<HistoryView>, Refusal> {
-    let before = before.map(crate::model::Sequence);
-    let entries = journal.history(&of.unwrap_or_default(), before, n).await;
-    let entries = entries.map_err(|error| Refusal::Unavailable(error.to_string()))?;
-    let view = |entry: &crate::model::Entry| {
-        let (kind, text) = sentence(&entry.event);
-        let (sequence, at, scope) = (entry.sequence.0, entry.at, entry.scope.to_string());
-        HistoryView { sequence, at, scope, kind, text, release: release_of(&entry.event) }
-    };
-    Ok(entries.iter().map(view).collect())
+/// When the clock has opened every gate that it keeps shut for the candidate.
+fn opens(facts: &Facts<'_>) -> Option<(Timestamp, String)> {
+    let candidates = candidate::candidates(facts).releases;
+    let gates = gate::standings(facts, candidates.first()?);
+    let shut = gates.iter().filter_map(|gate| match gate {
+        Standing::Shut(why) => why.until(),
+        Standing::Open(_) => None,
+    });
+    let at = shut.max()?;
+    Some((at, at.to_zoned(facts.policy.zone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string()))
+}
+
+/// What ran here before what runs now, newest first, each release once.
+fn before(facts: &Facts<'_>) -> Vec<ArrivalView> {
+    let current = facts.ledger.current().and_then(|current| current.release.as_ref()).map(Release::id);
+    let mut known: Vec<&ReleaseId> = current.into_iter().collect();
+    let mut views = Vec::new();
+    for arrival in facts.ledger.arrivals.iter().rev() {
+        let Some(id) = arrival.release.as_ref().map(Release::id) else { continue };
+        if views.len() < BEFORE_SHOWN_MAX && !known.contains(&id) {
+            known.push(id);
+            views.push(arrival_view(arrival, facts));
+        }
+    }
+    views
 }
 
 pub(super) fn release_view(release: &Release) -> ReleaseView {
@@ -302,7 +327,7 @@ fn ordered(order: &Order, who: &str) -> String {
     }
 }
 
-fn release_of(event: &Event) -> Option<ReleaseId> {
+pub(super) fn release_of(event: &Event) -> Option<ReleaseId> {
     match event {
         Event::Intended { release, .. } | Event::Refused { release, .. } => Some(release.id().clone()),
         Event::Adopted { release, .. } | Event::Moved { release, .. } => release.as_ref().map(|r| r.id().clone()),

@@ -4,7 +4,7 @@ use super::handle::Request;
 use super::keep::Keeping;
 use super::memory::{Known, Standing};
 use super::message::{BranchReading, Message};
-use super::{Clock, Daemon, plan, reports, show};
+use super::{Clock, Daemon, history, plan, reports};
 use crate::model::{Environment, OurCommit, Policy, PolicyName, Scope, Sequence, Why};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -288,11 +288,12 @@ impl Daemon {
                 }
                 Err(refusal) => answer(reply, Err(refusal)),
             },
-            Request::History(of, before, n, reply) => {
+            Request::File(path, reply) => answer(reply, self.writers_of(&path)),
+            Request::History(of, reply) => {
                 let (journal, reading) = (self.journal.clone(), self.reading.clone());
                 self.tasks.spawn(async move {
                     let _slot = reading.acquire().await;
-                    answer(reply, show::history(&journal, of, before, n).await);
+                    answer(reply, history::history(&journal, &of).await);
                 });
             }
             Request::Reports(unsent, reply) => {

@@ -4,6 +4,7 @@
 
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// Everything at one glance.
 #[derive(Debug, Clone)]
@@ -64,6 +65,8 @@ pub struct EnvironmentView {
     pub waits_for_approval: bool,
     /// Why nothing happens just now.
     pub why: Vec<Why>,
+    /// Since when each of these reasons is there, by its code; after a restart at the earliest since then.
+    pub why_since: BTreeMap<&'static str, Timestamp>,
     /// Holds that stand.
     pub holds: Vec<HoldView>,
     /// Releases that are refused here.
@@ -292,6 +295,12 @@ pub struct Explanation {
     pub n_tags: usize,
     /// Where a word of the policy means less than it says: one sentence each.
     pub notes: Vec<String>,
+    /// When the clock opens what it keeps shut for the candidate: the moment, and the same in the time zone of the policy.
+    pub opens: Option<(Timestamp, String)>,
+    /// What ran here before, newest first, each release once.
+    pub before: Vec<ArrivalView>,
+    /// What `tagrelay rollback` goes back to where nothing is named.
+    pub way_back: Option<ReleaseView>,
 }
 
 /// What a pass would do in an environment.
@@ -337,6 +346,58 @@ pub struct HistoryView {
     pub text: String,
     /// The release it is about, where it names one.
     pub release: Option<ReleaseId>,
+    /// What it changed in files or tags, where that was asked for.
+    pub changed: Option<ChangedView>,
+}
+
+/// What a release, or a person, changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedView {
+    /// The commit; none where a tag was moved.
+    pub commit: Option<String>,
+    /// What was written, each as `relay::places` names it; empty where the journal does not say.
+    pub places: Vec<String>,
+    /// What was pinned before and since, of each image whose pin is another one.
+    pub values: Vec<ValueView>,
+}
+
+/// The pin of an image before and since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueView {
+    /// The image.
+    pub image: ImageName,
+    /// Before; none where the journal does not say.
+    pub was: Option<String>,
+    /// Since.
+    pub is: String,
+}
+
+/// Who writes a file.
+#[derive(Debug, Clone)]
+pub struct FileView {
+    /// The environments that write it, or files below it.
+    pub writers: Vec<WriterView>,
+    /// How many there are in all.
+    pub n_writers: usize,
+    /// Why none does, one sentence each; empty where one does.
+    pub notes: Vec<String>,
+    /// Files that somebody writes and that may be meant.
+    pub near: Vec<String>,
+}
+
+/// An environment that writes a file.
+#[derive(Debug, Clone)]
+pub struct WriterView {
+    /// The environment as it stands.
+    pub environment: EnvironmentView,
+    /// The configuration's name of the repository.
+    pub repository: String,
+    /// The branch.
+    pub branch: String,
+    /// The file.
+    pub file: String,
+    /// Where in it; empty where the file could not be read yet.
+    pub keys: Vec<String>,
 }
 
 /// Where a build is.

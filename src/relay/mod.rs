@@ -7,6 +7,7 @@ pub mod authority;
 pub mod brake;
 pub mod candidate;
 pub mod change;
+pub mod changed;
 pub mod edit;
 pub mod facts;
 pub mod find;

@@ -28,6 +28,36 @@ pub fn of_report(project: &str, environment: &str) -> String {
     format!("report{BETWEEN}{project}{BETWEEN}{environment}")
 }
 
+/// A value or entry of a file, as its place names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFile<'a> {
+    /// Where the repository is.
+    pub repository: &'a str,
+    /// The branch.
+    pub branch: &'a str,
+    /// The file.
+    pub file: &'a str,
+    /// Where in it, a key or item for each level, joined by `/`; a later document of the file by its number first.
+    pub key: &'a str,
+}
+
+/// What a place in a file names; none of another kind of place.
+#[must_use]
+pub fn in_file(place: &str) -> Option<InFile<'_>> {
+    match place.split(BETWEEN).collect::<Vec<_>>().as_slice() {
+        [repository, branch, file, path] => {
+            Some(InFile { repository, branch, file, key: path.strip_prefix("0/").unwrap_or(path) })
+        }
+        _ => None,
+    }
+}
+
+/// The tag that a place is, with its repository; none of another kind of place.
+#[must_use]
+pub fn tag(place: &str) -> Option<&str> {
+    place.strip_prefix("tag").and_then(|rest| rest.strip_prefix(BETWEEN))
+}
+
 /// A place for people.
 #[must_use]
 pub fn shown(place: &str) -> String {

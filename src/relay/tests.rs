@@ -1,6 +1,7 @@
 //! Journeys through `next_step` in a world of plain values: what a pass decides, and what comes of it.
 
 mod authority;
+mod changed;
 mod edits;
 mod find;
 mod limits;
@@ -9,7 +10,7 @@ mod votes;
 pub(crate) mod world;
 
 use super::facts::Facts;
-use super::{Step, candidate, next_step};
+use super::{Step, candidate, next_step, places};
 use crate::model::event::{Order, Verdict};
 use crate::model::*;
 use jiff::{SignedDuration, ToSpan as _};

@@ -197,6 +197,7 @@ fn routes() -> Vec<(&'static str, Answers, MethodRouter<Server>)> {
         ("/api/v1/status", Readers, get(read::status)),
         ("/api/v1/plan", Readers, get(read::plan)),
         ("/api/v1/history", Readers, get(read::history)),
+        ("/api/v1/files", Readers, get(read::file)),
         ("/api/v1/where", Readers, get(read::where_is)),
         ("/api/v1/reports", Readers, get(read::reports)),
         ("/api/v1/reports/retry", Changers, post(change::retry_reports)),

@@ -5,11 +5,13 @@
 use super::reply::{Answer, Refused};
 use super::request::{Asked, At, Of, policy, scope, target};
 use super::{Server, wire};
+use crate::daemon::HistoryOf;
 use crate::relay::find::Name;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,6 +21,8 @@ const JSON: &[(HeaderName, &str)] = &[(header::CONTENT_TYPE, "application/json")
 const HISTORY_DEFAULT: u32 = 100;
 /// How many are shown at the most.
 const HISTORY_MAX: u32 = 1000;
+/// The longest path that is asked about.
+const PATH_BYTES_MAX: usize = 4096;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +37,9 @@ pub(super) struct HistoryQuery {
     environment: Option<String>,
     before: Option<u64>,
     limit: Option<u32>,
+    since: Option<Timestamp>,
+    #[serde(default)]
+    files: bool,
 }
 
 /// The description of the interface.
@@ -91,8 +98,23 @@ pub(super) async fn plan(State(server): State<Server>, Asked(query): Asked<PlanQ
 pub(super) async fn history(State(server): State<Server>, Asked(query): Asked<HistoryQuery>) -> Answer {
     let scope = scope(query.policy.as_deref(), query.environment.as_deref())?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
-    let entries = server.handle.history(Some(scope), query.before, limit).await?;
+    let HistoryQuery { before, since, files, .. } = query;
+    let entries = server.handle.history_of(HistoryOf { scope, before, since, limit, with_files: files }).await?;
     Ok(Json(json!({ "history": entries.iter().map(wire::history).collect::<Vec<Value>>() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileQuery {
+    path: String,
+}
+
+/// Who writes a file, or why nobody does.
+pub(super) async fn file(State(server): State<Server>, Asked(query): Asked<FileQuery>) -> Answer {
+    if query.path.trim_matches(['.', '/', ' ']).is_empty() || query.path.len() > PATH_BYTES_MAX {
+        return Err(Refused::bad(&format!("`path` names one file or folder, in at most {PATH_BYTES_MAX} bytes")));
+    }
+    Ok(Json(wire::file(&server.handle.file(query.path).await?)))
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,14 @@
 //! The JSON form of the daemon's views. Keys may be added; one that stands here keeps its name and meaning.
 
 use crate::daemon::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, HistoryView, HostView, MissingView, NotYetView, PlanView,
-    PolicyView, ProjectView, ReleaseView, ReportView, RepositoryView, StandingView, Status, WhereView,
+    ArrivalView, BranchView, ChangedView, EnvironmentView, Explanation, FileView, HistoryView, HostView, MissingView,
+    NotYetView, PlanView, PolicyView, ProjectView, ReleaseView, ReportView, RepositoryView, StandingView, Status,
+    WhereView, WriterView,
 };
 use crate::model::Why;
 use crate::relay::health::{Finding, Trouble};
+use crate::relay::places;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +20,7 @@ pub(super) struct StatusForm<'a> {
     journal: &'a str,
     mode: &'static str,
     ready: bool,
+    unready: Option<&'a str>,
     troubles: Each<'a, Trouble>,
     policies: Each<'a, PolicyView>,
     broken: &'a [String],
@@ -34,6 +38,7 @@ pub(super) fn status(status: &Status) -> StatusForm<'_> {
         journal: &status.journal,
         mode: status.mode,
         ready: status.health.unready.is_none(),
+        unready: status.health.unready.as_deref(),
         troubles: Each(&status.health.troubles, trouble),
         policies: Each(&status.policies, policy),
         broken: &status.broken,
@@ -116,14 +121,25 @@ pub(super) fn environment(view: &EnvironmentView) -> Value {
         "candidate": view.candidate.as_ref().map(release),
         "gates": view.gates.iter().map(|gate| json!({ "open": gate.open, "words": gate.words })).collect::<Vec<_>>(),
         "waits_for_approval": view.waits_for_approval,
-        "why": view.why.iter().map(why).collect::<Vec<_>>(),
+        "why": view.why.iter().map(|it| why_since(it, view.why_since.get(it.code()))).collect::<Vec<_>>(),
         "holds": holds.collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
     })
 }
 
 fn why(why: &Why) -> Value {
-    json!({ "code": why.code(), "text": why.to_string(), "until": why.until().map(|until| until.to_string()) })
+    why_since(why, None)
+}
+
+fn why_since(why: &Why, since: Option<&Timestamp>) -> Value {
+    json!({
+        "code": why.code(),
+        "text": why.to_string(),
+        "until": why.until().map(|until| until.to_string()),
+        "since": since.map(ToString::to_string),
+        "turn": why.advice().turn.code(),
+        "stuck": why.is_stuck(),
+    })
 }
 
 fn release(view: &ReleaseView) -> Value {
@@ -155,6 +171,9 @@ pub(super) fn explanation(view: &Explanation) -> Value {
         "tags": tags.collect::<Vec<_>>(),
         "n_tags": view.n_tags,
         "notes": view.notes,
+        "opens": view.opens.as_ref().map(|(at, local)| json!({ "at": at.to_string(), "local": local })),
+        "before": view.before.iter().map(arrival).collect::<Vec<_>>(),
+        "way_back": view.way_back.as_ref().map(release),
     })
 }
 
@@ -241,6 +260,41 @@ pub(super) fn history(view: &HistoryView) -> Value {
         "kind": view.kind,
         "text": view.text,
         "release": view.release.as_ref().map(|id| id.as_str()),
+        "changed": view.changed.as_ref().map(changed),
+    })
+}
+
+fn changed(view: &ChangedView) -> Value {
+    let files = view
+        .places
+        .iter()
+        .filter_map(|place| places::in_file(place))
+        .map(|it| json!({ "repository": it.repository, "branch": it.branch, "file": it.file, "key": it.key }));
+    let values = view.values.iter().map(|it| json!({ "image": it.image.as_str(), "was": it.was, "is": it.is }));
+    json!({
+        "commit": view.commit,
+        "files": files.collect::<Vec<_>>(),
+        "tags": view.places.iter().filter_map(|place| places::tag(place)).collect::<Vec<_>>(),
+        "values": values.collect::<Vec<_>>(),
+    })
+}
+
+/// Who writes a file.
+pub(super) fn file(view: &FileView) -> Value {
+    let writer = |writer: &WriterView| {
+        json!({
+            "environment": environment(&writer.environment),
+            "repository": writer.repository,
+            "branch": writer.branch,
+            "file": writer.file,
+            "keys": writer.keys,
+        })
+    };
+    json!({
+        "writers": view.writers.iter().map(writer).collect::<Vec<_>>(),
+        "n_writers": view.n_writers,
+        "notes": view.notes,
+        "near": view.near,
     })
 }
 
@@ -267,6 +321,7 @@ mod tests {
     use crate::daemon::view::{GateView, HoldView, RefusalView};
     use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId};
     use crate::relay::health::Kind;
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     fn at(text: &str) -> jiff::Timestamp {
@@ -283,6 +338,7 @@ mod tests {
             gates: Vec::new(),
             waits_for_approval: false,
             why: Vec::new(),
+            why_since: BTreeMap::new(),
             holds: Vec::new(),
             refusals: Vec::new(),
         }
@@ -330,6 +386,7 @@ mod tests {
                     until: at("2026-01-03T00:00:00Z"),
                 },
             ],
+            why_since: BTreeMap::from([("Unread", at("2026-01-04T00:00:00Z"))]),
             holds: vec![hold(None), hold(Some(at("2026-01-04T00:00:00Z")))],
             refusals: vec![RefusalView { release: release_view(), who: "ada".to_owned(), why: "slow".to_owned() }],
             ..environment_view(name)
@@ -414,8 +471,10 @@ mod tests {
             "gates": [{ "open": true, "words": "soaked" }],
             "waits_for_approval": true,
             "why": [
-                { "code": "Unread", "text": "the registry is not read yet", "until": null },
-                { "code": "Blocked", "text": "a push failed and is tried again at 2026-01-03T00:00:00Z: refused", "until": "2026-01-03T00:00:00Z" },
+                { "code": "Unread", "text": "the registry is not read yet", "until": null,
+                  "since": "2026-01-04T00:00:00Z", "turn": "operator", "stuck": true },
+                { "code": "Blocked", "text": "a push failed and is tried again at 2026-01-03T00:00:00Z: refused", "until": "2026-01-03T00:00:00Z",
+                  "since": null, "turn": "operator", "stuck": true },
             ],
             "holds": [
                 { "scope": "shop/prod", "who": "ada", "why": "a \"quoted\" reason", "since": "2026-01-02T00:00:00Z", "until": null },
@@ -433,6 +492,7 @@ mod tests {
             "journal": "j",
             "mode": "act",
             "ready": false,
+            "unready": "not read yet: reg.io/web",
             "troubles": [{
                 "what": "registry_unread", "of": "reg.io/web", "since": "2026-01-05T11:00:00Z",
                 "text": "reg.io/web cannot be read: gone", "remedy": "look at it",

@@ -139,7 +139,7 @@ async fn a_right_reaches_as_far_as_its_pattern() {
 }
 
 /// Every address that is read, and whether it is read by everybody.
-const READ: [(&str, bool); 13] = [
+const READ: [(&str, bool); 14] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/style.css", true),
@@ -148,7 +148,8 @@ const READ: [(&str, bool); 13] = [
     ("/api/v1/openapi.json", false),
     ("/api/v1/status", false),
     ("/api/v1/plan?policy=shop", false),
-    ("/api/v1/history?policy=shop&environment=prod&before=9&limit=5", false),
+    ("/api/v1/history?policy=shop&environment=prod&before=9&limit=5&since=2026-01-01T00:00:00Z&files=true", false),
+    ("/api/v1/files?path=prod.yaml", false),
     ("/api/v1/policies", false),
     ("/api/v1/policies/shop", false),
     (PROD, false),
@@ -341,6 +342,27 @@ async fn every_answer_lets_a_browser_do_nothing_with_it() {
     }
 }
 
+/// Questions that make no sense: the status, and its code.
+const NONSENSE: [(&str, u16, &str); 17] = [
+    ("/api/v1/nowhere", 404, "not_found"),
+    ("/api/v1/policies/none", 404, "not_found"),
+    ("/api/v1/policies/shop/environments/none", 404, "not_found"),
+    ("/api/v1/policies/Sh%20op", 400, "bad_request"),
+    ("/api/v1/policies/%ff/environments/prod", 400, "bad_request"),
+    ("/api/v1/history?limit=many", 400, "bad_request"),
+    ("/api/v1/history?since=yesterday", 400, "bad_request"),
+    ("/api/v1/files", 400, "bad_request"),
+    ("/api/v1/files?path=./", 400, "bad_request"),
+    ("/api/v1/where", 400, "bad_request"),
+    ("/api/v1/where?of=1.0&not_in=shop/prod", 400, "bad_request"),
+    ("/api/v1/where?not_in=shop", 400, "bad_request"),
+    ("/api/v1/where?of=", 400, "bad_request"),
+    ("/api/v1/where?of=1.0", 404, "not_found"),
+    ("/api/v1/history?from=1", 400, "bad_request"),
+    ("/api/v1/plan?policy=..", 400, "bad_request"),
+    ("/api/v1/hold", 405, "method_not_allowed"),
+];
+
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_in_one_sentence() {
     let face = Face::open().await;
@@ -391,22 +413,7 @@ async fn what_makes_no_sense_is_refused_in_one_sentence() {
         assert_eq!((answered.status, answered.code().as_str()), (400, "bad_request"), "{body}");
         assert!(answered.text.contains(says), "{body}: {}", answered.text);
     }
-    for (path, status, code) in [
-        ("/api/v1/nowhere", 404, "not_found"),
-        ("/api/v1/policies/none", 404, "not_found"),
-        ("/api/v1/policies/shop/environments/none", 404, "not_found"),
-        ("/api/v1/policies/Sh%20op", 400, "bad_request"),
-        ("/api/v1/policies/%ff/environments/prod", 400, "bad_request"),
-        ("/api/v1/history?limit=many", 400, "bad_request"),
-        ("/api/v1/where", 400, "bad_request"),
-        ("/api/v1/where?of=1.0&not_in=shop/prod", 400, "bad_request"),
-        ("/api/v1/where?not_in=shop", 400, "bad_request"),
-        ("/api/v1/where?of=", 400, "bad_request"),
-        ("/api/v1/where?of=1.0", 404, "not_found"),
-        ("/api/v1/history?from=1", 400, "bad_request"),
-        ("/api/v1/plan?policy=..", 400, "bad_request"),
-        ("/api/v1/hold", 405, "method_not_allowed"),
-    ] {
+    for (path, status, code) in NONSENSE {
         let answered = face.get(path).await;
         assert_eq!((answered.status, answered.code().as_str()), (status, code), "{path}");
     }

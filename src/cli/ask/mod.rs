@@ -4,6 +4,7 @@
 
 mod client;
 mod explain;
+mod file;
 mod history;
 mod hold;
 mod order;
@@ -28,7 +29,7 @@ pub(super) enum Ask {
     Status(status::Status),
     /// What happened, newest first.
     History(history::History),
-    /// Why this release: every tag and what became of it, every gate and when it opens.
+    /// Why this release: every tag and what became of it, every gate and when it opens; or who writes a file.
     Explain(explain::Explain),
     /// Where a build is: which environments run it, ran it, wait for it or run something newer; or what one does not have yet.
     Where(where_is::Where),

@@ -1,7 +1,7 @@
 //! `tagrelay status`: what runs where, what waits, and why, as one table.
 
 use super::client::Server;
-use super::view::{age, colour_of, harmless, list, place, release, text, whys};
+use super::view::{age, colour_of, harmless, list, place, release, text};
 use super::{Exit, Part, print};
 use crate::cli::print::Cell;
 use clap::Args;
@@ -56,8 +56,12 @@ fn narrow(status: &mut Value, part: &Part) {
 }
 
 fn rows(status: &Value) -> Vec<Vec<Cell>> {
-    let mut rows = vec![["ENVIRONMENT", "RUNS", "SINCE", "ROLLOUT", "NEXT", "WHY"].map(Cell::heading).to_vec()];
-    for environment in list(status, "policies").iter().flat_map(|policy| list(policy, "environments")) {
+    let mut rows =
+        vec![["ENVIRONMENT", "RUNS", "SINCE", "ROLLOUT", "NEXT", "FOR", "TURN", "WHY"].map(Cell::heading).to_vec()];
+    let mut environments: Vec<&Value> =
+        list(status, "policies").iter().flat_map(|policy| list(policy, "environments")).collect();
+    environments.sort_by_key(|environment| concern(environment));
+    for environment in environments {
         let current = &environment["current"];
         let runs = match &current["release"] {
             Value::Null => text(environment, "pin"),
@@ -66,22 +70,51 @@ fn rows(status: &Value) -> Vec<Vec<Cell>> {
         let state = text(current, "state");
         let colour = colour_of(&state);
         // Each reason has a row of its own, so that none pushes another out of sight.
-        let mut whys = whys(environment).into_iter();
-        rows.push(vec![
+        let mut whys = reasons(environment, &status["now"]).into_iter();
+        let mut row: Vec<Cell> = vec![
             place(environment).into(),
             runs.into(),
             age(&current["since"], &status["now"]).into(),
             Cell::in_colour(state, colour),
             text(&environment["candidate"], "tags").into(),
-            whys.next().unwrap_or_default().into(),
-        ]);
+        ];
+        row.extend(whys.next().into_iter().flatten().map(Cell::from));
+        rows.push(row);
         rows.extend(whys.map(|why| {
             let mut row = vec![Cell::default(); 5];
-            row.push(why.into());
+            row.extend(why.map(Cell::from));
             row
         }));
     }
     rows
+}
+
+/// How much an environment asks for a look: first what failed or is stuck, then what waits for a person, then all else.
+fn concern(environment: &Value) -> u8 {
+    let whys = list(environment, "why");
+    let failed = matches!(environment["current"]["state"].as_str(), Some("failed" | "unknown"));
+    if failed || whys.iter().any(|why| why["stuck"] == true) {
+        0
+    } else if whys.iter().any(|why| why["turn"] == "person") {
+        1
+    } else {
+        2
+    }
+}
+
+/// Why nothing happens there, each reason once: for how long, whose turn it is, and the words.
+fn reasons(environment: &Value, now: &Value) -> Vec<[String; 3]> {
+    let mut reasons: Vec<[String; 3]> = Vec::new();
+    for why in list(environment, "why") {
+        let words = text(why, "text");
+        if reasons.iter().any(|[_, _, known]| *known == words) {
+            continue;
+        }
+        let turn = text(why, "turn");
+        let asks = !matches!(turn.as_str(), "nobody" | "itself");
+        reasons.push([age(&why["since"], now), if asks { turn } else { String::new() }, words]);
+    }
+    reasons
 }
 
 /// Says first how the daemon is: one line, and one for each trouble.
@@ -92,7 +125,11 @@ fn health(status: &Value) -> io::Result<()> {
         1 => ("unwell: 1 trouble".to_owned(), AnsiColor::Red),
         n => (format!("unwell: {n} troubles"), AnsiColor::Red),
     };
-    let ready = if status["ready"] == false { ", not ready yet" } else { "" };
+    let ready = match (&status["ready"], text(status, "unready")) {
+        (Value::Bool(false), why) if why.is_empty() => ", not ready yet".to_owned(),
+        (Value::Bool(false), why) => format!(", not ready yet: {why}"),
+        _ => String::new(),
+    };
     print::line(&format!("{}{ready}", print::painted(&word, colour.on_default())))?;
     for trouble in troubles {
         print::line(&trouble_line(trouble, &status["now"]))?;
@@ -130,6 +167,33 @@ fn complain(status: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asks_for_a_look_comes_first() {
+        let why = |turn: &str, stuck: bool| json!({ "text": turn, "turn": turn, "stuck": stuck });
+        let environments = json!({ "environments": [
+            { "environment": "quiet", "current": { "state": "verified" }, "why": [why("nobody", false)] },
+            { "environment": "waits", "current": null, "why": [why("itself", false), why("person", false)] },
+            { "environment": "failed", "current": { "state": "failed" }, "why": [] },
+            { "environment": "stuck", "current": { "state": "verified" }, "why": [why("operator", true)] },
+        ] });
+        let mut sorted: Vec<&Value> = list(&environments, "environments").iter().collect();
+        sorted.sort_by_key(|environment| concern(environment));
+        let names: Vec<String> = sorted.iter().map(|it| text(it, "environment")).collect();
+        assert_eq!(names, ["failed", "stuck", "waits", "quiet"]);
+    }
+
+    #[test]
+    fn a_reason_says_for_how_long_and_whose_turn_it_is() {
+        let since = json!("2026-01-05T10:00:00Z");
+        let environment = json!({ "why": [
+            { "text": "waits for approval", "turn": "person", "since": since },
+            { "text": "soaks", "turn": "itself", "since": null },
+            { "text": "soaks", "turn": "itself", "since": since },
+        ] });
+        let expected = [["3m", "person", "waits for approval"], ["", "", "soaks"]];
+        assert_eq!(reasons(&environment, &json!("2026-01-05T10:03:00Z")), expected);
+    }
 
     #[test]
     fn a_trouble_in_one_line() {

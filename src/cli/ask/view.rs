@@ -61,6 +61,20 @@ pub(super) fn whys(environment: &Value) -> Vec<String> {
     whys
 }
 
+/// The same, each with the time since when it is so, and whether anything ends it by itself.
+fn whys_since(environment: &Value) -> Vec<String> {
+    let mut whys: Vec<(String, String)> = Vec::new();
+    for why in list(environment, "why") {
+        let words = text(why, "text");
+        let since = if why["since"].is_null() { String::new() } else { format!(" (since {})", moment(why, "since")) };
+        let stuck = if why["stuck"] == true { ": nothing ends this by itself" } else { "" };
+        if !whys.iter().any(|(known, _)| *known == words) {
+            whys.push((words, format!("{since}{stuck}")));
+        }
+    }
+    whys.into_iter().map(|(words, since)| words + &since).collect()
+}
+
 /// A moment to the second.
 pub(super) fn moment(value: &Value, key: &str) -> String {
     let written = text(value, key);
@@ -119,7 +133,7 @@ pub(super) fn environment(environment: &Value) -> io::Result<()> {
         let (mark, colour) = if gate["open"] == true { ("open", AnsiColor::Green) } else { ("shut", AnsiColor::Red) };
         print::line(&format!("  gate     {}: {}", print::painted(mark, colour.on_default()), text(gate, "words")))?;
     }
-    for why in whys(environment) {
+    for why in whys_since(environment) {
         print::line(&format!("  why      {why}"))?;
     }
     for hold in list(environment, "holds") {
@@ -166,6 +180,18 @@ mod tests {
         let why = |text: &str| json!({ "code": "C", "text": text });
         let environment = json!({ "why": [why("waits"), why("held"), why("waits")] });
         assert_eq!(whys(&environment), ["waits", "held"]);
+    }
+
+    #[test]
+    fn a_reason_says_since_when_and_whether_it_ends() {
+        let since = json!("2026-01-02T03:04:05Z");
+        let environment = json!({ "why": [
+            { "text": "waits", "since": since, "stuck": false },
+            { "text": "unread", "since": null, "stuck": true },
+            { "text": "waits", "since": null },
+        ] });
+        let expected = ["waits (since 2026-01-02T03:04:05Z)", "unread: nothing ends this by itself"];
+        assert_eq!(whys_since(&environment), expected);
     }
 
     #[test]

@@ -74,6 +74,8 @@ fn wrong_use_exits_2() {
         &["where"],
         &["where", "v1", "--not-in", "shop/prod"],
         &["where", "v1", "--wait", "prod:done"],
+        &["explain", "shop", "--file", "prod.yaml"],
+        &["history", "--since", "yesterday"],
         &["schema"],
         &["schema", "journal"],
         &["completions", "tcl"],

@@ -1,12 +1,14 @@
 //! The daemon's end of the handle: it answers everything at once with fixed views, and remembers what it was told.
 
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tagrelay::daemon::handle::{Request, channel};
 use tagrelay::daemon::health::Health;
 use tagrelay::daemon::view::{
-    ArrivalView, BranchView, EnvironmentView, Explanation, FileDiff, GateView, HistoryView, HoldView, HostView,
-    PlanView, PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
+    ArrivalView, BranchView, ChangedView, EnvironmentView, Explanation, FileDiff, FileView, GateView, HistoryView,
+    HoldView, HostView, PlanView, PolicyView, ProjectView, RefusalView, ReleaseView, RepositoryView, Status, TagView,
+    ValueView, WriterView,
 };
 use tagrelay::daemon::{Command, Handle, Refusal, Signal, Target};
 use tagrelay::model::{Digest, EnvironmentName, ImageName, PolicyName, ReleaseId, Why};
@@ -93,12 +95,11 @@ fn answer(request: Request, heard: &Heard) {
             drop(reply.send(verdict(Some(&signal.rollout))));
         }
         Request::Explain(_, reply) => drop(reply.send(Ok(explanation()))),
-        Request::Where(_, reply) => drop(reply.send(Err(Refusal::NotFound("nothing has this name".to_owned())))),
-        Request::NotYet(_, reply) => {
-            drop(reply.send(Err(Refusal::NotFound("there is no such environment".to_owned()))))
-        }
+        Request::Where(_, reply) => drop(reply.send(Err(unknown()))),
+        Request::NotYet(_, reply) => drop(reply.send(Err(unknown()))),
         Request::Plan(_, reply) => drop(reply.send(Ok(vec![plan()]))),
-        Request::History(_, _, _, reply) => drop(reply.send(Ok(vec![history()]))),
+        Request::File(_, reply) => drop(reply.send(file())),
+        Request::History(_, reply) => drop(reply.send(Ok(vec![history()]))),
         Request::Reports(_, reply) => drop(reply.send(Ok(Vec::new()))),
         Request::RetryReports(who, reply) => {
             heard.note(format!("{who}: retry reports"));
@@ -111,6 +112,10 @@ fn answer(request: Request, heard: &Heard) {
         Request::Idle(reply) => drop(reply.send(())),
         Request::Status(_) | Request::Queue(_) | Request::Reload | Request::Reconfigure(_) => {}
     }
+}
+
+fn unknown() -> Refusal {
+    Refusal::NotFound("nothing is known of it".to_owned())
 }
 
 fn named(command: &Command) -> Option<&str> {
@@ -205,6 +210,7 @@ fn environment(name: &str) -> EnvironmentView {
         gates: Vec::new(),
         waits_for_approval: false,
         why: Vec::new(),
+        why_since: BTreeMap::new(),
         holds: Vec::new(),
         refusals: Vec::new(),
     }
@@ -255,6 +261,7 @@ fn environments() -> Vec<EnvironmentView> {
         ],
         waits_for_approval: true,
         why: vec![missing],
+        why_since: BTreeMap::from([("ApprovalsMissing", time("2026-01-01T22:00:00Z"))]),
         ..environment("prod")
     };
     vec![dev, staging, prod]
@@ -317,7 +324,15 @@ pub(super) fn status() -> Status {
 fn explanation() -> Explanation {
     let image = ImageName::parse("shop").expect("a name");
     let tags = vec![TagView { image, tag: "1.2".to_owned(), fate: evil("fate") }];
-    Explanation { environment: environments().remove(2), tags, n_tags: 1, notes: vec![evil("no push times")] }
+    Explanation {
+        environment: environments().remove(2),
+        tags,
+        n_tags: 1,
+        notes: vec![evil("no push times")],
+        opens: Some((time("2026-01-02T08:00:00Z"), "Fri 2026-01-02 09:00 CET".to_owned())),
+        before: vec![arrival("verified")],
+        way_back: Some(release("3", "1.1".to_owned())),
+    }
 }
 
 fn plan() -> PlanView {
@@ -334,5 +349,20 @@ fn plan() -> PlanView {
 fn history() -> HistoryView {
     let release = Some(release("1", String::new()).id);
     let (at, scope, text) = (time("2026-01-01T00:00:00Z"), "shop/prod".to_owned(), evil("text"));
-    HistoryView { sequence: 7, at, scope, kind: "signalled", text, release }
+    let place = "https://git.example.com/deploys\nmain\nprod.yaml\n0/spec/image".to_owned();
+    let value =
+        ValueView { image: ImageName::parse("shop").expect("a name"), was: Some("1.1".to_owned()), is: evil("value") };
+    let changed = ChangedView { commit: Some("c0ffee".to_owned()), places: vec![place], values: vec![value] };
+    HistoryView { sequence: 7, at, scope, kind: "signalled", text, release, changed: Some(changed) }
+}
+
+fn file() -> FileView {
+    let writer = WriterView {
+        environment: environments().remove(2),
+        repository: "default".to_owned(),
+        branch: "main".to_owned(),
+        file: evil("prod.yaml"),
+        keys: vec!["spec/image".to_owned()],
+    };
+    FileView { writers: vec![writer], n_writers: 1, notes: Vec::new(), near: vec!["dev.yaml".to_owned()] }
 }

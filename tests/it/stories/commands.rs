@@ -90,11 +90,15 @@ async fn a_person_sees_what_runs_and_why() {
     assert_eq!(value["policies"][0]["environments"][0]["current"]["state"], "verified");
     check(&desk.alice(&["history", "shop/dev", "-n", "2"]).await, 0, &["ended", "verified"]);
     assert_eq!(desk.alice(&["history", "-n", "2"]).await.out.lines().count(), 2);
-    check(&desk.alice(&["explain", "shop/dev"]).await, 0, &["shop/dev\n  runs     dev ", "why "]);
+    let explained = ["shop/dev\n  runs     dev ", "why ", "(since "];
+    check(&desk.alice(&["explain", "shop/dev"]).await, 0, &explained);
     let all = desk.alice(&["explain", "shop", "--json"]).await;
     let value: Value = serde_json::from_str(&all.out).expect("JSON");
     assert_eq!(value["explanations"][0]["environment"]["environment"], "dev");
     check(&desk.alice(&["plan", "shop"]).await, 0, &["would    do nothing"]);
+    let written = desk.alice(&["history", "--since", "1h", "--files"]).await;
+    check(&written, 0, &["commit ", "deployment/dev/kustomization.yaml: images/", "shop: old -> dev@"]);
+    check(&desk.alice(&["explain", "--file", FILE]).await, 0, &[&format!("{FILE} in shop/dev"), "writes   images/"]);
     let commit = super::world::revision(1);
     for of in ["dev", &commit, &commit[..8]] {
         check(&desk.alice(&["where", of]).await, 0, &["built from", "shop/dev  runs", "verified"]);
@@ -104,6 +108,8 @@ async fn a_person_sees_what_runs_and_why() {
     assert_eq!(there["environments"][0]["presence"], "runs");
     for nothing in [
         &["status", "ship"][..],
+        &["explain", "--file", "deployment/dev/service.yaml"],
+        &["history", "--since", "2999-01-01T00:00:00Z"],
         &["where", "f00dfeed"],
         &["where", "--not-in", "shop/dev"],
         &["where", "--not-in", "shop/qa"],
@@ -115,6 +121,21 @@ async fn a_person_sees_what_runs_and_why() {
         let said = desk.alice(nothing).await;
         assert_eq!((said.code, said.out.as_str()), (Some(3), ""), "{nothing:?}: {}", said.err);
     }
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_sees_what_ran_before_and_how_to_go_back() {
+    let desk = Desk::open().await;
+    for n in [1, 2] {
+        let digest = desk.story.push("dev", n);
+        desk.story.until_written(FILE, &digest).await;
+        desk.story.well("dev", "dev").await;
+    }
+    let before = ["  before   dev ", "  back     `tagrelay rollback shop/dev --reason TEXT` goes back to dev "];
+    check(&desk.alice(&["explain", "shop/dev"]).await, 0, &before);
+    let left = desk.alice(&["where", &super::world::revision(1)]).await;
+    check(&left, 0, &["shop/dev  ran before  ran from ", "(verified); dev ("]);
     desk.close().await;
 }
 

@@ -1,0 +1,79 @@
+//! What happened, newest first, and what each release changed in files and tags: read from the journal beside the loop.
+
+use super::handle::Refusal;
+use super::show::{release_of, sentence};
+use super::view::{ChangedView, HistoryView, ValueView};
+use crate::journal::{ENTRIES_MAX, Journal};
+use crate::model::{Entry, Scope, Sequence};
+use crate::relay::changed::{self, Changed};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// In how many environments one answer says what was changed: for each of them its entries are read.
+const ENVIRONMENTS_MAX: usize = 100;
+
+/// Which part of the history is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryOf {
+    /// About what; all where it names nothing.
+    pub scope: Scope,
+    /// Only entries with a smaller number.
+    pub before: Option<u64>,
+    /// Only entries that were written then or later.
+    pub since: Option<Timestamp>,
+    /// How many at the most.
+    pub limit: u32,
+    /// Whether to say what each release changed in files and tags.
+    pub with_files: bool,
+}
+
+/// What happened, newest first.
+pub(super) async fn history(journal: &Journal, of: &HistoryOf) -> Result<Vec<HistoryView>, Refusal> {
+    let mut entries = entries(journal, &of.scope, of.before.map(Sequence), of.limit).await?;
+    entries.retain(|entry| of.since.is_none_or(|since| entry.at >= since));
+    let changes = if of.with_files { changes(journal, &entries).await? } else { BTreeMap::new() };
+    let view = |entry: &Entry| {
+        let (kind, text) = sentence(&entry.event);
+        let (sequence, at, scope) = (entry.sequence.0, entry.at, entry.scope.to_string());
+        let (release, changed) = (release_of(&entry.event), changes.get(&entry.sequence).map(changed_view));
+        HistoryView { sequence, at, scope, kind, text, release, changed }
+    };
+    Ok(entries.iter().map(view).collect())
+}
+
+async fn entries(
+    journal: &Journal,
+    scope: &Scope,
+    before: Option<Sequence>,
+    limit: u32,
+) -> Result<Vec<Entry>, Refusal> {
+    let read = journal.history(scope, before, limit).await;
+    read.map_err(|error| Refusal::Unavailable(error.to_string()))
+}
+
+/// What these entries changed. What was pinned before stands in older entries of the same environment.
+async fn changes(journal: &Journal, shown: &[Entry]) -> Result<BTreeMap<Sequence, Changed>, Refusal> {
+    let Some(newest) = shown.first().map(|entry| entry.sequence) else { return Ok(BTreeMap::new()) };
+    let is_one = |scope: &&Scope| scope.policy.is_some() && scope.environment.is_some();
+    let scopes: BTreeSet<&Scope> = shown.iter().map(|entry| &entry.scope).filter(is_one).collect();
+    let mut changes = BTreeMap::new();
+    for scope in scopes.into_iter().take(ENVIRONMENTS_MAX) {
+        let mut all = entries(journal, scope, Some(Sequence(newest.0.saturating_add(1))), ENTRIES_MAX).await?;
+        all.reverse();
+        changes.extend(changed::of(&all));
+    }
+    Ok(changes)
+}
+
+fn changed_view(changed: &Changed) -> ChangedView {
+    let values = changed.is.0.iter().filter_map(|(image, is)| {
+        let was = changed.was.as_ref().and_then(|was| was.0.get(image));
+        let value = || ValueView { image: image.clone(), was: was.map(ToString::to_string), is: is.to_string() };
+        (was != Some(is)).then(value)
+    });
+    ChangedView {
+        commit: changed.commit.as_ref().map(ToString::to_string),
+        places: changed.places.clone(),
+        values: values.collect(),
+    }
+}
