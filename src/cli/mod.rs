@@ -7,6 +7,7 @@ mod ask;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod edit;
 mod file;
 mod journal;
@@ -125,6 +126,9 @@ enum Command {
     },
     /// Check policies, cases and configuration: every error at once, with file, line and caret.
     Check(check::Check),
+    /// Ask each registry, repository of images, GitOps repository and GitLab project for the rights that the policies need, and
+    /// say which are missing and what to do. Changes nothing.
+    Doctor(doctor::Doctor),
     /// Choose a tag: tags on standard input, the chosen one on standard output; exit 3 when there is none.
     Select(select::Select),
     /// Edit one file on disk as the daemon would; prints the diff, --write writes it.
@@ -222,6 +226,7 @@ fn perform(command: Command) -> anyhow::Result<Exit> {
             with_config(&file, |config| once::run(config, policies))
         }
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Select(select) => select.run(),
         Command::Edit(edit) => edit.run(),
         Command::Ask(ask) => runtime()?.block_on(ask.run()),

@@ -24,6 +24,7 @@ mod command;
 mod connect;
 mod deeper;
 mod directory;
+mod doctor;
 mod edits;
 mod files;
 mod find;

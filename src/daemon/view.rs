@@ -372,6 +372,27 @@ pub struct ValueView {
     pub is: String,
 }
 
+/// A right that the policies need outside, and whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightView {
+    /// `policies`, `branch`, `images` or `gitlab`.
+    pub kind: &'static str,
+    /// The repository of policies, `REPOSITORY:BRANCH`, the repository of images, or the project.
+    pub name: String,
+    /// `read`, `write` or `deploy`.
+    pub right: &'static str,
+    /// The environments that need it, or the first of them.
+    pub needed_by: Vec<String>,
+    /// How many there are in all.
+    pub n_needed_by: usize,
+    /// `has`, `missing`, or `untried`: nobody can tell without a change.
+    pub answer: &'static str,
+    /// What was found.
+    pub text: String,
+    /// What one does where it is missing.
+    pub remedy: Option<String>,
+}
+
 /// Who writes a file.
 #[derive(Debug, Clone)]
 pub struct FileView {

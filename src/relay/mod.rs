@@ -21,6 +21,7 @@ pub mod order;
 pub mod places;
 pub mod report;
 pub mod resume;
+pub mod rights;
 pub mod select;
 pub mod verdict;
 pub mod verify_all;

@@ -5,6 +5,7 @@ mod changed;
 mod edits;
 mod find;
 mod limits;
+mod rights;
 mod rules;
 mod votes;
 pub(crate) mod world;

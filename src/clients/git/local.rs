@@ -132,6 +132,16 @@ impl Source for Local {
         }
     }
 
+    fn may_push(&self) -> Result<(), Fault> {
+        let objects = self.repository()?.path().join("objects");
+        let readonly = std::fs::metadata(&objects).map(|found| found.permissions().readonly());
+        match readonly {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Fault::Refused(format!("{} may not be written", objects.display()))),
+            Err(error) => Err(Fault::Store(format!("{}: {error}", objects.display()))),
+        }
+    }
+
     fn forget(&self) -> Result<(), Fault> {
         // These objects are somebody's, not a cache.
         Ok(())

@@ -124,6 +124,14 @@ impl Mirror {
         self.run(move |source| source.tip(&checked(&branch)?)?.map(cache::name).transpose()).await
     }
 
+    /// Whether the server takes pushes of these credentials, before any: what guards a branch shows itself only at a push.
+    ///
+    /// # Errors
+    /// When it does not, or does not say.
+    pub async fn may_push(&self) -> Result<(), GitError> {
+        self.run(|source| source.may_push()).await
+    }
+
     /// Brings a tip here, from the last known one. A tip that is here already costs no request; a branch that was
     /// force-pushed is no error.
     ///

@@ -243,6 +243,13 @@ impl Source for Smart {
         Ok(Move::Done)
     }
 
+    fn may_push(&self) -> Result<(), Fault> {
+        let mut url = self.at("info/refs");
+        url.set_query(Some("service=git-receive-pack"));
+        // The list of references may be long, and only that it comes is of interest.
+        self.send(self.client.get(url), self.remote.transport.timeout).map(drop)
+    }
+
     fn forget(&self) -> Result<(), Fault> {
         self.cache.empty()
     }

@@ -30,6 +30,9 @@ pub(super) trait Source: Send + Sync {
     /// Moves a branch from `old` (zero: it does not exist) to `new`, which this pack makes complete.
     fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault>;
 
+    /// Whether the remote takes pushes of these credentials; nothing is pushed.
+    fn may_push(&self) -> Result<(), Fault>;
+
     /// Forgets all objects, for they cannot be read.
     fn forget(&self) -> Result<(), Fault>;
 }

@@ -8,6 +8,7 @@ mod deployments;
 mod environments;
 mod error;
 mod repository;
+mod rights;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod wire;
 pub use deployments::{Deployment, DeploymentId, NewDeployment, Updated};
 pub use environments::Ensured;
 pub use error::GitLabError;
+pub use rights::Rights;
 pub use send::{Sent, send};
 
 use crate::clients::http::{self, Counter, HttpError, Transport, shown_url};

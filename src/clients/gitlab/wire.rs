@@ -13,6 +13,34 @@ pub(super) struct Project {
     pub(super) path_with_namespace: String,
 }
 
+/// `GET /projects/:id`, what it says of who asks.
+#[derive(Debug, Deserialize)]
+pub(super) struct Member {
+    #[serde(default)]
+    pub(super) permissions: Option<Permissions>,
+}
+
+/// The roles of whoever asks: in the project itself, and by its group. Both are none for an administrator who is no member.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Permissions {
+    #[serde(default)]
+    pub(super) project_access: Option<RoleOf>,
+    #[serde(default)]
+    pub(super) group_access: Option<RoleOf>,
+}
+
+/// A role by its number.
+#[derive(Debug, Deserialize)]
+pub(super) struct RoleOf {
+    pub(super) access_level: u64,
+}
+
+/// `GET /personal_access_tokens/self`, which knows project and group access tokens too.
+#[derive(Debug, Deserialize)]
+pub(super) struct AccessToken {
+    pub(super) scopes: Vec<String>,
+}
+
 /// A deployment, from any of its endpoints.
 #[derive(Debug, Deserialize)]
 pub(super) struct Deployment {

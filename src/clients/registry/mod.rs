@@ -12,6 +12,7 @@ mod docker;
 mod ecr;
 mod error;
 mod facts;
+mod grant;
 mod helper;
 mod host;
 mod identity;
@@ -31,6 +32,7 @@ mod token;
 pub use copy::{Carriage, Copied};
 pub use credentials::{Credentials, docker_config};
 pub use error::RegistryError;
+pub use grant::MayPush;
 pub use keep::Removed;
 pub use met::Met;
 pub use pace::HostState;
@@ -300,6 +302,25 @@ impl Registry {
         let (host, settings) = self.host(repository)?;
         let push = pusher(&settings, repository, tag)?;
         retag::retag(&session(&host, push, repository, Access::Push), digest, tag).await
+    }
+
+    /// Whether a repository may be read: one request.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says; a repository that does not exist, or that this login may not see, is `Absent`.
+    pub async fn may_pull(&self, repository: &Repository) -> Result<(), RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        grant::may_pull(&session(&host, &settings.pull, repository, Access::Pull)).await
+    }
+
+    /// Whether a repository may be pushed to, as far as its host says without a push.
+    ///
+    /// # Errors
+    /// As [`RegistryError`] says: nobody is set who may push, or the host refuses the login.
+    pub async fn may_push(&self, repository: &Repository) -> Result<MayPush, RegistryError> {
+        let (host, settings) = self.host(repository)?;
+        let push = settings.push.as_ref().ok_or_else(|| nobody_may_push(&repository.to_string(), repository.host()))?;
+        grant::may_push(&session(&host, push, repository, Access::Push)).await
     }
 
     /// How every host that was asked is spoken to just now, by name: registries, and the hosts of their providers' own APIs.

@@ -227,7 +227,8 @@ impl State {
                 match (method, rest) {
                     ("GET", []) => {
                         let projects = held(&self.projects);
-                        Ok(Json(asker.project(&projects)?.json(wire::host(request.headers()))).into_response())
+                        Ok(Json(asker.project(&projects)?.json_for(wire::host(request.headers()), asker.role))
+                            .into_response())
                     }
                     ("GET", ["deployments"]) => deployments::list(self, &asker, request),
                     ("POST", ["deployments"]) => deployments::create(self, &asker, request).await,

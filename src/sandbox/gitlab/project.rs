@@ -104,6 +104,20 @@ pub(super) struct Project {
 }
 
 impl Project {
+    /// The project as the member with this role sees it.
+    pub(super) fn json_for(&self, host: &str, role: Role) -> Value {
+        let mut project = self.json(host);
+        let level = match role {
+            Role::Guest => 10,
+            Role::Reporter => 20,
+            Role::Developer => 30,
+            Role::Maintainer => 40,
+        };
+        let access = json!({ "access_level": level, "notification_level": 3 });
+        project["permissions"] = json!({ "project_access": access, "group_access": null });
+        project
+    }
+
     pub(super) fn json(&self, host: &str) -> Value {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         let web_url = format!("http://{host}/{}", self.path);

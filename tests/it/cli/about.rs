@@ -46,6 +46,7 @@ fn help_names_what_is_built_and_nothing_else() {
             .iter()
             .chain(&[
                 "where",
+                "doctor",
                 "resume",
                 "rollback",
                 "verify",
@@ -74,6 +75,7 @@ fn wrong_use_exits_2() {
         &["where"],
         &["where", "v1", "--not-in", "shop/prod"],
         &["where", "v1", "--wait", "prod:done"],
+        &["doctor", "--config", "broken.yaml"],
         &["explain", "shop", "--file", "prod.yaml"],
         &["history", "--since", "yesterday"],
         &["schema"],

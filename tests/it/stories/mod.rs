@@ -17,6 +17,7 @@ mod calendar;
 mod carry;
 mod commands;
 mod deeper;
+mod doctor;
 mod ecr;
 mod ecr_identity;
 mod failure;

@@ -10,7 +10,7 @@ use tagrelay::sandbox::fault::{Fault, Rule};
 const FILE: &str = "deployment/dev/kustomization.yaml";
 
 /// What the binary says, with the story's configuration and no daemon anywhere.
-async fn says(story: &Story, arguments: &[&str]) -> Said {
+pub(super) async fn says(story: &Story, arguments: &[&str]) -> Said {
     let file = story.home.path().join("tagrelay.yaml");
     std::fs::write(&file, &story.config).expect("written");
     let mut command = tagrelay(story.home.path(), arguments);
