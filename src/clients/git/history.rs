@@ -330,6 +330,9 @@ mod tests {
         fn push(&self, branch: &str, old: Oid, new: Oid, pack: &[u8]) -> Result<Move, Fault> {
             self.0.push(branch, old, new, pack)
         }
+        fn may_push(&self) -> Result<(), Fault> {
+            self.0.may_push()
+        }
         fn forget(&self) -> Result<(), Fault> {
             self.0.forget()
         }
