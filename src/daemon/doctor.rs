@@ -100,6 +100,10 @@ impl Daemon {
                     None => Question::Pull(self.clients.registry.clone(), repository.clone()),
                 }
             }
+            (Of::Images(_), Right::Spare) => Question::Known(Answer::Untried(
+                "the lifecycle rules of Amazon ECR are not read: one that expires images also takes what `keep` keeps"
+                    .to_owned(),
+            )),
             (Of::Images(repository), _) => Question::Push(self.clients.registry.clone(), repository.clone()),
             (Of::Project(project), right) => match &self.clients.gitlab {
                 Some(gitlab) => Question::Project(gitlab.clone(), project.clone(), right),
@@ -173,6 +177,6 @@ fn view(of: &Of, right: Right, by: &BTreeSet<String>, answer: &Answer) -> RightV
         n_needed_by: by.len(),
         answer: answer.code(),
         text: answer.text().to_owned(),
-        remedy: matches!(answer, Answer::Missing(_)).then(|| rights::remedy(of, right)),
+        remedy: (matches!(answer, Answer::Missing(_)) || right == Right::Spare).then(|| rights::remedy(of, right)),
     }
 }

@@ -379,7 +379,7 @@ pub struct RightView {
     pub kind: &'static str,
     /// The repository of policies, `REPOSITORY:BRANCH`, the repository of images, or the project.
     pub name: String,
-    /// `read`, `write` or `deploy`.
+    /// `read`, `write`, `deploy` or `spare`.
     pub right: &'static str,
     /// The environments that need it, or the first of them.
     pub needed_by: Vec<String>,
@@ -389,7 +389,7 @@ pub struct RightView {
     pub answer: &'static str,
     /// What was found.
     pub text: String,
-    /// What one does where it is missing.
+    /// What one does where it is missing, or where only a person can look.
     pub remedy: Option<String>,
 }
 

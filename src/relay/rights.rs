@@ -1,6 +1,6 @@
 //! Which rights the policies need outside, of which registry, repository, branch and project, and what is missing.
 
-use crate::model::{Policy, Repository};
+use crate::model::{Policy, Repository, ecr};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// GitLab's number of the role Reporter, which reads a private project's repository.
@@ -30,6 +30,8 @@ pub enum Right {
     Write,
     /// Read, make and change deployments and environments.
     Deploy,
+    /// Keep images from the lifecycle rules of Amazon ECR, which expire what no rule before them selects.
+    Spare,
 }
 
 impl Right {
@@ -40,6 +42,7 @@ impl Right {
             Self::Read => "read",
             Self::Write => "write",
             Self::Deploy => "deploy",
+            Self::Spare => "spare",
         }
     }
 }
@@ -63,6 +66,9 @@ pub fn needs<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Needs {
                 need(Of::Images(image.repository.clone()), Right::Read);
                 if retags || copies || environment.keep > 0 {
                     need(Of::Images(image.repository.clone()), Right::Write);
+                }
+                if environment.keep > 0 && ecr::Place::of(image.repository.host()).is_some() {
+                    need(Of::Images(image.repository.clone()), Right::Spare);
                 }
             }
             let before = if copies { policy.images_before(environment) } else { &[] };
@@ -124,7 +130,7 @@ impl Answer {
 pub fn in_gitlab(right: Right, role: Option<u64>, scopes: Option<&[String]>) -> Answer {
     let (wanted, name, good): (u64, &str, &[&str]) = match right {
         Right::Read => (REPORTER, "Reporter", &["api", "read_api"]),
-        Right::Write | Right::Deploy => (DEVELOPER, "Developer", &["api"]),
+        Right::Write | Right::Deploy | Right::Spare => (DEVELOPER, "Developer", &["api"]),
     };
     let lacks_scope = scopes.is_some_and(|scopes| !scopes.iter().any(|scope| good.contains(&scope.as_str())));
     if lacks_scope {
@@ -174,6 +180,11 @@ pub fn remedy(of: &Of, right: Right) -> String {
         (Of::Images(repository), Right::Read) => {
             let host = repository.host();
             format!("set `pull` for {host} under `registries`, or let that user read {repository}")
+        }
+        (Of::Images(_), Right::Spare) => {
+            "before each rule that expires images, with a smaller rulePriority, put one that \
+             selects `tagStatus: tagged, tagPrefixList: [tagrelay-], countType: imageCountMoreThan, countNumber: 10000`"
+                .to_owned()
         }
         (Of::Images(repository), _) => {
             let host = repository.host();

@@ -49,6 +49,23 @@ fn each_policy_needs_what_it_reads_writes_and_tells() {
 }
 
 #[test]
+fn what_is_kept_on_ecr_is_to_be_spared() {
+    for (repository, expected) in
+        [("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop", true), ("registry.example.com/shop", false)]
+    {
+        let mut world = World::new();
+        let repository = Repository::parse(repository).unwrap();
+        world.policy.environments[0].images[0].repository = repository.clone();
+        let spares = |world: &World| {
+            rights::needs([&world.policy]).contains_key(&(Of::Images(repository.clone()), Right::Spare))
+        };
+        assert!(!spares(&world), "nothing is kept");
+        world.policy.environments[0].keep = 2;
+        assert_eq!(spares(&world), expected, "{repository}");
+    }
+}
+
+#[test]
 fn a_token_of_gitlab_has_a_role_and_scopes() {
     let scopes = |scopes: &[&str]| scopes.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>();
     let check = |right: Right, role: Option<u64>, known: Option<&[&str]>, expected: &str| {
