@@ -2,6 +2,7 @@
 
 use super::people::{BOTH, DEV, PROD, chain};
 use super::world::Story;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tagrelay::daemon::Clock;
 use tagrelay::journal::{Journal, JournalError};
@@ -73,6 +74,52 @@ async fn a_journal_restored_from_an_older_copy_waits_too() {
     forget(&story);
     std::fs::copy(journal(&story, "copy.db"), journal(&story, "journal.db")).expect("copied");
     waits_until_resumed(&mut story, &second).await;
+    story.stop().await;
+}
+
+/// The ids and numbers in the trailers of all commits of ours, and the journals that gave them out.
+async fn given_out(story: &Story) -> (Vec<String>, BTreeSet<String>) {
+    let log = story.log().await;
+    let lines = log.iter().flat_map(|commit| commit.message.lines());
+    let numbers: Vec<String> =
+        lines.filter_map(|line| line.strip_prefix("Tagrelay-Journal: ")).map(str::to_owned).collect();
+    let ids = numbers.iter().filter_map(|number| Some(number.split_once('/')?.0.to_owned())).collect();
+    (numbers, ids)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_of_one_journal_the_one_that_went_less_far_takes_an_id_of_its_own() {
+    let mut story = Story::new(&chain(""), BOTH).await;
+    let first = story.push("dev", 1);
+    story.start().await;
+    story.until_at("prod", &first, "verified").await;
+    story.stop().await;
+    std::fs::copy(journal(&story, "journal.db"), journal(&story, "copy.db")).expect("copied");
+    story.start().await;
+    let former = story.status().await.journal;
+    let second = story.push("dev", 2);
+    story.until_at("prod", &second, "verified").await;
+    story.stop().await;
+    forget(&story);
+    std::fs::rename(journal(&story, "copy.db"), journal(&story, "journal.db")).expect("the copy goes on");
+
+    story.start().await;
+    story.until("it has an id of its own", || async { story.status().await.journal != former }).await;
+    let own = story.status().await.journal;
+    for environment in ["dev", "prod"] {
+        story.until_why(environment, "JournalIsNew").await;
+    }
+    story.resume("*").await;
+    let third = story.push("dev", 3);
+    story.until_at("prod", &third, "verified").await;
+    let (numbers, ids) = given_out(&story).await;
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 6, "no number is given out twice: {numbers:?}");
+    assert_eq!(ids, BTreeSet::from([former, own.clone()]));
+    story.stop().await;
+    story.start().await;
+    story.looked_again().await;
+    assert_eq!(story.status().await.journal, own, "it takes a new one once");
+    assert!(story.file(PROD).await.contains(&third));
     story.stop().await;
 }
 
