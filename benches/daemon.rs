@@ -92,8 +92,8 @@ impl Setup {
         let config: Arc<Config> =
             Arc::new(config::load(Path::new("tagrelay.yaml"), &move |_| Ok(text.clone())).expect("sound"));
         let (clock, metrics) = (Clock::System, Metrics::new("bench"));
-        let journal = Arc::new(Journal::open(&config.journal, clock.now()).await.expect("a journal"));
-        let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
+        let journal = Arc::new(Journal::open(&config.journal.url, clock.now()).await.expect("a journal"));
+        let clients = Clients::new(&config, &metrics, &journal_path(&config.journal.url)).expect("clients");
         let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
         let (handle, stop) = (daemon.handle(), CancellationToken::new());
         let task = tokio::spawn(daemon.run(stop.clone()));

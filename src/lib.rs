@@ -17,7 +17,8 @@
 //! report   p  relay::report         what GitLab is told              -> rows of the outbox; e clients::gitlab::send
 //! ```
 //! A *pass* gathers facts, calls [`relay::next_step`], makes one effect, and forgets; again, until the environment rests.
-//! Where a release stands is folded from the journal's events each time ([`model::ledger`]), never stored.
+//! Where a release stands is folded from the journal's events each time ([`model::ledger`]), never stored; the journal's
+//! checkpoint holds only what events came to that were deleted.
 //!
 //! # The floors
 //! A folder uses only what stands below it; folders of one floor do not know each other. `tests/it/tidy.rs` holds it so.

@@ -38,7 +38,7 @@ impl Journal {
             Self::Restore { file, config, json } => return restore(file, &config, json),
         };
         with_config(&config, |config| async move {
-            let journal = crate::journal::Journal::open_for_reading(&config.journal).await?;
+            let journal = crate::journal::Journal::open_for_reading(&config.journal.url).await?;
             journal.backup(&file).await?;
             if json {
                 print::json(&serde_json::json!({ "file": file.display().to_string() }))?;
@@ -52,7 +52,7 @@ impl Journal {
 
 fn restore(file: PathBuf, config: &ConfigFile, json: bool) -> anyhow::Result<Exit> {
     with_config(config, |config| async move {
-        let restored = crate::journal::restore(&config.journal, &file, Clock::System.now()).await?;
+        let restored = crate::journal::restore(&config.journal.url, &file, Clock::System.now()).await?;
         let before = restored.before.as_ref().map(|before| before.display().to_string());
         if json {
             print::json(&serde_json::json!({ "journal": restored.id, "before": before }))?;

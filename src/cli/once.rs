@@ -3,7 +3,7 @@
 
 use super::run::{Opened, open};
 use super::{Exit, Failure, print};
-use crate::config::{Config, Mode};
+use crate::config::{Config, JournalSettings, Mode};
 use crate::daemon::view::{PlanView, RightView};
 use crate::daemon::{Clock, Daemon, Refusal, Rest};
 use crate::journal::{Journal, JournalError};
@@ -50,12 +50,12 @@ pub(super) async fn rights(config: Arc<Config>) -> anyhow::Result<(Vec<RightView
 async fn observing(config: Arc<Config>) -> anyhow::Result<(tempfile::TempDir, Daemon)> {
     let directory = tempfile::tempdir().context("there is no place for a copy of the journal")?;
     let copy = directory.path().join("journal.db");
-    match Journal::open_for_reading(&config.journal).await {
+    match Journal::open_for_reading(&config.journal.url).await {
         Ok(journal) => journal.backup(&copy).await?,
         Err(JournalError::Missing(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let journal = format!("sqlite://{}", copy.display());
+    let journal = JournalSettings { url: format!("sqlite://{}", copy.display()), keep: None };
     let config = Config { mode: Mode::Observe, journal, ..(*config).clone() };
     let Opened { daemon, handle, .. } = open(Arc::new(config), Clock::System).await?;
     drop(handle);

@@ -45,11 +45,11 @@ pub(super) fn configuration(path: &Path) -> Result<Arc<Config>, config::Diagnost
 /// Opens the journal and the clients of a configuration.
 pub(super) async fn open(config: Arc<Config>, clock: Clock) -> anyhow::Result<Opened> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let file = journal_path(&config.journal);
+    let file = journal_path(&config.journal.url);
     if let Some(directory) = file.parent() {
         make_folder(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    let journal = Arc::new(open_journal(&config.journal, &clock).await?);
+    let journal = Arc::new(open_journal(&config.journal.url, &clock).await?);
     let clients = Clients::new(&config, &metrics, &file)?;
     let id = journal.id().to_owned();
     let daemon = Daemon::open(config, journal, clients, clock, metrics.clone()).await?;

@@ -52,9 +52,9 @@ pub use reload::{Reloaded, reload};
 pub use schema::{NAME, ORDER};
 pub use secrets::{Secret, SecretError, SecretSource};
 pub use settings::{
-    Access, Act, ByName, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, Limits, Login, May, Mode,
-    ProxySettings, QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings, ServerSettings,
-    Webhook,
+    Access, Act, ByName, ClientCert, Config, Egress, GitlabSettings, GoogleAccount, JournalSettings, Limits, Login,
+    May, Mode, ProxySettings, QueueSettings, ReadAccess, Registries, RegistrySettings, RepositorySettings,
+    ServerSettings, Webhook,
 };
 pub use unbuilt::UNBUILT;
 

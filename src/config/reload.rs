@@ -34,6 +34,7 @@ pub fn reload(running: &Config, read: Config) -> Reloaded {
     let ServerSettings { listen, read: reading, access, webhooks, queue } = server;
     let mut config = running.clone();
     (config.floors, config.limits, config.registries) = (floors, limits, registries);
+    config.journal.keep = journal.keep;
     config.server.access = access;
     let mut has_repositories_waiting = repositories.len() != running.repositories.len();
     for (name, settings) in repositories {
@@ -51,7 +52,7 @@ pub fn reload(running: &Config, read: Config) -> Reloaded {
         ("policies", (policies, policy_names) != (running.policies.clone(), running.policy_names.clone())),
         ("gitlab", gitlab != running.gitlab),
         ("egress", egress != running.egress),
-        ("journal", journal != running.journal),
+        ("journal.url", journal.url != running.journal.url),
         ("server.listen", listen != running.server.listen),
         ("server.read", reading != running.server.read),
         ("server.webhooks", webhooks != running.server.webhooks || queue != running.server.queue),
@@ -79,7 +80,7 @@ server:
     #[test]
     fn each_key_counts_at_once_or_waits_for_a_restart() {
         let running = config(RUNNING);
-        let table: [(&str, &str, &[&str]); 9] = [
+        let table: [(&str, &str, &[&str]); 10] = [
             ("", "", &[]),
             ("name: alice", "name: bob", &[]),
             ("may: { write: ['a/**'] }", "may: { write: [] }", &[]),
@@ -87,7 +88,8 @@ server:
             ("server:", "limits: { changes: 3 }\nserver:", &[]),
             ("server:", "mode: observe\nserver:", &["mode"]),
             ("deploys.git", "others.git", &["repositories"]),
-            ("server:", "journal: sqlite:///other.db\nserver:", &["journal"]),
+            ("server:", "journal: sqlite:///other.db\nserver:", &["journal.url"]),
+            ("server:", "journal: { keep: 400d }\nserver:", &[]),
             ("server:", "egress: { private: true }\nserver:\n  listen: 127.0.0.1:9090", &["egress", "server.listen"]),
         ];
         for (from, to, waiting) in table {

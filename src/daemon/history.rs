@@ -3,7 +3,7 @@
 use super::handle::Refusal;
 use super::show::{release_of, sentence};
 use super::view::{ChangedView, HistoryView, ValueView};
-use crate::journal::{ENTRIES_MAX, Journal};
+use crate::journal::{ENTRIES_MAX, Folded, Journal, JournalError};
 use crate::model::{Entry, Scope, Sequence};
 use crate::relay::changed::{self, Changed};
 use jiff::Timestamp;
@@ -38,7 +38,39 @@ pub(super) async fn history(journal: &Journal, of: &HistoryOf) -> Result<Vec<His
         let (release, changed) = (release_of(&entry.event), changes.get(&entry.sequence).map(changed_view));
         HistoryView { sequence, at, scope, kind, text, release, changed }
     };
-    Ok(entries.iter().map(view).collect())
+    let mut views: Vec<HistoryView> = entries.iter().map(view).collect();
+    let is_asked = |folded: &Folded| {
+        let is_before = of.before.is_none_or(|before| folded.last.0 < before);
+        is_before && of.since.is_none_or(|since| folded.at >= since)
+    };
+    // Entries about more than one environment are kept for ever, so that some may stand below this line.
+    if let Some(folded) = journal.folded().await.map_err(unavailable)?.filter(is_asked) {
+        let limit = usize::try_from(of.limit).unwrap_or(usize::MAX);
+        let place = views.iter().position(|view| view.sequence <= folded.last.0).unwrap_or(views.len());
+        if place < limit {
+            views.insert(place, begins(folded, &of.scope));
+            views.truncate(limit);
+        }
+    }
+    Ok(views)
+}
+
+/// The line below which entries are not kept one by one.
+fn begins(folded: Folded, of: &Scope) -> HistoryView {
+    HistoryView {
+        sequence: folded.last.0,
+        at: folded.at,
+        scope: of.to_string(),
+        kind: "folded",
+        text: "older entries, up to this one, were folded into a checkpoint (journal.keep): what they decided still counts"
+            .to_owned(),
+        release: None,
+        changed: None,
+    }
+}
+
+fn unavailable(error: JournalError) -> Refusal {
+    Refusal::Unavailable(error.to_string())
 }
 
 async fn entries(
@@ -48,7 +80,7 @@ async fn entries(
     limit: u32,
 ) -> Result<Vec<Entry>, Refusal> {
     let read = journal.history(scope, before, limit).await;
-    read.map_err(|error| Refusal::Unavailable(error.to_string()))
+    read.map_err(unavailable)
 }
 
 /// What these entries changed. What was pinned before stands in older entries of the same environment.

@@ -28,6 +28,7 @@ mod doctor;
 mod edits;
 mod files;
 mod find;
+mod fold;
 pub mod handle;
 pub mod health;
 mod history;
@@ -184,6 +185,8 @@ pub struct Daemon {
     active: tokio::time::Instant,
     /// Who waits until nothing is read, judged or made.
     idle_waiters: Vec<oneshot::Sender<()>>,
+    /// When old entries of the journal are folded next.
+    folding: fold::Folding,
     /// What it says of itself.
     pulse: health::Pulse,
 }
@@ -227,7 +230,7 @@ impl Daemon {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let lists = Lists::open(&journal_path(&config.journal))
+        let lists = Lists::open(&journal_path(&config.journal.url))
             .map_err(|error| StartError::Client(format!("the directory of lists beside the journal: {error}")))?;
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
         let pulse = health::Pulse::new();
@@ -287,6 +290,7 @@ impl Daemon {
             to_verify: verify_all::ToVerify::default(),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
+            folding: fold::Folding::new(tokio::time::Instant::now()),
             pulse,
         };
         daemon.remember().await?;
@@ -455,12 +459,32 @@ impl Daemon {
         self.memory.policies.values().flat_map(|known| &known.standings).any(|standing| standing.busy.is_some())
     }
 
-    /// Folds the whole journal, page by page.
+    /// Folds the whole journal, page by page, on what its checkpoint says.
     async fn remember(&mut self) -> Result<(), JournalError> {
+        let latest = loop {
+            let checkpoint = self.journal.checkpoint().await?;
+            let folded = checkpoint.as_ref().map(|checkpoint| checkpoint.folded);
+            self.past = Past::of(checkpoint);
+            let latest = self.remember_entries().await?;
+            // Beside a daemon that folds more entries meanwhile, some of them were missed.
+            if self.journal.folded().await? == folded {
+                break latest;
+            }
+        };
+        self.first_of_this_run = Sequence(self.past.last().map_or(0, |Sequence(last)| last) + 1);
+        // Entries of the future were written by a clock that was wrong and was set while nothing ran.
+        if latest.duration_since(self.clock.now()) > SignedDuration::ZERO {
+            self.clock_was_set(SignedDuration::ZERO).await;
+        }
+        Ok(())
+    }
+
+    /// Takes in the entries that the journal has, and returns the latest time that one of them was written at.
+    async fn remember_entries(&mut self) -> Result<Timestamp, JournalError> {
         let (mut after, mut latest) = (None, Timestamp::MIN);
         loop {
             let page = self.journal.entries(&Scope::default(), after, crate::journal::ENTRIES_MAX).await?;
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else { return Ok(latest) };
             after = Some(last.sequence);
             for entry in &page {
                 self.past.remember(entry);
@@ -468,12 +492,6 @@ impl Daemon {
                 latest = if is_set { entry.at } else { latest.max(entry.at) };
             }
         }
-        self.first_of_this_run = Sequence(after.map_or(0, |Sequence(last)| last) + 1);
-        // Entries of the future were written by a clock that was wrong and was set while nothing ran.
-        if latest.duration_since(self.clock.now()) > SignedDuration::ZERO {
-            self.clock_was_set(SignedDuration::ZERO).await;
-        }
-        Ok(())
     }
 
     fn moment(&self) -> Moment<'_> {

@@ -3,6 +3,7 @@
 //! An environment's ledger is with its standing while a policy names it, and here before and after: the entries
 //! themselves stay in the journal.
 
+use crate::journal::Checkpoint;
 use crate::model::{Entry, Ledger, Scope, Sequence};
 use std::collections::BTreeMap;
 
@@ -13,9 +14,18 @@ pub(super) struct Past {
     /// Entries about more than one environment (`hold --all`): they count for those that are yet to come, too.
     wide: Vec<Entry>,
     last: Option<Sequence>,
+    /// How far the checkpoint goes that the ledgers began with.
+    folded: Option<Sequence>,
 }
 
 impl Past {
+    /// What the journal says up to its checkpoint, but for the entries that it still has of that time.
+    pub(super) fn of(checkpoint: Option<Checkpoint>) -> Self {
+        let Some(Checkpoint { folded, ledgers }) = checkpoint else { return Self::default() };
+        let last = Some(folded.last);
+        Self { ledgers: ledgers.into_iter().collect(), wide: Vec::new(), last, folded: last }
+    }
+
     /// Takes in one more entry.
     pub(super) fn apply(&mut self, entry: &Entry) {
         self.last = Some(entry.sequence);
@@ -31,6 +41,10 @@ impl Past {
 
     /// Takes in a page of the journal, in which environments are named for the first time.
     pub(super) fn remember(&mut self, entry: &Entry) {
+        if self.folded.is_some_and(|folded| entry.sequence <= folded) {
+            // The ledgers of the checkpoint have it already; those that are yet to come do not.
+            return self.wide.push(entry.clone());
+        }
         let is_one = entry.scope.policy.is_some() && entry.scope.environment.is_some();
         if is_one && let Some(ledger) = self.ledgers.get_mut(&entry.scope) {
             self.last = Some(entry.sequence);
@@ -67,6 +81,7 @@ impl Past {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Folded;
     use crate::model::{EnvironmentName, Event, PolicyName};
 
     fn scope(policy: &str, environment: &str) -> Scope {
@@ -94,6 +109,20 @@ mod tests {
         assert_eq!(holds(&past.take(&prod)), ["all", "three"]);
         assert_eq!(holds(&past.take(&scope("new", "dev"))), ["all"]);
         assert_eq!(past.last(), Some(Sequence(4)));
+    }
+
+    #[test]
+    fn what_the_checkpoint_has_is_not_taken_in_twice() {
+        let (dev, prod) = (scope("shop", "dev"), scope("shop", "prod"));
+        let all = held(1, &Scope::default(), "all");
+        let folded = Folded { last: Sequence(2), at: all.at };
+        let ledger = Ledger::of(&dev, [&all, &held(2, &dev, "one")]);
+        let mut past = Past::of(Some(Checkpoint { folded, ledgers: vec![(dev.clone(), ledger)] }));
+        assert_eq!(past.last(), Some(Sequence(2)), "also where no entry is left");
+        past.remember(&all);
+        past.remember(&held(3, &dev, "two"));
+        assert_eq!((holds(&past.take(&dev)), holds(&past.take(&prod))), (vec!["all", "one", "two"], vec!["all"]));
+        assert_eq!(past.last(), Some(Sequence(3)));
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Daemon {
         self.attach_again();
         self.ask_for_places_again();
         self.count_waiting();
+        self.fold_when_due();
         let now = self.clock.now();
         let waits = |standing: &Standing| {
             let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);

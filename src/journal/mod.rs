@@ -2,13 +2,15 @@
 //!
 //! Events are added and never changed (`entries`), beside a few tables of facts (`builds`, `sightings`, `searched`,
 //! `policies`) and the outbox of reports, which is written in the same transaction as the fact that a row tells. Where a
-//! release stands is not stored: `model::ledger` folds it from the entries. Nothing here decides anything.
+//! release stands is not stored: `model::ledger` folds it from the entries. The exception is the `checkpoint`, which holds
+//! what old entries came to where the configuration has them deleted. Nothing here decides anything.
 //!
 //! One process writes, through one connection, one transaction after the other, each on the disk before it returns;
 //! `lock` keeps a second process out. Readings go through connections of their own.
 
 mod backup;
 mod builds;
+mod checkpoint;
 mod dated;
 mod entries;
 mod error;
@@ -30,6 +32,7 @@ mod value;
 mod wire;
 mod write;
 
+pub use checkpoint::{Checkpoint, Folded};
 pub use entries::ENTRIES_MAX;
 pub use error::JournalError;
 pub use outbox::{OUTBOX_PAGE, Outgoing, RowId, RowStatus};
@@ -109,6 +112,12 @@ impl Journal {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether it was opened for writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_some()
     }
 
     /// Ends the connections in order, so that one plain file is left, and gives the lock back: whoever still holds this

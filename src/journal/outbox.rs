@@ -100,6 +100,24 @@ pub(super) async fn add(write: &mut Write<'_>, rows: &[Row]) -> Result<(), Journ
     Ok(())
 }
 
+/// Forgets reports of rollouts up to `last` that GitLab took: those of which the end was told, and after which GitLab was
+/// told of a later rollout of the same environment. What a later report, or a search after a crash, looks for stays: the
+/// newest rollout of each environment, and the newest deployment.
+pub(super) async fn forget_told(write: &mut Write<'_>, last: Sequence) -> Result<(), JournalError> {
+    let forget = "DELETE FROM outbox WHERE status = 'sent' AND rollout <= $1 \
+                  AND NOT EXISTS (SELECT 1 FROM outbox same WHERE same.rollout = outbox.rollout \
+                  AND same.status <> 'sent') \
+                  AND EXISTS (SELECT 1 FROM outbox ended WHERE ended.rollout = outbox.rollout \
+                  AND ended.project = outbox.project AND ended.environment = outbox.environment \
+                  AND ended.revision = outbox.revision AND ended.state <> $2) \
+                  AND EXISTS (SELECT 1 FROM outbox later WHERE later.project = outbox.project \
+                  AND later.environment = outbox.environment AND later.rollout > outbox.rollout \
+                  AND later.status = 'sent' \
+                  AND COALESCE(later.deployment_id, 0) >= COALESCE(outbox.deployment_id, 0))";
+    sqlx::query(forget).bind(stored(last.0)).bind(State::Running.as_str()).execute(write.on()).await?;
+    Ok(())
+}
+
 /// Whether the deployment that the row is about was never made and will not be.
 async fn is_running_parked(write: &mut Write<'_>, row: &Row, revision: &str) -> Result<bool, JournalError> {
     let find = "SELECT COUNT(*) FROM outbox WHERE rollout = $1 AND project = $2 AND environment = $3 \

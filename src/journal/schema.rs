@@ -11,6 +11,9 @@ use std::path::Path;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_begin.sql")];
 /// The schema after all migrations.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
+/// The schema with a checkpoint. It is written with the first one: a program that knows nothing of checkpoints would miss
+/// what was folded into it, and must not open the journal.
+const FOLDED: i64 = SCHEMA + 1;
 /// The ids that a journal had before, each with the last number that it gave out under it.
 const FORMER_IDS: &str = "CREATE TABLE IF NOT EXISTS former_ids (\
                           journal_id TEXT NOT NULL PRIMARY KEY, last_sequence BIGINT NOT NULL)";
@@ -53,7 +56,7 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
 pub(super) async fn id_if_up_to_date(pool: &SqlitePool, path: &Path) -> Result<String, JournalError> {
     let mut connection = pool.acquire().await?;
     match version(&mut connection, path).await? {
-        SCHEMA => id(&mut connection).await,
+        SCHEMA | FOLDED => id(&mut connection).await,
         found => Err(JournalError::Older { path: path.to_owned(), found, known: SCHEMA }),
     }
 }
@@ -68,10 +71,16 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, 
         return Err(JournalError::unreadable("the file", &"its tables are not those of a journal"));
     }
     let found = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(connection).await?;
-    if found > SCHEMA {
-        return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA });
+    if found > FOLDED {
+        return Err(JournalError::Newer { path: path.to_owned(), found, known: FOLDED });
     }
     Ok(found)
+}
+
+/// Writes down that the journal has a checkpoint.
+pub(super) async fn set_folded(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    sqlx::query("UPDATE meta SET schema_version = $1").bind(FOLDED).execute(connection).await?;
+    Ok(())
 }
 
 /// Gives a journal a new id; the one it had is remembered with the last number that was given out under it.

@@ -1,6 +1,7 @@
 //! What the journal keeps: one event each time something happened that nothing outside could tell again.
 //!
-//! Events are only ever added. Where a release stands is read from them each time (`ledger`), never stored.
+//! Events are only ever added, and deleted only where the journal's checkpoint holds what they came to. Where a release stands
+//! is read from them each time (`ledger`).
 
 use super::place::PinForm;
 use super::policy::{Ballot, RolloutRules};

@@ -1,7 +1,10 @@
-//! What the journal's entries say of one environment: folded in order, never stored.
+//! What the journal's entries say of one environment: folded in order. The one form of it that is stored is the journal's
+//! checkpoint, which stands for entries that were deleted.
 //!
 //! Everything here is a reading of events. A question about a release ("was it verified here?", "how long did it soak?")
 //! is a function of the arrivals, so no answer can go stale.
+
+mod condense;
 
 use super::event::{Because, CheckResult, Effect, Event, OURSELVES, Order, Origin, Outcome, Scope, Sequence, Verdict};
 use super::policy::{Ballot, RolloutRules};
@@ -71,6 +74,8 @@ pub struct Arrival {
     pub rules: Option<Arc<RolloutRules>>,
     /// When the deadline began to count again, after a person resumed a rollout that was lost.
     pub resumed: Option<Timestamp>,
+    /// How long the release soaked in the stays right before this one that [`Ledger::condense`] merged into it.
+    pub soaked_before: Duration,
 }
 
 /// A signal about a rollout.
@@ -350,9 +355,9 @@ impl Ledger {
     pub fn soaked(&self, release: &ReleaseId, now: Timestamp) -> Duration {
         let mut soaked = Duration::ZERO;
         for (index, arrival) in self.arrivals.iter().enumerate().filter(|(_, arrival)| arrival.is_of(release)) {
-            let Some(from) = arrival.verified_at() else { continue };
+            soaked += arrival.soaked_before;
             let until = self.arrivals.get(index + 1).map_or(now, |next| next.at);
-            soaked += Duration::try_from(until.duration_since(from)).unwrap_or_default();
+            soaked += arrival.soaked_until(until);
         }
         soaked
     }
@@ -522,7 +527,6 @@ impl Arrival {
         commit: Option<CommitId>,
         origin: Origin,
     ) -> Self {
-        let (signal, checks, url, lost, end, rules, resumed) = (None, BTreeMap::new(), None, None, None, None, None);
         Self {
             rollout,
             sequence: rollout,
@@ -531,13 +535,14 @@ impl Arrival {
             pin,
             commit,
             origin,
-            signal,
-            checks,
-            url,
-            lost,
-            end,
-            rules,
-            resumed,
+            signal: None,
+            checks: BTreeMap::new(),
+            url: None,
+            lost: None,
+            end: None,
+            rules: None,
+            resumed: None,
+            soaked_before: Duration::ZERO,
         }
     }
 
@@ -557,6 +562,12 @@ impl Arrival {
     #[must_use]
     pub fn verified_at(&self) -> Option<Timestamp> {
         self.verified().map(|end| end.at)
+    }
+
+    /// How long its release soaked in this stay, if the stay ended then.
+    fn soaked_until(&self, end: Timestamp) -> Duration {
+        let from = self.verified_at().unwrap_or(end);
+        Duration::try_from(end.duration_since(from)).unwrap_or_default()
     }
 
     /// Since when its deadline counts.

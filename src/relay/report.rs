@@ -328,6 +328,7 @@ mod tests {
             end: None,
             rules: None,
             resumed: None,
+            soaked_before: std::time::Duration::ZERO,
         }
     }
 

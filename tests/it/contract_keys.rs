@@ -254,6 +254,8 @@ const CONFIGURATION: &[(&str, &[(Is, &str)])] = &[
             (Built, "egress: { allow: ['*.example.com'], private: true }"),
             (NotBuiltYet, "checks: { commands: { smoke: { run: [/opt/smoke.sh], timeout: 5m } } }"),
             (Built, "journal: sqlite:///var/lib/tagrelay/journal.db"),
+            (Built, "journal: { url: 'sqlite:///var/lib/tagrelay/journal.db', keep: 400d }"),
+            (Built, "journal: { keep: 400d }"),
             (Built, "server: { listen: '127.0.0.1:8080' }"),
             (Built, "server: { read: token }"),
             (Built, "server: { read: open }"),

@@ -39,7 +39,7 @@ pub(super) async fn daemon(server: Option<&Url>, config: Option<&Path>) -> anyho
         return Ok(Daemon { url: at(ADDRESS)?, journal: None });
     };
     let config = run::configuration(path).map_err(|errors| Drawn(errors.render(print::complains_in_colour())))?;
-    let journal = Journal::open_for_reading(&config.journal).await.ok();
+    let journal = Journal::open_for_reading(&config.journal.url).await.ok();
     let journal = journal.map(|journal| Kept { id: journal.id().to_owned(), by: path.to_owned() });
     Ok(Daemon { url: at(config.server.listen)?, journal })
 }

@@ -12,7 +12,7 @@ use super::require::Floor;
 use super::secrets::Secret;
 use crate::model::address::{self, Reach};
 use crate::model::sqs::Queue;
-use crate::model::{EnvironmentName, Network, Provider};
+use crate::model::{EnvironmentName, Network, Provider, Span};
 use reqwest::Url;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -44,10 +44,19 @@ pub struct Config {
     pub gitlab: Option<GitlabSettings>,
     /// Where requests that policies ask for may go.
     pub egress: Egress,
-    /// Where the journal is kept: `sqlite://` and a path.
-    pub journal: String,
+    /// Where the journal is kept, and for how long.
+    pub journal: JournalSettings,
     /// The board, the API and the webhooks.
     pub server: ServerSettings,
+}
+
+/// Where the journal is kept, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Its file: `sqlite://` and a path.
+    pub url: String,
+    /// For how long entries are kept one by one; none = for ever.
+    pub keep: Option<Span>,
 }
 
 /// How much may change at once.

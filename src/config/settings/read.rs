@@ -3,8 +3,8 @@
 use super::endpoint::endpoint_beside;
 use super::webhooks::webhooks;
 use super::{
-    Access, ByName, ClientCert, Config, Egress, GitlabSettings, Limits, Login, May, Registries, RegistrySettings,
-    RepositorySettings, ServerSettings,
+    Access, ByName, ClientCert, Config, Egress, GitlabSettings, JournalSettings, Limits, Login, May, Registries,
+    RegistrySettings, RepositorySettings, ServerSettings,
 };
 use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
@@ -14,7 +14,7 @@ use crate::config::require;
 use crate::config::tree::Node;
 use crate::config::wire::config::{
     AccessForm, ClientCertForm, ConfigForm, EgressForm, GitlabForm, LimitsForm, LoginForm, MayForm, RegistryForm,
-    RepositoryForm, ServerForm,
+    RepositoryForm, ServerForm, UrlOrJournal,
 };
 use crate::model::Span;
 use crate::model::event::OURSELVES;
@@ -33,7 +33,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Config> {
     let repositories = repositories(form.repositories, problems);
     let registries = registries(form.registries, problems);
     let gitlab = form.gitlab.take().map(|form| gitlab(form, problems));
-    let journal = journal(&form.journal, problems);
+    let journal = form.journal.take().and_then(|form| journal(&form, problems));
     let limits = form.limits.take().and_then(|form| limits(form, problems));
     let egress = form.egress.take().map(|form| egress(form, problems));
     let server = form.server.take().and_then(|form| server(form, problems));
@@ -293,14 +293,25 @@ fn egress(form: EgressForm, problems: &mut Problems) -> Egress {
     Egress { allow, private: form.private.take().unwrap_or_default() }
 }
 
-fn journal(url: &Field<String>, problems: &mut Problems) -> Option<String> {
-    let url = url.get()?;
+/// The shortest time for which entries are kept: what is looked up after an incident is there on the next day.
+const KEEP_MIN: Span = Span::minutes(24 * 60);
+
+fn journal(form: &UrlOrJournal, problems: &mut Problems) -> Option<JournalSettings> {
+    let (url, keep) = match form {
+        UrlOrJournal::Url(url) => (Some(url), None),
+        UrlOrJournal::Form(form) => (form.url.get(), form.keep.get()),
+    };
+    if let Some(keep) = keep.filter(|keep| keep.value < KEEP_MIN) {
+        let help = "leave `keep` out to keep all entries for ever";
+        problems.add_with_help(&keep.at, format!("entries are kept for at least {KEEP_MIN}"), help);
+    }
+    let url = url?;
     let path = url.value.strip_prefix("sqlite://").filter(|path| !path.is_empty());
     if path.is_none() {
         let help = "write `sqlite://` and a path, as in `sqlite:///var/lib/tagrelay/journal.db`";
         problems.add_with_help(&url.at, "the journal is kept in SQLite", help);
     }
-    path.map(|_| url.value.clone())
+    path.map(|_| JournalSettings { url: url.value.clone(), keep: keep.map(|keep| keep.value) })
 }
 
 fn server(form: ServerForm, problems: &mut Problems) -> Option<ServerSettings> {

@@ -32,10 +32,28 @@ fn a_limit_is_that_of_the_most_specific_name() {
 }
 
 #[test]
+fn the_journal_is_a_url_or_a_mapping() {
+    let journal = |text: &str| {
+        let text = format!("repositories: {{ default: {{ url: https://a.b/c, policies: policies/ }} }}\n{text}");
+        let JournalSettings { url, keep } = config(&text).journal;
+        (url, keep.map(|keep| keep.to_string()))
+    };
+    let default = "sqlite:///var/lib/tagrelay/journal.db".to_owned();
+    assert_eq!(journal("journal: sqlite:///a.db"), ("sqlite:///a.db".to_owned(), None));
+    assert_eq!(journal("journal: { url: 'sqlite:///a.db' }"), ("sqlite:///a.db".to_owned(), None));
+    assert_eq!(journal("journal: { keep: 400d }"), (default.clone(), Some("400d".to_owned())));
+    assert_eq!(journal("journal: {}"), (default, None));
+    check(
+        "journal: { keep: 23h }",
+        &["2 [23h] entries are kept for at least 1d | leave `keep` out to keep all entries for ever"],
+    );
+}
+
+#[test]
 fn the_defaults() {
     let config = config("repositories: { default: { url: https://a.b/c.git/, policies: ./policies/ } }");
     assert_eq!(
-        (config.mode, config.limits.changes, config.journal.as_str()),
+        (config.mode, config.limits.changes, config.journal.url.as_str()),
         (Mode::Act, 20, "sqlite:///var/lib/tagrelay/journal.db")
     );
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");

@@ -1,12 +1,15 @@
 //! The configuration file as it is written.
 
 use super::gates::{FreezeForm, GatesForm};
+use crate::config::diagnostic::Problems;
 use crate::config::glob::Glob;
 use crate::config::read::Presence::{Default, Optional, Required};
-use crate::config::read::{At, Entries, form, words};
+use crate::config::read::{At, Entries, Read, form, words};
 use crate::config::secrets::Secret;
 use crate::config::settings::{Act, Mode, ProxySettings, ReadAccess};
+use crate::config::tree::{Kind, Node};
 use crate::model::{PinForm, Provider, Span};
+use serde_json::{Value, json};
 
 form! {
     /// The configuration of tagrelay: which repositories, registries and GitLab it speaks to, and what bounds policies.
@@ -31,10 +34,43 @@ form! {
         "gitlab" gitlab: GitlabForm, Optional;
         /// Hosts that policies may name.
         "egress" egress: EgressForm, Default("{}");
-        /// The SQLite file of the journal, as a URL. It must lie on a disk of this machine.
-        "journal" journal: String, Default("sqlite:///var/lib/tagrelay/journal.db");
+        /// The journal: the URL of its SQLite file, or a mapping.
+        "journal" journal: UrlOrJournal, Default("{}");
         /// The page, the API and the webhooks.
         "server" server: ServerForm, Default("{}");
+    }
+}
+
+/// The journal: its URL alone, or a mapping.
+#[derive(Debug, Clone)]
+pub(crate) enum UrlOrJournal {
+    /// Only the URL.
+    Url(At<String>),
+    /// The whole form.
+    Form(JournalForm),
+}
+
+impl Read for UrlOrJournal {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => JournalForm::read(node, problems).map(Self::Form),
+            Kind::Null | Kind::Scalar { .. } | Kind::List(_) => At::read(node, problems).map(Self::Url),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [String::schema(), JournalForm::schema()] })
+    }
+}
+
+form! {
+    /// The journal.
+    JournalForm("journal") {
+        /// Its SQLite file, as a URL. It must lie on a disk of this machine.
+        "url" url: String, Default("sqlite:///var/lib/tagrelay/journal.db");
+        /// For how long entries are kept one by one, at least `1d`. Older ones are folded into a checkpoint: every decision
+        /// and every rollback stays as it was, `history` begins later. Default: for ever.
+        "keep" keep: Span, Optional;
     }
 }
 

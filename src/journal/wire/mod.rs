@@ -4,10 +4,12 @@
 //! it has a place here. The text of each kind is pinned by a test: what was written once must be read by every later
 //! version. A change of shape is a new kind, and the old one goes on being read.
 
+mod ledger;
 mod report;
 mod rules;
 mod values;
 
+pub(super) use ledger::{decode_ledger, encode_ledger};
 pub(super) use report::{RowRef, RowText, revision_key};
 pub(super) use values::{BuildFactsText, OurCommitText};
 

@@ -15,6 +15,7 @@ mod brake;
 mod by_hand;
 mod calendar;
 mod carry;
+mod checkpoint;
 mod commands;
 mod deeper;
 mod doctor;

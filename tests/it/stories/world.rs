@@ -102,8 +102,8 @@ impl Story {
         let clock = Clock::Shifted(self.shift.clone());
         let metrics = Metrics::new("test");
         let counted = metrics.clone();
-        let journal = Arc::new(self.journal(&config, &clock).await);
-        let clients = Clients::new(&config, &metrics, &journal_path(&config.journal)).expect("clients");
+        let journal = Arc::new(self.open_journal().await);
+        let clients = Clients::new(&config, &metrics, &journal_path(&config.journal.url)).expect("clients");
         let daemon = Daemon::open(config, journal, clients, clock, metrics).await.expect("a daemon");
         let (handle, stop) = (daemon.handle(), CancellationToken::new());
         let task = tokio::spawn(daemon.run(stop.clone()));
@@ -112,10 +112,11 @@ impl Story {
 
     /// Opens the journal. The sandbox's git runs in processes that are forked from this one, and until such a process
     /// becomes git it shares the lock of the daemon that was just stopped here.
-    async fn journal(&self, config: &Config, clock: &Clock) -> Journal {
+    pub(crate) async fn open_journal(&self) -> Journal {
+        let (config, clock) = (self.config(), Clock::Shifted(self.shift.clone()));
         let begun = std::time::Instant::now();
         loop {
-            match Journal::open(&config.journal, clock.now()).await {
+            match Journal::open(&config.journal.url, clock.now()).await {
                 Ok(journal) => return journal,
                 Err(JournalError::Locked { .. }) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(LOOK_AGAIN_MAX).await;
