@@ -129,11 +129,6 @@ impl Why {
                 "The release waits for votes. A vote that fell is named with its reason.",
                 "`tagrelay approve POLICY/ENV`, or `tagrelay reject POLICY/ENV --reason TEXT`.",
             ),
-            Self::Rejected { .. } => (
-                Turn::Person,
-                "Somebody rejected this release, so it is not tried here.",
-                "Push a newer build. If the rejection was wrong: `tagrelay promote POLICY/ENV RELEASE` lifts it.",
-            ),
             Self::WindowShut { opens: Some(_) } => (
                 Turn::Itself,
                 "Changes are allowed only inside `gates.window`, and the window is shut now.",

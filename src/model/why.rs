@@ -32,8 +32,6 @@ pub enum Why {
     SoakStopped { missing: Span },
     /// Votes are missing; and what of those that were given counts no longer, with what to do.
     ApprovalsMissing { have: u32, required: u32, of: String, fallen: Vec<String> },
-    /// Somebody rejected the release.
-    Rejected { who: String },
     /// The window is shut.
     WindowShut { opens: Option<Timestamp> },
     /// A freeze, and whether it lets a rollback pass.
@@ -121,7 +119,6 @@ impl Why {
             Self::StillSoaking { .. } => "StillSoaking",
             Self::SoakStopped { .. } => "SoakStopped",
             Self::ApprovalsMissing { .. } => "ApprovalsMissing",
-            Self::Rejected { .. } => "Rejected",
             Self::WindowShut { .. } => "WindowShut",
             Self::Frozen { .. } => "Frozen",
             Self::Held { .. } => "Held",
@@ -190,7 +187,6 @@ impl Why {
             | Self::StillSoaking { .. }
             | Self::SoakStopped { .. }
             | Self::ApprovalsMissing { .. }
-            | Self::Rejected { .. }
             | Self::WindowShut { opens: Some(_) }
             | Self::Frozen { .. }
             | Self::Held { .. }
@@ -253,7 +249,6 @@ impl fmt::Display for Why {
             Self::StillSoaking { until } => write!(f, "still soaking, until {until:.0}"),
             Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
             Self::ApprovalsMissing { have, required, of, fallen } => approvals_missing(f, *have, *required, of, fallen),
-            Self::Rejected { who } => write!(f, "rejected by {who}"),
             Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
             Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),

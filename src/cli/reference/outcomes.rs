@@ -109,7 +109,6 @@ fn of_gates() -> Vec<Why> {
         Why::StillSoaking { until },
         Why::SoakStopped { missing: Span::from(Duration::from_secs(1_200)) },
         Why::ApprovalsMissing { have: 1, required: 2, of: text("alice, bob"), fallen: Vec::new() },
-        Why::Rejected { who: text("alice") },
         Why::WindowShut { opens: Some(until) },
         Why::WindowShut { opens: None },
         Why::Frozen { until, reason: text("year end"), rollback: true },
