@@ -31,6 +31,8 @@ const CYCLES: u32 = 10;
 const CYCLE: Duration = Duration::from_secs(1);
 /// How many tags a first meeting has, of images and of indexes.
 const FIRST: u32 = 500;
+/// How many tags a first meeting at the usual pace has.
+const COLD: u32 = 200;
 /// How many repositories there are, and how many tags each has.
 const REPOSITORIES: usize = 5000;
 const TAGS: usize = 400;
@@ -52,6 +54,10 @@ async fn main() {
         first("single", false).await;
         first("index", false).await;
         first("single", true).await;
+    }
+    if is_wanted("cold") {
+        cold("at the usual pace", "").await;
+        cold("at 50 requests in each second", ", requests_per_second: 50").await;
     }
     if is_wanted("newest") {
         for n in [500, 5_000, 50_000] {
@@ -212,6 +218,26 @@ async fn first(kind: &str, amazon: bool) {
         asked.iter().filter(|asked| asked.method == Method::POST && asked.path == "/").count(),
         begun.elapsed().as_secs_f64(),
     );
+}
+
+/// A first meeting with `newest` at the pace that an entry with these lines asks for.
+async fn cold(pace: &str, lines: &str) {
+    let world = World::start().await.expect("a world");
+    for n in 0..COLD {
+        let created = format!("2026-01-{:02}T{:02}:00:00Z", n % 28 + 1, n / 28);
+        let image = ImageSpec::new(&format!("build {n}"), &created);
+        world.registry.push_image("shop", &format!("b-{n}"), &image).expect("pushed");
+    }
+    let (host, repository) = (world.registry.host(), format!("{}/shop", world.registry.host()));
+    let files = [policy("p", &repository, "1h", "newest: created"), pin("p", &repository, "newTag: none")];
+    let mut setup = setup(world, &host, "", &files).await;
+    setup.text = setup.text.replace(", requests_per_second: 10000", lines);
+    setup.world.registry.face.forget();
+    let begun = Instant::now();
+    let ended = setup.start(&["once"]).wait().expect("it ends");
+    let n_asked = setup.world.registry.face.requests().len();
+    let took = begun.elapsed().as_secs_f64();
+    println!("first meeting {pace}, {COLD} tags, newest: created: {n_asked} requests in {took:.1} s, {ended}");
 }
 
 /// `newest` over so many tags with a build each: what stays in memory of them, at first and after a restart.
