@@ -33,8 +33,8 @@ const BURST: Duration = Duration::from_secs(1);
 const CALM: Duration = Duration::from_secs(60);
 /// How many answers say how long the host usually takes.
 const USUAL_ANSWERS: f64 = 10.0;
-/// How much longer than twice as long it may take before it counts as slower: a fast host is not slow for some milliseconds.
-const SLOWER_BY: f64 = 0.05;
+/// By how many seconds it may take longer than its requests at once explain: a fast host is not slow for some milliseconds.
+const SLOWER_BY: f64 = 0.1;
 /// How much each answer counts in how long it takes by now.
 const LAST_ANSWER: f64 = 0.125;
 
@@ -106,8 +106,9 @@ impl Delay {
         }
     }
 
-    fn grows(&self) -> bool {
-        self.recent > 2.0 * self.usual + SLOWER_BY
+    /// Whether it takes longer than so many requests at once explain: twice as many may take twice as long each.
+    fn grows(&self, at_once: f64) -> bool {
+        self.recent > self.usual * (at_once / AT_ONCE_FIRST).max(1.0) + SLOWER_BY
     }
 }
 
@@ -225,7 +226,7 @@ impl State {
         let failure = match heard {
             Some(Heard::Answer(_)) => {
                 self.delay.learn(now.saturating_duration_since(begun));
-                if self.calm_until.is_none() && self.delay.grows() {
+                if self.calm_until.is_none() && self.delay.grows(self.at_once) {
                     self.calm_down(now);
                 }
                 self.failures = 0;

@@ -74,8 +74,21 @@ fn a_first_reading_is_as_quick_as_the_host_that_keeps_up() {
     check("one with a rate of its own", seconds_for_400(50, |_| well(20)), 6.9..7.5);
     let busy = |n: usize| if n == 100 { (20, Heard::Busy(None)) } else { well(20) };
     check("one that refuses", seconds_for_400(500, busy), 5.5..7.0);
-    let slower = |n: usize| well(if n < 100 { 20 } else { 150 });
-    check("one that takes ever longer", seconds_for_400(500, slower), 5.0..7.0);
+    let crowded = |n: usize| well(if n < 100 { 20 } else { 150 });
+    check("one that is slower with sixteen at once than with two", seconds_for_400(500, crowded), 2.0..4.0);
+}
+
+#[test]
+fn answers_that_take_ever_longer_end_the_burst() {
+    let start = Instant::now();
+    for (at_once, millis, expected) in [(2.0, 30, false), (2.0, 300, true), (16.0, 200, false), (16.0, 600, true)] {
+        let mut state = State::new(50, 500, start);
+        for took in [20; 10].into_iter().chain([millis; 30]) {
+            state.at_once = at_once;
+            state.learn(Some(Heard::Answer(None)), start, false, after(start, took));
+        }
+        assert_eq!(state.calm_until.is_some(), expected, "{millis} ms with {at_once} at once");
+    }
 }
 
 #[test]
