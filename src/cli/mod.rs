@@ -13,6 +13,8 @@ mod file;
 mod journal;
 mod once;
 mod print;
+#[cfg(test)]
+mod printed;
 mod reference;
 mod reload;
 mod run;

@@ -49,6 +49,9 @@ pub(super) async fn open(config: Arc<Config>, clock: Clock) -> anyhow::Result<Op
     if let Some(directory) = file.parent() {
         make_folder(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
+    if !file.exists() {
+        tracing::info!("a new journal begins at {}", file.display());
+    }
     let journal = Arc::new(open_journal(&config.journal.url, &clock).await?);
     let clients = Clients::new(&config, &metrics, &file)?;
     let id = journal.id().to_owned();

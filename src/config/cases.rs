@@ -128,7 +128,7 @@ pub(crate) fn read(origin: &PolicyOrigin, source: &str, policies: &[Policy]) -> 
     let forms = match tree::parse(source) {
         Ok(node) => Vec::<CaseForm>::read(&node, &mut problems).unwrap_or_default(),
         Err(error) => {
-            problems.add(&error.at, error.message);
+            problems.not_yaml(error, source);
             Vec::new()
         }
     };

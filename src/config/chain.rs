@@ -1,8 +1,8 @@
 //! What the environments of one policy mean to each other, and to its images.
 
 use super::diagnostic::Problems;
-use super::read::{Field, Form as _};
-use super::wire::environment::EnvironmentForm;
+use super::read::{At, Field, Form as _};
+use super::wire::environment::{EnvironmentForm, EvidenceNone};
 use super::wire::policy::PolicyForm;
 use crate::model::policy::{Environment, HoldNewUntil, Image, OnFailure, ReportSha, Together};
 use crate::model::{EnvironmentName, PinForm, Target};
@@ -18,6 +18,12 @@ pub(crate) struct Drafted {
 impl Drafted {
     fn name(&self) -> Option<&EnvironmentName> {
         self.form.name.value()
+    }
+
+    /// Whether it is known which environment it is promoted from, if from any.
+    fn is_promote_read(&self) -> bool {
+        let promote = &self.form.promote;
+        promote.is_absent() || promote.value().is_some_and(|promote| promote.from.get().is_some())
     }
 
     fn from(&self) -> Option<&EnvironmentName> {
@@ -49,6 +55,8 @@ pub(crate) fn fill(drafted: &mut [Drafted]) {
     for draft in drafted {
         let Some(environment) = &mut draft.environment else { continue };
         let is_source = sources.contains(&environment.name);
+        // A default that does not fit here says nothing.
+        environment.pushed_is_verified &= is_source && environment.is_unwatched();
         if draft.form.hold_new_until.is_absent() && is_source && !environment.is_unwatched() {
             environment.hold_new_until = HoldNewUntil::Verified;
         }
@@ -119,14 +127,23 @@ fn check_evidence(draft: &Drafted, all: &[Drafted], problems: &mut Problems) {
             let help = "add `rollout` or `verify`, or `evidence: none` if a push by tagrelay is enough";
             form.lacks(message, help, problems);
         }
+        // What stands under `defaults` is meant for those that it fits.
+        (Some(evidence), _) if is_default(evidence, all) => {}
         (Some(evidence), Some(_)) if !is_unwatched => {
             problems.add(&evidence.at, "`rollout` or `verify` is the evidence here: leave `evidence: none` out");
         }
-        (Some(evidence), None) => {
+        // Where a `promote` could not be read nobody knows what it names.
+        (Some(evidence), None) if all.iter().all(|other| other.is_promote_read()) => {
             problems.add(&evidence.at, "no environment is promoted from here: leave `evidence: none` out");
         }
         _ => {}
     }
+}
+
+/// Whether it was written once for several environments.
+fn is_default(evidence: &At<EvidenceNone>, all: &[Drafted]) -> bool {
+    let same = |draft: &&Drafted| draft.form.evidence.get().is_some_and(|other| other.at == evidence.at);
+    all.iter().filter(same).count() > 1
 }
 
 /// Every image stands somewhere, or the tag itself is the pin.

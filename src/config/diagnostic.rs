@@ -2,7 +2,7 @@
 //!
 //! Drawing is left to `annotate-snippets`. A text that may be a secret is hidden before anything is drawn.
 
-use super::tree::Place;
+use super::tree::{NotYaml, Place};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
@@ -125,6 +125,12 @@ impl Problems {
     /// Adds an error with what to write instead.
     pub(crate) fn add_with_help(&mut self, at: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.found.push((at.clone(), message.into(), Some(help.into())));
+    }
+
+    /// Adds what keeps the text from being read at all.
+    pub(crate) fn not_yaml(&mut self, error: NotYaml, text: &str) {
+        let help = error.help(text).map(str::to_owned);
+        self.found.push((error.at, error.message, help));
     }
 
     /// Adds what a result says is wrong; the value where it is right.

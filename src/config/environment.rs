@@ -212,8 +212,8 @@ fn raised_gates(
     let written = form.gates.get()?;
     let own = gates(&written.value, ground.zone, problems);
     if let Some(soak) = written.value.soak.get().filter(|_| form.promote.is_absent()) {
-        problems
-            .add(&soak.at, "`soak` is time spent in the environment that `promote` names, and there is no `promote`");
+        let message = "`soak` is time spent in the environment that `promote` names, and there is no `promote`";
+        problems.add_with_help(&soak.at, message, "leave it out, or write `promote: { from: ... }`");
     }
     let at = written.value.approvals.get().map_or(&written.at, |approvals| &approvals.at);
     problems.check(at, required.raise_gates(own, !form.promote.is_absent()))

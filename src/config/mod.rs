@@ -15,6 +15,7 @@ mod environment;
 mod follow;
 mod gates;
 mod glob;
+mod hints;
 mod nearest;
 pub(crate) use nearest::nearest;
 mod owners;
@@ -82,7 +83,7 @@ pub fn load(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> Res
         Err(error) => {
             // What is no YAML cannot be told from a secret, so that none of it is drawn.
             problems.hide(&(0..text.len()));
-            problems.add(&error.at, error.message);
+            problems.not_yaml(error, &text);
             None
         }
     };

@@ -43,7 +43,15 @@ pub(crate) fn compiled(text: &str) -> Result<Compiled, String> {
         None => text.to_owned(),
     };
     let builder = RegexBuilder::new(&expression).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX).build();
-    let regex = builder.map_err(|error| format!("`{}` is no regular expression: {}", shown(text), reason(&error)))?;
+    let hint = match &expression {
+        look if look.contains("(?!") || look.contains("(?<!") => {
+            ": write what must not match under `ignore`".to_owned()
+        }
+        glob if glob.starts_with('*') => format!(": for a pattern of names write `glob:{}`", shown(text)),
+        _ => String::new(),
+    };
+    let wrong = |error| format!("`{}` is no regular expression: {}{hint}", shown(text), reason(&error));
+    let regex = builder.map_err(wrong)?;
     let bytes = bytes_of(&expression) + 2 * CACHE_BYTES_MAX + OVERHEAD_BYTES;
     Ok(Compiled { pattern: Pattern { text: text.to_owned(), regex }, bytes })
 }

@@ -79,7 +79,7 @@ impl Draft {
         let node = match tree::parse(text) {
             Ok(node) => node,
             Err(error) => {
-                draft.problems.add(&error.at, error.message);
+                draft.problems.not_yaml(error, text);
                 return draft;
             }
         };

@@ -5,6 +5,7 @@
 //! the values mean together is not looked at.
 
 use super::diagnostic::Problems;
+use super::hints;
 use super::nearest::nearest;
 use super::tree::{self, Key, Kind, Node, Place};
 use super::unbuilt::is_unbuilt;
@@ -117,14 +118,22 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(node: &'a Node, form: &str, known: &[&str], problems: &mut Problems) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             hide_all(node, problems);
-            let keys = listed(known);
-            problems.add(&node.at, format!("expected a mapping with {keys}, found {}", node.describe()));
+            let keys = if known.is_empty() { "`{}`".to_owned() } else { format!("a mapping with {}", listed(known)) };
+            let message = format!("expected {keys}, found {}", node.describe());
+            match hints::example(form) {
+                Some(example) => problems.add_with_help(&node.at, message, format!("as in `{example}`")),
+                None => problems.add(&node.at, message),
+            }
             return None;
         };
-        let mut unread = false;
-        for (key, value) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            unread = true;
-            refuse(key, form, known, problems);
+        let unknown = || entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str()));
+        // A key that is not built may bring others with it, of which nothing else is to be said.
+        let has_unbuilt = unknown().any(|(key, _)| is_unbuilt(form, &key.text));
+        let unread = unknown().next().is_some();
+        for (key, value) in unknown() {
+            if !has_unbuilt || is_unbuilt(form, &key.text) {
+                refuse(key, form, known, problems);
+            }
             hide_all(value, problems);
         }
         Some(Self { node, unread })
@@ -155,9 +164,10 @@ fn refuse(key: &Key, form: &str, known: &[&str], problems: &mut Problems) {
     if is_unbuilt(form, &key.text) {
         return not_built_yet(&key.at, &key.text, problems);
     }
-    let help = match nearest(&key.text, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known here: {}", listed(known)),
+    let help = match (nearest(&key.text, known.iter().copied()), hints::elsewhere(form, &key.text)) {
+        (_, Some(meant)) => meant.to_owned(),
+        (Some(meant), None) => format!("did you mean `{meant}`?"),
+        (None, None) => format!("known here: {}", listed(known)),
     };
     let shown = crate::model::text::shown(&key.text);
     problems.add_with_help(&key.at, format!("unknown key `{shown}` in `{form}`"), help);
@@ -173,6 +183,8 @@ pub(crate) fn not_built_yet(at: &Place, name: &str, problems: &mut Problems) {
 pub(crate) fn hide_all(node: &Node, problems: &mut Problems) {
     match &node.kind {
         Kind::Null => {}
+        // Nobody's secret is one of these two words.
+        Kind::Scalar { text, is_text: false } if matches!(text.as_str(), "true" | "false") => {}
         Kind::Scalar { .. } => problems.hide(&node.at),
         Kind::List(items) => items.iter().for_each(|item| hide_all(item, problems)),
         Kind::Map(entries) => entries.iter().for_each(|(_, value)| hide_all(value, problems)),
@@ -215,7 +227,8 @@ impl<T: Read> Read for Entries<T> {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             hide_all(node, problems);
-            problems.add(&node.at, format!("expected a mapping, found {}", node.describe()));
+            let help = "write `{ NAME: ... }`, or one line for each name";
+            problems.add_with_help(&node.at, format!("expected a mapping, found {}", node.describe()), help);
             return None;
         };
         let mut read = |(key, node): &(Key, Node)| {

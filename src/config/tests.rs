@@ -4,6 +4,7 @@ mod bounds;
 mod broken;
 mod configured;
 mod garbled;
+mod mistakes;
 mod sound;
 mod together;
 

@@ -129,6 +129,32 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotYaml> {
     Ok(located(raw, text))
 }
 
+impl NotYaml {
+    /// What to write instead, where the slip can be told from the text.
+    pub(crate) fn help(&self, text: &str) -> Option<&'static str> {
+        let before = text.get(..self.at.start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start();
+        let holds = |words: &[&str]| words.iter().any(|word| self.message.contains(word));
+        if holds(&["tabs disallowed"]) {
+            Some("YAML is indented with spaces")
+        } else if holds(&["one document"]) {
+            Some("write what stands behind `---` into a file of its own")
+        } else if line.contains("${") {
+            Some("`${NAME}` is not filled in here: a secret is `{ env: NAME }` or `{ file: /path/to/it }`")
+        } else if value.starts_with("{{") {
+            Some("quote a value that begins with `{{`, as in `kustomize: \"{{ environment }}\"`")
+        } else if holds(&["anchor", "alias"]) {
+            Some("quote a value that begins with `*` or `&`, as in `semver: '*'`")
+        } else if holds(&["block collection", "block mapping"]) {
+            Some("look at the indentation: the keys of a mapping, and the `-` of a list, begin in one column")
+        } else {
+            None
+        }
+    }
+}
+
 /// The parser's message without its own position (we show ours) and without advice about its options.
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or(message);

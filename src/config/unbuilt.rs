@@ -7,7 +7,6 @@ pub const UNBUILT: &[(&str, &str)] = &[
     ("write", "policy"),
     ("write", "json"),
     ("write", "env"),
-    ("write", "key"),
     ("write", "within"),
     ("write", "part"),
     ("deliver", "merge_request"),

@@ -231,7 +231,7 @@ pub(super) fn release_view(release: &Release) -> ReleaseView {
 pub(super) fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView {
     let because = match &arrival.origin {
         Origin::Ours(because) => because.to_string(),
-        Origin::Adopted => "adopted: met as it was".to_owned(),
+        Origin::Adopted => "met as it was".to_owned(),
         Origin::Other(who) => format!("set by {who}"),
         Origin::Asked(who) => format!("verified again for {who}"),
     };

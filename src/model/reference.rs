@@ -45,6 +45,9 @@ impl Repository {
         if text.contains('@') {
             return refuse("write it without a digest");
         }
+        if text.contains("://") {
+            return refuse("write it without `https://`");
+        }
         let (first, rest) = text.split_once('/').unwrap_or(("", text));
         let has_host = first.contains(['.', ':']) || first == "localhost";
         let (host, path) = if has_host { (first, rest) } else { ("docker.io", text) };

@@ -86,7 +86,7 @@ impl Gatekeeper {
             Some(somebody) => Ok(somebody),
             None => {
                 self.slow_down(seat).await;
-                Err(Refused::unauthorized())
+                Err(Refused::unknown_token())
             }
         }
     }

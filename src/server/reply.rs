@@ -38,6 +38,13 @@ impl Refused {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
+    /// The same for a program that asks: where its token came from.
+    pub(super) fn unknown_token() -> Self {
+        let message = "nobody has the token that was shown (TAGRELAY_TOKEN or `--token-file`): `server.access` of the \
+                       configuration says who has which, and the log which of them cannot be read";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
     /// A token that nobody has.
     pub(super) fn wrong_token() -> Self {
         let message = "nobody has this token: `server.access` of the configuration says who has which";

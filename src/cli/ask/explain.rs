@@ -2,7 +2,7 @@
 
 use super::client::Server;
 use super::view::{self, harmless, list, moment, release, text};
-use super::{Exit, Part, Place, Wrong, print};
+use super::{Exit, Part, Place, Wrong, absent, print};
 use crate::model::Turn;
 use clap::Args;
 use serde_json::{Value, json};
@@ -33,7 +33,9 @@ impl Explain {
             explanations.push(self.server.get(&place.path("explain"), &[]).await?);
         }
         if explanations.is_empty() {
-            print::complain(&format!("there is no policy {}", part.policy));
+            let status = self.server.get(&["status"], &[]).await?;
+            let environments = list(&status, "policies").iter().flat_map(|policy| list(policy, "environments"));
+            absent(Some(part), &environments.map(view::place).collect::<Vec<_>>());
             return Ok(Exit::Nothing);
         }
         if self.server.json {

@@ -131,6 +131,31 @@ impl Part {
     }
 }
 
+/// How many names are listed where one is wrong.
+const LISTED_MAX: usize = 20;
+
+/// Says that nothing is named so, and what there is, of environments that are named `POLICY/ENV`.
+fn absent(part: Option<&Part>, there: &[String]) {
+    let Some(part) = part else {
+        return print::complain("no policy is loaded: look at `policies` in the configuration");
+    };
+    let policy = part.policy.as_str();
+    let of = |place: &String| place.split('/').next().unwrap_or_default().to_owned();
+    let (named, mut names) = match &part.environment {
+        Some(environment) if there.iter().any(|place| of(place) == policy) => {
+            let beside = there.iter().filter(|place| of(place) == policy).cloned().collect();
+            (format!("{policy}/{environment}"), beside)
+        }
+        _ => (format!("policy {policy}"), there.iter().map(of).collect::<Vec<_>>()),
+    };
+    names.dedup();
+    let n_more = names.len().saturating_sub(LISTED_MAX);
+    names.truncate(LISTED_MAX);
+    let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
+    let names = if names.is_empty() { "none is loaded".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    print::complain(&format!("error: there is no {named}; {names}{more}"));
+}
+
 /// Tells a person what was kept.
 fn kept(server: &Server, answer: &Value) -> anyhow::Result<Exit> {
     if server.json {

@@ -2,7 +2,7 @@
 
 use super::client::{NobodyAnswers, Server};
 use super::view::{self, harmless, list, text};
-use super::{Exit, Part, Wrong, print};
+use super::{Exit, Part, Wrong, absent, print};
 use crate::cli::{once, run};
 use crate::server;
 use clap::Args;
@@ -32,6 +32,7 @@ impl Plan {
                 _ => return Err(error),
             },
         };
+        let there: Vec<String> = list(&answer, "plans").iter().map(|plan| view::place(&plan["environment"])).collect();
         if let (Some(part), Some(plans)) = (&self.part, answer["plans"].as_array_mut()) {
             plans.retain(|plan| part.contains(&plan["environment"]));
         }
@@ -42,7 +43,7 @@ impl Plan {
             plans.iter().try_for_each(plan)?;
         }
         if plans.is_empty() {
-            print::complain("no such policy is loaded");
+            absent(self.part.as_ref(), &there);
             return Ok(Exit::Nothing);
         }
         Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use super::client::Server;
 use super::view::{age, colour_of, harmless, list, place, release, text};
-use super::{Exit, Part, print};
+use super::{Exit, Part, absent, print};
 use crate::cli::print::Cell;
 use clap::Args;
 use clap::builder::styling::AnsiColor;
@@ -23,6 +23,7 @@ impl Status {
     /// Shows it.
     pub(super) async fn run(self) -> anyhow::Result<Exit> {
         let mut status = self.server.get(&["status"], &[]).await?;
+        let there: Vec<String> = environments(&status).map(place).collect();
         if let Some(part) = &self.part {
             narrow(&mut status, part);
         }
@@ -34,7 +35,7 @@ impl Status {
             complain(&status);
         }
         if is_empty {
-            print::complain("no such policy is loaded");
+            absent(self.part.as_ref(), &there);
             return Ok(Exit::Nothing);
         }
         if !self.server.json {
@@ -42,6 +43,10 @@ impl Status {
         }
         Ok(Exit::Done)
     }
+}
+
+fn environments(status: &Value) -> impl Iterator<Item = &Value> {
+    list(status, "policies").iter().flat_map(|policy| list(policy, "environments"))
 }
 
 /// Keeps one policy, or one environment of it.
@@ -58,8 +63,7 @@ fn narrow(status: &mut Value, part: &Part) {
 fn rows(status: &Value) -> Vec<Vec<Cell>> {
     let mut rows =
         vec![["ENVIRONMENT", "RUNS", "SINCE", "ROLLOUT", "NEXT", "FOR", "TURN", "WHY"].map(Cell::heading).to_vec()];
-    let mut environments: Vec<&Value> =
-        list(status, "policies").iter().flat_map(|policy| list(policy, "environments")).collect();
+    let mut environments: Vec<&Value> = environments(status).collect();
     environments.sort_by_key(|environment| concern(environment));
     for environment in environments {
         let current = &environment["current"];

@@ -40,6 +40,7 @@ pub(super) fn outlook(
                 forbidden_checks(config, environment),
                 never_open(environment, now),
                 voters(config, policy, environment),
+                nobody_pushes(config, environment),
             ];
             let advice = [votes_that_expire(environment, now), unguarded(policy, environment, &written)];
             let wrong = wrong.into_iter().flatten().map(|message| (message, true));
@@ -65,6 +66,28 @@ fn forbidden_checks(config: &Config, environment: &Environment) -> Option<String
             check.name,
             text::shown(host)
         ))
+    })
+}
+
+/// A tag or a copy that is to be pushed to a registry of which the configuration says who reads, and not who pushes.
+fn nobody_pushes(config: &Config, environment: &Environment) -> Option<String> {
+    let is_retagged = environment.promote.as_ref().is_some_and(|promote| promote.retag.is_some());
+    let is_copied = environment.promote.as_ref().is_some_and(|promote| promote.copies);
+    if !is_retagged && !is_copied && environment.keep == 0 {
+        return None;
+    }
+    environment.images.iter().find_map(|image| {
+        let host = image.repository.host();
+        let settings = config.registries.of(host)?;
+        let has_reader = settings.pull.is_some() || settings.docker_config.is_some();
+        (has_reader && settings.push.is_none()).then(|| {
+            format!(
+                "tags are pushed to {}, and nobody may push there: write `push` beside `pull` for {} under `registries` in the \
+                 configuration",
+                text::shown(&image.repository.to_string()),
+                text::shown(host)
+            )
+        })
     })
 }
 

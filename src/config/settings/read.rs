@@ -183,7 +183,10 @@ fn registries(entries: Field<Entries<RegistryForm>>, problems: &mut Problems) ->
     for (host, form) in entries.take()?.0 {
         let glob = problems.check(&host.at, Glob::parse(&host.value.to_ascii_lowercase()));
         if host.value.contains('/') {
-            problems.add(&host.at, "expected the host of a registry, without a scheme or path");
+            let path = host.value.split_once("://").map_or(host.value.as_str(), |(_, rest)| rest);
+            let name = crate::model::text::shown(path.split('/').next().unwrap_or_default());
+            let message = "expected the host of a registry, without a scheme or path";
+            problems.add_with_help(&host.at, message, format!("write `{name}`"));
         }
         if let (Some(_), Some(second)) = (form.pull.get(), form.docker_config.get()) {
             let help = "keep `pull` for one user, or `docker_config` for what a file says";
@@ -283,10 +286,12 @@ fn egress(form: EgressForm, problems: &mut Problems) -> Egress {
     for named in allow.iter().flatten() {
         let text = named.value.as_str();
         if text.contains('/') && crate::model::Network::parse(text).is_none() {
-            problems.add(
-                &named.at,
-                format!("`{}` is no network: write it as in 10.20.0.0/16", crate::model::text::shown(text)),
-            );
+            let what = if text.contains("://") {
+                "a URL: write its host alone, as in `*.example.com`"
+            } else {
+                "no network: write it as in 10.20.0.0/16"
+            };
+            problems.add(&named.at, format!("`{}` is {what}", crate::model::text::shown(text)));
         }
     }
     let allow = allow.map(|allow| allow.into_iter().map(|named| named.value).collect());

@@ -334,7 +334,10 @@ fn gates() {
     };
     gate(
         "soak: 1h",
-        &["4 [1h] `soak` is time spent in the environment that `promote` names, and there is no `promote`"],
+        &[
+            "4 [1h] `soak` is time spent in the environment that `promote` names, and there is no `promote` | leave it out, or \
+             write `promote: { from: ... }`",
+        ],
     );
     gate("approvals: { required: 0 }", &["4 [0] no vote is asked for: leave `approvals` out, or require at least 1"]);
     gate("approvals: { required: -1 }", &["4 [-1] expected a whole number from 0 to 4294967295, found `-1`"]);

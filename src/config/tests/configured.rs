@@ -152,7 +152,7 @@ fn what_is_wrong() {
     check("limits: { changes: many }", &["2 [many] expected a whole number from 0 to 4294967295, found `many`"]);
     check(
         "registries: { 'https://reg.io': {} }",
-        &["2 ['https://reg.io'] expected the host of a registry, without a scheme or path"],
+        &["2 ['https://reg.io'] expected the host of a registry, without a scheme or path | write `reg.io`"],
     );
     check(
         "registries: { reg.io: { pull: { username: a, password: { env: A } }, docker_config: { file: /a } } }",
