@@ -49,14 +49,34 @@ fn next(facts: &Facts<'_>) -> Result<Cleared, Vec<Why>> {
     why.extend(begins(facts));
     let stopped = !why.is_empty();
     why.extend(found.passed_over.iter().cloned());
+    let mut waits = Vec::new();
     for release in &found.releases {
         match judge(facts, release) {
             Verdict::Cleared(cleared) if !stopped => return Ok(cleared),
             Verdict::Cleared(_) => {}
-            Verdict::Wait(shut) => why.extend(shut),
+            Verdict::Wait(shut) => waits.extend(shut),
         }
     }
+    why.extend(first_of_each(waits));
     Err(why)
+}
+
+/// Of reasons of one kind the first, which is the best release's, and that which time ends soonest, so that the lower
+/// release is judged again then. Twenty releases that wait for the same would hide all else.
+fn first_of_each(waits: Vec<Why>) -> Vec<Why> {
+    let mut told: Vec<(Why, Option<Why>)> = Vec::new();
+    for why in waits {
+        match told.iter_mut().find(|(first, _)| first.code() == why.code()) {
+            None => told.push((why, None)),
+            Some((first, soonest)) => {
+                let known = soonest.as_ref().unwrap_or(first).until();
+                if why.until().is_some_and(|until| known.is_none_or(|known| until < known)) {
+                    *soonest = Some(why);
+                }
+            }
+        }
+    }
+    told.into_iter().flat_map(|(first, soonest)| [Some(first), soonest]).flatten().collect()
 }
 
 /// What keeps a change from beginning by itself just now: an order begins it all the same.
@@ -119,4 +139,23 @@ fn moved_back(facts: &Facts<'_>) -> Option<Event> {
     let seen = facts.ledger.lifted.contains(&why);
     let moved_back = ran_before && !ours && !allowed && !held && !seen && !facts.environment.is_tag_only();
     moved_back.then(|| Event::Held { who: "somebody who pushed the tag".to_owned(), why, until: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_releases_that_wait_for_the_same_say_it_once() {
+        let soaks = |seconds| Why::StillSoaking { until: jiff::Timestamp::from_second(seconds).expect("a time") };
+        let votes = |of: &str| Why::ApprovalsMissing { have: 0, required: 1, of: of.to_owned(), fallen: Vec::new() };
+        for (waits, told) in [
+            (vec![], vec![]),
+            (vec![votes("a"), votes("b"), votes("c")], vec![votes("a")]),
+            (vec![soaks(30), votes("a"), soaks(40), votes("b")], vec![soaks(30), votes("a")]),
+            (vec![soaks(30), soaks(20), soaks(10), soaks(15)], vec![soaks(30), soaks(10)]),
+        ] {
+            assert_eq!(first_of_each(waits), told);
+        }
+    }
 }

@@ -77,8 +77,9 @@ impl Body {
         let mut response = if has_already(asked, &self.etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            match self.gzip.get_or_init(|| compressed(&self.plain)).as_ref().filter(|_| takes_gzip(asked)) {
-                Some(gzip) => ([(header::CONTENT_ENCODING, "gzip")], gzip.clone()).into_response(),
+            let gzip = takes_gzip(asked).then(|| self.gzip.get_or_init(|| compressed(&self.plain)).clone());
+            match gzip.flatten() {
+                Some(gzip) => ([(header::CONTENT_ENCODING, "gzip")], gzip).into_response(),
                 None => self.plain.clone().into_response(),
             }
         };

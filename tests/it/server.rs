@@ -522,7 +522,7 @@ async fn the_page_says_what_runs_what_waits_and_what_to_type() {
         "111111111111",
         "3 to tell",
         "registry.example.com: 401 Unauthorized",
-        "http-equiv=\"refresh\" content=\"5\"",
+        "http-equiv=\"refresh\" content=\"10\"",
         "href=\"https://ci.example.com/jobs/1?a=1&amp;b=2\"",
     ] {
         assert!(page.text.contains(words), "{words} is missing:\n{}", page.text);
@@ -543,6 +543,12 @@ async fn what_is_looked_for_and_opened_stands_in_the_address() {
     assert_eq!(shown("?q=year+end").await, [false, true, false]);
     assert_eq!(shown("?q=shop+is:waits").await, [false, false, true]);
     assert_eq!(shown("?q=nobody-has-this").await, [false; 3]);
+    for (query, refreshes) in [("", true), ("?open=shop/dev", true), ("?q=shop", false), ("?still=1", false)] {
+        let page = face.get(&format!("/{query}")).await.text;
+        assert_eq!(page.contains("http-equiv=\"refresh\""), refreshes, "{query}");
+    }
+    let unknown = face.get("/?open=nowhere/dev&open=shop/dev").await.text;
+    assert!(!unknown.contains("nowhere"), "{unknown}");
     let page = face.get("/").await.text;
     let link = "/?open=shop%2Fdev";
     assert!(page.contains(&format!("href=\"{link}#shop/dev\"")) && !page.contains("</span> by who"), "{page}");

@@ -18,7 +18,7 @@ pub(super) fn board(status: &Status, look: &Look) -> Markup {
         header {
             h1 { "tagrelay" }
             @if status.mode == "observe" { span.badge.wait { "observing: nothing is changed" } }
-            p { (status.now.strftime("%F %H:%M UTC")) " · journal " code { (status.journal) } }
+            p { (status.now.strftime("%F %H:%M UTC")) " · " @let (address, word) = look.pause(); @if look.text().is_empty() { a href=(address) { (word) } " · " } "journal " code { (status.journal) } }
         }
         @if !status.policies.is_empty() { (finder(status, look)) }
         (troubles(status, look))
@@ -51,8 +51,9 @@ fn troubles(status: &Status, look: &Look) -> Markup {
             @for policy in &status.policies {
                 @if let Some(broken) = &policy.broken { p.alert { strong { (policy.name) } " " (broken) } }
             }
-        } @else if !troubles.is_empty() {
-            p.alert { a href="/" { "unwell: " (troubles.len()) @if troubles.len() == 1 { " trouble" } @else { " troubles" } } }
+        } @else if !troubles.is_empty() || !status.broken.is_empty() {
+            @let n = troubles.len() + status.broken.len();
+            p.alert { a href="/" { "unwell: " (n) @if n == 1 { " trouble" } @else { " troubles" } } }
         }
     }
 }

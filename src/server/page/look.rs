@@ -9,6 +9,10 @@ const TEXT_MAX: usize = 200;
 /// How many places are open at the most.
 const OPEN_MAX: usize = 50;
 
+/// How often the page reads itself again, in seconds, while nobody looks for something: then it stands still, so that
+/// nothing is taken from under the hands of whoever types or reads.
+const REFRESH_SECONDS: u32 = 10;
+
 /// What is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Look {
@@ -16,16 +20,19 @@ pub(super) struct Look {
     text: String,
     /// The environments whose refusals are open, as `POLICY/ENV`.
     open: BTreeSet<String>,
+    /// Whether the page stands still.
+    is_paused: bool,
 }
 
 impl Look {
-    /// Reads the query of an address: `q` is a text, each `open` an environment. What is too long is cut off, what is unknown
+    /// Reads the query of an address: `q` is a text, each `open` an environment, and with `still` the page stands still. What is too long is cut off, what is unknown
     /// says nothing.
     pub(super) fn parse(query: &str) -> Self {
         let mut look = Self::default();
         let Ok(address) = Url::parse(&format!("http://here/?{query}")) else { return look };
         for (key, value) in address.query_pairs() {
             match &*key {
+                "still" => look.is_paused = true,
                 "q" => look.text = value.trim().chars().take(TEXT_MAX).collect(),
                 "open" if look.open.len() < OPEN_MAX => drop(look.open.insert(value.chars().take(TEXT_MAX).collect())),
                 _ => {}
@@ -34,9 +41,24 @@ impl Look {
         look
     }
 
+    /// The same without what is open and is no environment of this status: each link of the page repeats what is open.
+    pub(super) fn known_in(mut self, status: &Status) -> Self {
+        if !self.open.is_empty() {
+            let there: BTreeSet<String> =
+                environments(status).map(|view| format!("{}/{}", view.policy, view.environment)).collect();
+            self.open.retain(|place| there.contains(place));
+        }
+        self
+    }
+
     /// What is looked for.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// How often the page reads itself again, in seconds; none where it stands still.
+    pub(super) fn refresh(&self) -> Option<u32> {
+        (!self.is_paused && self.text.is_empty()).then_some(REFRESH_SECONDS)
     }
 
     /// Whether everything is shown and nothing is open, as for most who look.
@@ -63,6 +85,12 @@ impl Look {
         look.address()
     }
 
+    /// The address where the page stands still, or goes on, with the word for it.
+    pub(super) fn pause(&self) -> (String, &'static str) {
+        let look = Self { is_paused: !self.is_paused, ..self.clone() };
+        (look.address(), if self.is_paused { "read again" } else { "stand still" })
+    }
+
     fn address(&self) -> String {
         let Ok(mut address) = Url::parse("http://here/") else { return "/".to_owned() };
         if !self.is_plain() {
@@ -72,6 +100,9 @@ impl Look {
             }
             for place in &self.open {
                 pairs.append_pair("open", place);
+            }
+            if self.is_paused {
+                pairs.append_pair("still", "1");
             }
         }
         address.query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"))
@@ -143,6 +174,7 @@ mod tests {
             ("", "/"),
             ("q=", "/"),
             ("x=1", "/"),
+            ("still=", "/?still=1"),
             ("q=shop%2Fprod", "/?q=shop%2Fprod"),
             ("q=a+b&open=shop/prod", "/?q=a+b&open=shop%2Fprod"),
             ("open=b%2Fx&open=a%2Fx&open=b%2Fx", "/?open=a%2Fx&open=b%2Fx"),

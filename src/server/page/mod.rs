@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use look::Look;
 use maud::{DOCTYPE, Markup, html};
 
-/// How often the page reads itself again, in seconds.
+/// How often a page without the daemon's answer asks again, in seconds.
 const REFRESH_SECONDS: u32 = 5;
 /// How the page looks.
 const STYLE: &str = include_str!("../style.css");
@@ -34,8 +34,10 @@ pub(super) async fn page(State(server): State<Server>, RawQuery(query): RawQuery
     let look = Look::parse(query.as_deref().unwrap_or_default());
     match server.rendered().await {
         Ok(rendered) => {
-            let make =
-                |status: &_| document(&look.title(status), &board::board(status, &look)).into_string().into_bytes();
+            let look = look.known_in(&rendered.status);
+            let make = |status: &_| {
+                page_of(&look.title(status), &board::board(status, &look), look.refresh()).into_string().into_bytes()
+            };
             let body = match look.is_plain() {
                 true => rendered.page(make),
                 false => Body::new(make(&rendered.status)),
