@@ -37,11 +37,12 @@ impl Folding {
 
 impl Daemon {
     /// Begins to fold entries that are older than the configuration keeps them, where it is time. While the clock is in
-    /// doubt, nobody knows which are.
+    /// doubt, or no server was heard that agrees with it, nobody knows which are.
     pub(super) fn fold_when_due(&mut self) {
         let Some(keep) = self.config.journal.keep else { return };
         let (now, due_now) = (self.clock.now(), Instant::now());
-        let is_sure = self.memory.doubt.is_none() && self.journal_watch.trouble().is_none();
+        let is_heard = !self.clients.server_times.all().is_empty();
+        let is_sure = is_heard && self.memory.doubt.is_none() && self.journal_watch.trouble().is_none();
         if !is_sure || !self.journal.is_writable() || !self.folding.is_due(due_now) {
             return;
         }

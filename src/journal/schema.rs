@@ -11,9 +11,9 @@ use std::path::Path;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_begin.sql")];
 /// The schema after all migrations.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
-/// The schema with a checkpoint. It is written with the first one: a program that knows nothing of checkpoints would miss
-/// what was folded into it, and must not open the journal.
-const FOLDED: i64 = SCHEMA + 1;
+/// What is added to the schema with the first checkpoint: a program that knows nothing of checkpoints would miss what was
+/// folded into it, and must not open the journal. No migration ever has so large a number.
+const FOLDED: i64 = 1_000;
 /// The ids that a journal had before, each with the last number that it gave out under it.
 const FORMER_IDS: &str = "CREATE TABLE IF NOT EXISTS former_ids (\
                           journal_id TEXT NOT NULL PRIMARY KEY, last_sequence BIGINT NOT NULL)";
@@ -25,7 +25,8 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
     let mut look = writer.begin().await?;
     let found = version(look.on(), path).await?;
     look.give_up().await?;
-    for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
+    let folded = found / FOLDED * FOLDED;
+    for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found % FOLDED) {
         let mut write = writer.begin().await?;
         sqlx::raw_sql(migration).execute(write.on()).await?;
         if version == 1 {
@@ -34,7 +35,7 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
             sqlx::query(begin).bind(new_id()?).bind(now.as_millisecond()).execute(write.on()).await?;
             sqlx::raw_sql(FORMER_IDS).execute(write.on()).await?;
         }
-        sqlx::query("UPDATE meta SET schema_version = $1").bind(version).execute(write.on()).await?;
+        sqlx::query("UPDATE meta SET schema_version = $1").bind(folded + version).execute(write.on()).await?;
         write.commit().await?;
     }
     let mut write = writer.begin().await?;
@@ -56,12 +57,12 @@ pub(super) async fn bring_up_to_date(writer: &Writer, path: &Path, now: Timestam
 pub(super) async fn id_if_up_to_date(pool: &SqlitePool, path: &Path) -> Result<String, JournalError> {
     let mut connection = pool.acquire().await?;
     match version(&mut connection, path).await? {
-        SCHEMA | FOLDED => id(&mut connection).await,
+        found if found % FOLDED == SCHEMA => id(&mut connection).await,
         found => Err(JournalError::Older { path: path.to_owned(), found, known: SCHEMA }),
     }
 }
 
-/// The schema of the file: 0 where it is empty, never above what is known here.
+/// The schema of the file, and `FOLDED` more where it has a checkpoint: 0 where it is empty, never above what is known here.
 async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, JournalError> {
     let tables = sqlite::tables(connection).await?;
     if tables.is_empty() {
@@ -70,16 +71,16 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, 
     if !tables.iter().any(|table| table == META) {
         return Err(JournalError::unreadable("the file", &"its tables are not those of a journal"));
     }
-    let found = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(connection).await?;
-    if found > FOLDED {
-        return Err(JournalError::Newer { path: path.to_owned(), found, known: FOLDED });
+    let found: i64 = sqlx::query_scalar("SELECT schema_version FROM meta").fetch_one(connection).await?;
+    if found % FOLDED > SCHEMA || found >= 2 * FOLDED {
+        return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA });
     }
     Ok(found)
 }
 
 /// Writes down that the journal has a checkpoint.
 pub(super) async fn set_folded(connection: &mut SqliteConnection) -> Result<(), JournalError> {
-    sqlx::query("UPDATE meta SET schema_version = $1").bind(FOLDED).execute(connection).await?;
+    sqlx::query("UPDATE meta SET schema_version = $1").bind(SCHEMA + FOLDED).execute(connection).await?;
     Ok(())
 }
 

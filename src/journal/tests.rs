@@ -144,7 +144,7 @@ async fn a_journal_of_a_newer_version_and_a_file_that_is_none_are_refused() {
     drop(journal);
     for refused in [Journal::open(&place.address(), at(0)).await, Journal::open_for_reading(&place.address()).await] {
         let error = refused.err().expect("newer").to_string();
-        assert!(error.contains("written by a newer tagrelay (schema 99; this one knows 2)"), "{error}");
+        assert!(error.contains("written by a newer tagrelay (schema 99; this one knows 1)"), "{error}");
     }
     std::fs::write(place.file("text.db"), "no database, but long enough to be looked at as if it were one".repeat(20))
         .expect("write");

@@ -74,8 +74,6 @@ pub struct Arrival {
     pub rules: Option<Arc<RolloutRules>>,
     /// When the deadline began to count again, after a person resumed a rollout that was lost.
     pub resumed: Option<Timestamp>,
-    /// How long the release soaked in the stays right before this one that [`Ledger::condense`] merged into it.
-    pub soaked_before: Duration,
 }
 
 /// A signal about a rollout.
@@ -355,7 +353,6 @@ impl Ledger {
     pub fn soaked(&self, release: &ReleaseId, now: Timestamp) -> Duration {
         let mut soaked = Duration::ZERO;
         for (index, arrival) in self.arrivals.iter().enumerate().filter(|(_, arrival)| arrival.is_of(release)) {
-            soaked += arrival.soaked_before;
             let until = self.arrivals.get(index + 1).map_or(now, |next| next.at);
             soaked += arrival.soaked_until(until);
         }
@@ -542,7 +539,6 @@ impl Arrival {
             end: None,
             rules: None,
             resumed: None,
-            soaked_before: Duration::ZERO,
         }
     }
 

@@ -162,7 +162,6 @@ mod tests {
             ),
             rules: None,
             resumed: None,
-            soaked_before: std::time::Duration::ZERO,
         };
         Ledger { arrivals: arrivals.iter().enumerate().map(arrival).collect(), ..Ledger::default() }
     }

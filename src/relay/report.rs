@@ -328,7 +328,6 @@ mod tests {
             end: None,
             rules: None,
             resumed: None,
-            soaked_before: std::time::Duration::ZERO,
         }
     }
 

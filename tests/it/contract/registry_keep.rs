@@ -37,7 +37,6 @@ fn arrival(n: u64, digest: &Digest) -> Arrival {
         end: Some(End { outcome: Outcome::Verified, sequence: Sequence(n), at, why: String::new() }),
         rules: None,
         resumed: None,
-        soaked_before: std::time::Duration::ZERO,
     }
 }
 

@@ -21,7 +21,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::time::Duration;
 
 /// A value of the model in the form that events have, too.
 macro_rules! texts {
@@ -99,8 +98,6 @@ struct ArrivalText {
     rules: Option<RulesText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resumed: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Duration::is_zero")]
-    soaked_before: Duration,
 }
 
 /// A pin: nearly always what its release looks like in one of the forms.

@@ -51,7 +51,6 @@ impl Shared {
             end: text.end.map(end),
             rules: text.rules.map(|rules| Arc::new(rules.0)),
             resumed: text.resumed,
-            soaked_before: text.soaked_before,
         })
     }
 

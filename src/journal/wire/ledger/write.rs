@@ -59,7 +59,6 @@ impl Shared {
             end,
             rules,
             resumed,
-            soaked_before,
         } = arrival;
         Ok(ArrivalText {
             rollout: rollout.0,
@@ -81,7 +80,6 @@ impl Shared {
             end: end.as_ref().map(end_text),
             rules: rules.as_ref().map(|rules| RulesText((**rules).clone())),
             resumed: *resumed,
-            soaked_before: *soaked_before,
         })
     }
 
