@@ -11,7 +11,7 @@ use crate::config::{self, Config, Loaded, Owners};
 use crate::journal::Journal;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{Policy, PolicyName, Why};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What of the judging is under way.
@@ -23,12 +23,15 @@ pub(super) struct Judging {
     is_stale: bool,
     /// Whether the configuration changed: until the policies are judged by it, nothing is begun that it may forbid.
     pub(super) withholds: bool,
+    /// The sources whose files were judged since the start, and those whose files are being judged.
+    done: BTreeSet<Option<String>>,
+    doing: BTreeSet<Option<String>>,
 }
 
 impl Judging {
-    /// Whether files were read of which it is not known yet what they say.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.is_begun || self.is_stale
+    /// Whether the files of a source were judged since the start: until then nobody knows what they say.
+    pub(super) fn has_judged(&self, source: &Option<String>) -> bool {
+        self.done.contains(source)
     }
 }
 
@@ -67,6 +70,7 @@ impl Daemon {
             return;
         }
         self.judging.is_begun = true;
+        self.judging.doing = self.sources.keys().cloned().collect();
         let files = PolicyFiles {
             files: self.sources.values().flat_map(|files| &files.files).cloned().collect(),
             unread: self.sources.values().flat_map(|files| &files.unread).cloned().collect(),
@@ -84,7 +88,11 @@ impl Daemon {
     pub(super) async fn judged(&mut self, judged: Result<Box<Judged>, String>) {
         self.judging.is_begun = false;
         match judged {
-            Ok(judged) => self.take_judged(*judged).await,
+            Ok(judged) => {
+                let judged_now = std::mem::take(&mut self.judging.doing);
+                self.judging.done.extend(judged_now);
+                self.take_judged(*judged).await;
+            }
             Err(error) => {
                 tracing::error!(error = %error, "the policies could not be judged, and stay as they were: {error}");
             }

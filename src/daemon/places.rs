@@ -29,18 +29,25 @@ impl Daemon {
 
     /// Whether nobody can tell what a file says: its source was not read since the start, or the file itself cannot be read.
     fn is_unread(&self, origin: &str) -> bool {
+        self.source_of(origin).is_some_and(|source| {
+            let files = self.sources.get(&source);
+            files.is_none_or(|files| files.unread.iter().any(|(of, _)| of.to_string() == origin))
+        })
+    }
+
+    /// Whether it is not known yet what a file says: it was not read, or was not judged since the start.
+    fn is_unknown(&self, origin: &str) -> bool {
+        self.is_unread(origin) || self.source_of(origin).is_some_and(|source| !self.judging.has_judged(&source))
+    }
+
+    /// The source that holds a file, as `sources` names it; none where it stands nowhere any more.
+    fn source_of(&self, origin: &str) -> Option<Option<String>> {
+        if self.config.policies.is_some() {
+            return Some(None);
+        }
         let holders = self.config.repositories.iter().filter(|(_, settings)| settings.policies.is_some());
         let mut names = holders.map(|(name, _)| name);
-        let is_unread = |source: &Option<String>| {
-            let files = self.sources.get(source);
-            files.is_none_or(|files| files.unread.iter().any(|(of, _)| of.to_string() == origin))
-        };
-        match (&self.config.policies, names.find(|name| origin.starts_with(&format!("{name}:")))) {
-            (Some(_), _) => is_unread(&None),
-            (None, Some(name)) => is_unread(&Some(name.clone())),
-            // It stands nowhere any more.
-            (None, None) => false,
-        }
+        names.find(|name| origin.starts_with(&format!("{name}:"))).map(|name| Some(name.clone()))
     }
 
     /// Takes in from where policies were loaded before this start.
@@ -112,13 +119,12 @@ impl Daemon {
     }
 
     /// All environments that want places: those of the policies that are known, and those of files that were not read yet,
-    /// or that were read and are still being judged.
+    /// or were read and not judged.
     fn wishes(&self) -> Vec<Wish<'_>> {
         let mut wishes: Vec<Wish<'_>> = self.memory.policies.values().flat_map(wishes_of).collect();
         for (scope, ledger) in self.past.ledgers() {
             let Some((policy, held)) = scope.policy.as_ref().zip(ledger.places.as_deref()) else { continue };
-            let is_unknown = |origin: &&String| self.judging.is_under_way() || self.is_unread(origin);
-            let Some(origin) = self.origins.get(policy).filter(is_unknown) else { continue };
+            let Some(origin) = self.origins.get(policy).filter(|origin| self.is_unknown(origin)) else { continue };
             if !self.memory.policies.contains_key(policy) {
                 let origin = PolicyOrigin { repository: None, path: origin.clone() };
                 wishes.push(Wish { scope: scope.clone(), origin, places: held.to_vec(), ledger, is_read: false });
