@@ -115,6 +115,7 @@ impl Daemon {
             text: sentence(&facts, &found, fate.as_deref()),
             release: release_view(found.release),
             runs: facts.ledger.current().and_then(|current| current.release.as_ref()).map(release_view),
+            runs_state: facts.ledger.current().map(find::state),
             arrival: found.arrival.map(|arrival| arrival_view(arrival, &facts)),
             until: found.until,
             why: found.why,
@@ -158,7 +159,7 @@ fn sentence(facts: &Facts<'_>, found: &Found<'_>, fate: Option<&str>) -> String 
             format!("runs{since}: {state}")
         }
         Presence::Waits => match &found.behind {
-            Some(ahead) => format!("comes after {ahead}"),
+            Some(ahead) => format!("waits behind {ahead}, and is skipped once that runs here"),
             None => format!("comes next{why}"),
         },
         Presence::RanBefore => {
@@ -167,7 +168,7 @@ fn sentence(facts: &Facts<'_>, found: &Found<'_>, fate: Option<&str>) -> String 
             format!("ran from {from}{until} ({state}); {current}{why}")
         }
         Presence::Refused => format!("does not come{why}; {current}"),
-        Presence::Newer => format!("runs something newer: {current}"),
-        Presence::Never => format!("never had it; {current}{why}"),
+        Presence::Newer => format!("overtaken: {current}, which is newer"),
+        Presence::Never => format!("never had it{why}; {current}"),
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn history(journal: &Journal, of: &HistoryOf) -> Result<Vec<His
         is_before && of.since.is_none_or(|since| folded.at >= since)
     };
     // Entries about more than one environment are kept for ever, so that some may stand below this line.
-    if let Some(folded) = journal.folded().await.map_err(unavailable)?.filter(is_asked) {
+    if let Some(folded) = journal.folded().await.map_err(|error| unavailable(&error))?.filter(is_asked) {
         let limit = usize::try_from(of.limit).unwrap_or(usize::MAX);
         let place = views.iter().position(|view| view.sequence <= folded.last.0).unwrap_or(views.len());
         if place < limit {
@@ -69,7 +69,7 @@ fn begins(folded: Folded, of: &Scope) -> HistoryView {
     }
 }
 
-fn unavailable(error: JournalError) -> Refusal {
+fn unavailable(error: &JournalError) -> Refusal {
     Refusal::Unavailable(error.to_string())
 }
 
@@ -80,7 +80,7 @@ async fn entries(
     limit: u32,
 ) -> Result<Vec<Entry>, Refusal> {
     let read = journal.history(scope, before, limit).await;
-    read.map_err(unavailable)
+    read.map_err(|error| unavailable(&error))
 }
 
 /// What these entries changed. What was pinned before stands in older entries of the same environment.

@@ -218,6 +218,12 @@ struct ReaderTask {
     mirror: Arc<crate::clients::git::Mirror>,
 }
 
+/// The lists of tags, which lie beside the journal.
+fn lists_beside(journal: &str) -> Result<Lists, StartError> {
+    Lists::open(&journal_path(journal))
+        .map_err(|error| StartError::Client(format!("the directory of lists beside the journal: {error}")))
+}
+
 impl Daemon {
     /// Opens what is needed; nothing is read or changed outside yet.
     ///
@@ -230,8 +236,7 @@ impl Daemon {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let lists = Lists::open(&journal_path(&config.journal.url))
-            .map_err(|error| StartError::Client(format!("the directory of lists beside the journal: {error}")))?;
+        let lists = lists_beside(&config.journal.url)?;
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
         let pulse = health::Pulse::new();
         let (handle, requests) = handle::channel(pulse.subscribe());

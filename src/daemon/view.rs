@@ -449,6 +449,8 @@ pub struct StandingView {
     pub release: ReleaseView,
     /// What runs there or is on its way, where it is known.
     pub runs: Option<ReleaseView>,
+    /// The state of that, as in [`ArrivalView::state`].
+    pub runs_state: Option<&'static str>,
     /// The last time that the release came there.
     pub arrival: Option<ArrivalView>,
     /// When something else took its place.

@@ -40,7 +40,10 @@ impl Name {
         }
         let text = match typed.rsplit_once('@') {
             Some((_, digest)) => digest,
-            None if typed.contains('/') => typed.rsplit_once(':').map_or(typed, |(_, tag)| tag),
+            // What follows a colon is a port where a path stands behind it.
+            None if typed.contains('/') => {
+                typed.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(typed, |(_, tag)| tag)
+            }
             None => typed,
         };
         let small = text.to_ascii_lowercase();

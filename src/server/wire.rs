@@ -225,6 +225,7 @@ fn standing(view: &StandingView) -> Value {
         "policy": view.policy.as_str(),
         "environment": view.environment.as_str(),
         "presence": view.presence,
+        "runs_state": view.runs_state,
         "text": view.text,
         "release": release(&view.release),
         "runs": view.runs.as_ref().map(release),

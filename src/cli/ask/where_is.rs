@@ -128,10 +128,16 @@ fn reached(answer: &Value, goal: &Goal) -> Option<Exit> {
         match standing["presence"].as_str() {
             Some("runs") if state == "failed" => Exit::Failed,
             Some("runs") if !goal.verified || state == "verified" => Exit::Done,
-            Some("newer") => Exit::Done,
+            // Something newer is there in its place: it counts by its own state.
+            Some("newer") if standing["runs_state"] == "failed" => Exit::Failed,
+            Some("newer") if !goal.verified || standing["runs_state"] == "verified" => Exit::Done,
             Some("refused") => Exit::Failed,
-            Some("ran_before") if state == "failed" => Exit::Failed,
-            Some("ran_before") if !goal.verified || state == "verified" => Exit::Done,
+            Some("ran_before") if state == "failed" || is_refused(standing) => Exit::Failed,
+            Some("ran_before")
+                if !goal.verified || [state, &standing["runs_state"]].iter().any(|it| *it == "verified") =>
+            {
+                Exit::Done
+            }
             _ => Exit::Nothing,
         }
     });
@@ -139,6 +145,11 @@ fn reached(answer: &Value, goal: &Goal) -> Option<Exit> {
     // All of that name must be there, and one that failed is told at once.
     let order = [Exit::Failed, Exit::Nothing, Exit::Done];
     order.into_iter().find(|exit| each.contains(exit))
+}
+
+/// Whether the release was taken back there, and is refused since.
+fn is_refused(standing: &Value) -> bool {
+    list(standing, "why").iter().any(|why| why["code"] == "Refused")
 }
 
 /// A release with the commits that its builds name as their source.
@@ -206,12 +217,26 @@ mod tests {
             ("prod", &[("prod", "waits", "")], Some(Exit::Nothing)),
             ("prod", &[("prod", "never", "")], Some(Exit::Nothing)),
             ("prod", &[("prod", "newer", "")], Some(Exit::Done)),
+            ("prod:verified", &[("prod", "newer", "")], Some(Exit::Nothing)),
             ("prod", &[("prod", "ran_before", "failed")], Some(Exit::Failed)),
             ("prod", &[("prod", "runs", "verified"), ("prod", "waits", "")], Some(Exit::Nothing)),
             ("prod", &[("dev", "runs", "verified")], None),
             ("ship/prod", &[("prod", "runs", "verified")], None),
         ] {
             assert_eq!(reached(&answer(rows), &goal(wait).expect("a goal")), expected, "{wait} {rows:?}");
+        }
+        let one = |presence: &str, runs: &str, why: &str| {
+            json!({ "environments": [{ "policy": "shop", "environment": "prod",
+            "presence": presence, "runs_state": runs, "arrival": { "state": "canceled" }, "why": [{ "code": why }] }] })
+        };
+        for (answer, expected) in [
+            (one("newer", "verified", "NotNewer"), Exit::Done),
+            (one("newer", "failed", "NotNewer"), Exit::Failed),
+            (one("newer", "progressing", "NotNewer"), Exit::Nothing),
+            (one("ran_before", "verified", "NotNewer"), Exit::Done),
+            (one("ran_before", "verified", "Refused"), Exit::Failed),
+        ] {
+            assert_eq!(reached(&answer, &goal("prod:verified").expect("a goal")), Some(expected), "{answer}");
         }
         assert!(goal("prod:done").is_err());
     }

@@ -90,6 +90,7 @@ fn a_build_is_named_by_what_people_see_of_it() {
         (id.as_str(), true),
         ("registry.example.com:5000/shop:v1", true),
         ("registry.example.com:5000/shop", false),
+        ("registry.example.com:5000/v1", false),
     ] {
         assert_eq!(Name::parse(typed).expect("a name").is_of(&release), expected, "{typed}");
     }
