@@ -135,8 +135,8 @@ impl Writer {
     /// Plans and pushes as many of these orders as one push takes, and does so again on each tip that a lost race names, as
     /// long as it may. Nobody else uses the mirror meanwhile: between a tip and the push on it lies nothing but the planning.
     async fn race(&self, part: &[WriteOrder], chain: &mut Vec<CommitId>) -> Result<Vec<Written>, NotPushed> {
-        let mirror = self.mirror.keep_turn().await;
-        let begun = tokio::time::Instant::now();
+        let mut mirror = self.mirror.keep_turn().await;
+        let mut begun = tokio::time::Instant::now();
         let mut tip = self.tip(&mirror).await.map_err(NotPushed::Unread)?;
         let (mut lock_pause, lock_pause_max) = LOCK_PAUSES;
         let mut room: Option<Room> = None;
@@ -147,9 +147,14 @@ impl Writer {
                 drop(room.take());
                 room = self.edits.try_room(bytes);
                 if room.is_none() {
-                    // Whoever waits for room holds no text: it is planned again.
+                    // Another repository's push may hang for minutes. Whoever waits for room holds no text meanwhile, and
+                    // leaves the mirror to its readers; then it plans again on the tip as it is.
                     drop(stacked);
+                    drop(mirror);
                     room = Some(self.edits.room(bytes).await);
+                    mirror = self.mirror.keep_turn().await;
+                    begun = tokio::time::Instant::now();
+                    tip = self.tip(&mirror).await.map_err(NotPushed::Unread)?;
                     continue;
                 }
             }

@@ -4,6 +4,7 @@ use super::*;
 use crate::clients::git::{Remote, location, readable};
 use crate::clients::http::{Counter, Transport};
 use crate::config;
+use crate::model::budget::PUSH_SMALL_BYTES;
 use crate::model::policy::PolicyOrigin;
 use crate::relay::tests::world::cleared;
 use crate::sandbox::World;
@@ -205,6 +206,34 @@ async fn what_is_too_much_text_for_one_push_goes_with_the_next() {
         let text = begun.repository.read("main", "qa/kustomization.yaml").await.expect("read").expect("a file");
         assert_ne!(text, PIN);
     }
+}
+
+#[tokio::test]
+async fn a_push_that_waits_for_room_leaves_the_mirror_to_its_readers() {
+    let mut begun = Begun::new().await;
+    let edits = begun.writer.edits.clone();
+    let mut taken = Vec::new();
+    for bytes in [PUSH_SMALL_BYTES, 1] {
+        while let Some(room) = edits.try_room(bytes) {
+            taken.push(room);
+        }
+    }
+    let mirror = begun.writer.mirror.clone();
+    let (batch, mut chain) = ([begun.order], Vec::new());
+    begun.order = order();
+    {
+        let mut write = std::pin::pin!(begun.writer.write(&batch, &mut chain));
+        // The first turn is the writer's. It would keep it for as long as it waits for room.
+        assert!(futures_util::poll!(&mut write).is_pending());
+        tokio::select! {
+            _ = &mut write => panic!("there is no room"),
+            tip = mirror.tip("main") => assert!(tip.expect("a tip").is_some()),
+        }
+        drop(taken);
+        assert!(write.await);
+    }
+    let written = begun.told();
+    assert!(matches!(written, Written::Committed(..)), "{written:?}");
 }
 
 #[tokio::test]
