@@ -40,8 +40,8 @@ impl Doctor {
             }
             summary(&rights);
         }
-        let is_missing = rights.iter().any(|right| right.answer == "missing");
-        Ok(match (is_missing || !rest.errors.is_empty(), rest.policies.is_empty()) {
+        let is_ill = rights.iter().any(|right| matches!(right.answer, "missing" | "unknown"));
+        Ok(match (is_ill || !rest.errors.is_empty(), rest.policies.is_empty()) {
             (true, _) => Exit::Failed,
             (false, true) => Exit::Nothing,
             (false, false) => Exit::Done,
@@ -67,13 +67,14 @@ fn table(rights: &[RightView]) -> io::Result<()> {
     let mut sorted: Vec<&RightView> = rights.iter().collect();
     sorted.sort_by_key(|right| match right.answer {
         "missing" => 0,
-        "untried" => 1,
-        _ => 2,
+        "unknown" => 1,
+        "untried" => 2,
+        _ => 3,
     });
     let mut rows = Vec::new();
     for right in sorted {
         let colour = match right.answer {
-            "missing" => AnsiColor::Red,
+            "missing" | "unknown" => AnsiColor::Red,
             "untried" => AnsiColor::Yellow,
             _ => AnsiColor::Green,
         };
@@ -107,10 +108,11 @@ fn needed_by(right: &RightView) -> Option<String> {
 fn summary(rights: &[RightView]) {
     let n = |answer: &str| rights.iter().filter(|right| right.answer == answer).count();
     print::complain(&format!(
-        "{} rights: {} there, {} missing, {} that nobody can try without a change",
+        "{} rights: {} there, {} missing, {} unknown, {} that cannot be tested without a push",
         rights.len(),
         n("has"),
         n("missing"),
+        n("unknown"),
         n("untried")
     ));
 }

@@ -4,7 +4,7 @@
 use super::view::RightView;
 use super::{Daemon, Rest};
 use crate::clients::git::{GitError, Mirror};
-use crate::clients::gitlab::GitLab;
+use crate::clients::gitlab::{GitLab, GitLabError};
 use crate::clients::registry::{MayPush, Registry, RegistryError};
 use crate::model::Repository;
 use crate::relay::rights::{self, Answer, Needs, Of, Right};
@@ -25,6 +25,7 @@ const NEEDED_BY_SHOWN_MAX: usize = 20;
 enum Question {
     /// Known already.
     Known(Answer),
+    Tip(Arc<Mirror>, String),
     Pull(Registry, Repository),
     Push(Registry, Repository),
     Commit(Arc<Mirror>, String),
@@ -78,12 +79,11 @@ impl Daemon {
             }),
             (Of::Branch(repository, branch), Right::Read) => {
                 let known = self.memory.branches.get(&(repository.clone(), branch.clone()));
-                match known.and_then(|known| known.error.as_ref()) {
-                    Some(error) => missing(error),
-                    None if known.is_some_and(|known| known.tip.is_some()) => {
-                        Question::Known(Answer::Has("it was read".to_owned()))
-                    }
-                    None => missing("there is no such branch"),
+                let is_read = known.is_some_and(|known| known.error.is_none() && known.tip.is_some());
+                match self.readers.get(repository) {
+                    _ if is_read => Question::Known(Answer::Has("it was read".to_owned())),
+                    Some(reader) => Question::Tip(reader.mirror.clone(), branch.clone()),
+                    None => missing("the configuration names no such repository"),
                 }
             }
             (Of::Branch(repository, branch), _) => match self.readers.get(repository) {
@@ -92,12 +92,9 @@ impl Daemon {
             },
             (Of::Images(repository), Right::Read) => {
                 let known = self.memory.repositories.get(repository);
-                match known.and_then(|known| known.error.as_ref()) {
-                    Some(error) => missing(error),
-                    None if known.is_some_and(|known| known.read_at.is_some()) => {
-                        Question::Known(Answer::Has("it was read".to_owned()))
-                    }
-                    None => Question::Pull(self.clients.registry.clone(), repository.clone()),
+                match known.is_some_and(|known| known.error.is_none() && known.read_at.is_some()) {
+                    true => Question::Known(Answer::Has("it was read".to_owned())),
+                    false => Question::Pull(self.clients.registry.clone(), repository.clone()),
                 }
             }
             (Of::Images(_), Right::Spare) => Question::Known(Answer::Untried(
@@ -115,20 +112,42 @@ impl Daemon {
 
 /// Asks, for a while.
 async fn answered(question: Question) -> Answer {
-    let late = |_| Answer::Missing(format!("no answer within {} s", ASK_WITHIN.as_secs()));
+    let late = |_| Answer::Unknown(format!("no answer within {} s", ASK_WITHIN.as_secs()));
     tokio::time::timeout(ASK_WITHIN, ask(question)).await.unwrap_or_else(late)
 }
 
 async fn ask(question: Question) -> Answer {
     match question {
         Question::Known(answer) => answer,
+        Question::Tip(mirror, branch) => match mirror.tip(&branch).await {
+            Ok(Some(_)) => Answer::Has("it was read".to_owned()),
+            Ok(None) => Answer::Missing("there is no such branch".to_owned()),
+            Err(error) => git_error(&error),
+        },
         Question::Pull(registry, repository) => pull(registry.may_pull(&repository).await),
         Question::Push(registry, repository) => push(registry.may_push(&repository).await),
         Question::Commit(mirror, branch) => commit(&branch, mirror.may_push().await),
         Question::Project(gitlab, project, right) => match gitlab.rights(&project).await {
             Ok(told) => rights::in_gitlab(right, told.role, told.scopes.as_deref()),
-            Err(error) => Answer::Missing(error.to_string()),
+            Err(error @ GitLabError::Refused { .. }) => Answer::Missing(error.to_string()),
+            Err(error) => Answer::Unknown(error.to_string()),
         },
+    }
+}
+
+/// What a git server's error says of a right.
+fn git_error(error: &GitError) -> Answer {
+    match error {
+        GitError::Refused { .. } | GitError::Absent { .. } => Answer::Missing(error.to_string()),
+        _ => Answer::Unknown(error.to_string()),
+    }
+}
+
+/// What a registry's error says of a right.
+fn registry_error(error: &RegistryError) -> Answer {
+    match error {
+        RegistryError::Refused(_) | RegistryError::Absent(_) => Answer::Missing(error.to_string()),
+        _ => Answer::Unknown(error.to_string()),
     }
 }
 
@@ -137,7 +156,7 @@ fn pull(asked: Result<(), RegistryError>) -> Answer {
         Ok(()) => Answer::Has("it was read".to_owned()),
         // A repository that releases are copied into comes with the first copy.
         Err(RegistryError::Absent(why)) => Answer::Untried(format!("there is nothing to read yet: {why}")),
-        Err(error) => Answer::Missing(error.to_string()),
+        Err(error) => registry_error(&error),
     }
 }
 
@@ -148,7 +167,10 @@ fn push(asked: Result<MayPush, RegistryError>) -> Answer {
         Ok(MayPush::Untold) => Answer::Untried(
             "the registry takes the login; whether it may push cannot be tried without a push".to_owned(),
         ),
-        Err(error) => Answer::Missing(error.to_string()),
+        Ok(MayPush::NoLogin) => Answer::Untried(
+            "the registry asks for no login; whether it takes a push cannot be tried without a push".to_owned(),
+        ),
+        Err(error) => registry_error(&error),
     }
 }
 
@@ -157,7 +179,7 @@ fn commit(branch: &str, asked: Result<(), GitError>) -> Answer {
         Ok(()) => Answer::Has(format!(
             "the server lets it push to the repository; a rule that protects {branch} shows itself only at a push"
         )),
-        Err(error) => Answer::Missing(error.to_string()),
+        Err(error) => git_error(&error),
     }
 }
 

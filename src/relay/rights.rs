@@ -103,6 +103,8 @@ pub enum Answer {
     Missing(String),
     /// Nobody can tell without changing something: why.
     Untried(String),
+    /// Nobody answered, or not so that one could tell: why. It says what to do itself, for no right is missing.
+    Unknown(String),
 }
 
 impl Answer {
@@ -113,6 +115,7 @@ impl Answer {
             Self::Has(_) => "has",
             Self::Missing(_) => "missing",
             Self::Untried(_) => "untried",
+            Self::Unknown(_) => "unknown",
         }
     }
 
@@ -120,7 +123,7 @@ impl Answer {
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::Has(text) | Self::Missing(text) | Self::Untried(text) => text,
+            Self::Has(text) | Self::Missing(text) | Self::Untried(text) | Self::Unknown(text) => text,
         }
     }
 }
@@ -142,7 +145,10 @@ pub fn in_gitlab(right: Right, role: Option<u64>, scopes: Option<&[String]>) -> 
             "the token's role in the project is {}, which is less than {name}",
             role_name(role)
         )),
-        Some(role) => Answer::Has(format!("role {}; a protected environment may ask for more", role_name(role))),
+        Some(role) => {
+            let unread = if scopes.is_none() { "; its scopes could not be read" } else { "" };
+            Answer::Has(format!("role {}{unread}; a protected environment may ask for more", role_name(role)))
+        }
         None => Answer::Untried(format!(
             "GitLab names no role of this token in the project; it needs {name}, or to be an administrator's"
         )),

@@ -6,9 +6,9 @@ use super::{GitLab, wire};
 /// What GitLab tells of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rights {
-    /// The number of its role in the project: 30 is Developer. None where GitLab names none, as for administrators.
+    /// Its role in the project, by GitLab's number (30 is Developer). GitLab names none for administrators.
     pub role: Option<u64>,
-    /// Its scopes; none where it is no access token, or GitLab does not tell.
+    /// Its scopes. GitLab tells them of access tokens alone.
     pub scopes: Option<Vec<String>>,
 }
 

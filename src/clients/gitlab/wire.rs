@@ -20,7 +20,7 @@ pub(super) struct Member {
     pub(super) permissions: Option<Permissions>,
 }
 
-/// The roles of whoever asks: in the project itself, and by its group. Both are none for an administrator who is no member.
+/// The roles of the token's user, one given by the project and one by its group. An administrator may have neither.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Permissions {
     #[serde(default)]

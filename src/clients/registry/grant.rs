@@ -18,6 +18,8 @@ pub enum MayPush {
     No,
     /// It takes the login, and says no more before a push.
     Untold,
+    /// It answers without a login.
+    NoLogin,
 }
 
 /// The part of a token's claims that names rights (distribution, "Token Authentication Specification").
@@ -58,7 +60,8 @@ pub(super) async fn may_push(session: &Session<'_>) -> Result<MayPush, RegistryE
     let login = session.host.login(session.credentials, session.repository).await?;
     Ok(match session.what_to_show(&login).await? {
         Shown::Token(_, token) => granted(token.expose_secret(), session.repository.path()),
-        Shown::Nothing | Shown::Login => MayPush::Untold,
+        Shown::Login => MayPush::Untold,
+        Shown::Nothing => MayPush::NoLogin,
     })
 }
 
