@@ -8,6 +8,8 @@ use crate::daemon::Clock;
 use crate::model::Span;
 use clap::Args;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 /// How many entries are shown where nothing is said.
@@ -24,7 +26,7 @@ pub(in crate::cli) struct History {
     /// How many entries, at most 1000; default 50, and with --since as many as there are.
     #[arg(short, value_parser = clap::value_parser!(u32).range(1..=i64::from(ENTRIES_MAX)))]
     n: Option<u32>,
-    /// Only what happened since: how long ago (1h, 2d) or RFC 3339.
+    /// Only what happened since: how long ago (1h, 2d), a day (from midnight UTC) or RFC 3339.
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
     /// Show what each release changed: the commit, the files and keys or the tags, and the values before and after.
@@ -70,11 +72,14 @@ impl History {
     }
 }
 
-/// A moment that is past: as it is written, or so long ago.
+/// A moment that is past: as it is written, the beginning of a day in UTC, or so long ago.
 fn since(text: &str) -> Result<Timestamp, String> {
-    let ago = Span::parse(text).ok().and_then(|span| Clock::System.now().checked_sub(span.get()).ok());
-    let at = text.parse::<Timestamp>().ok().or(ago);
-    at.ok_or_else(|| "write how long ago, like 1h or 2d, or a moment like 2026-01-31T09:00:00Z".to_owned())
+    let ago = || Clock::System.now().checked_sub(Span::parse(text).ok()?.get()).ok();
+    let day = || Some(Date::strptime("%Y-%m-%d", text).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let at = text.parse::<Timestamp>().ok().or_else(ago).or_else(day);
+    at.ok_or_else(|| {
+        "write how long ago, like 1h or 2d, a day like 2026-01-31, or a moment like 2026-01-31T09:00:00Z".to_owned()
+    })
 }
 
 /// An entry, and a row for each thing that it changed.
@@ -120,7 +125,8 @@ mod tests {
         let hour = Clock::System.now().duration_since(since("1h").expect("a moment")).as_secs();
         assert!((3599..=3610).contains(&hour), "{hour}");
         assert_eq!(since("2026-01-01T00:00:00Z").map(|at| at.to_string()), Ok("2026-01-01T00:00:00Z".to_owned()));
-        for wrong in ["yesterday", "", "1", "2026-01-01"] {
+        assert_eq!(since("2026-01-01").map(|at| at.to_string()), Ok("2026-01-01T00:00:00Z".to_owned()));
+        for wrong in ["yesterday", "", "1", "2026-01-32", "2026-01-01T09:00"] {
             assert!(since(wrong).is_err(), "{wrong}");
         }
     }

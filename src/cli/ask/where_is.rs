@@ -1,6 +1,6 @@
 //! `tagrelay where`: where a build is, how long until it is there, and what an environment does not have yet.
 
-use super::client::Server;
+use super::client::{NobodyAnswers, Server};
 use super::view::{list, moment, place, release, text};
 use super::{Exit, Place, print};
 use crate::cli::print::Cell;
@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 /// How often the daemon is asked again while somebody waits.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a daemon that answered before may be silent: as long as a restart takes, with time to spare.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// How many characters of a commit are shown: as many as `git log --oneline` shows of a large repository, and a few more.
 const COMMIT_CHARS: usize = 12;
 
@@ -65,10 +67,17 @@ impl Where {
         }
         let of = self.of.as_deref().unwrap_or_default();
         let begun = Instant::now();
+        let mut heard_at: Option<Instant> = None;
         loop {
             let asked = self.server.get(&["where"], &[("of", of)]).await;
             let Some(goal) = &self.wait else { return self.show(&asked?, Exit::Done) };
             let is_over = begun.elapsed() >= self.timeout.get();
+            // A daemon that answered before may be starting again. One that never did is told at once.
+            let is_silent = asked.as_ref().is_err_and(|error| error.is::<NobodyAnswers>());
+            if !is_silent {
+                heard_at = Some(Instant::now());
+            }
+            let is_patient = is_silent && heard_at.is_some_and(|at| at.elapsed() < SILENCE_MAX);
             match asked {
                 Ok(answer) => {
                     let come = reached(&answer, goal);
@@ -76,6 +85,7 @@ impl Where {
                         return self.show(&answer, come.unwrap_or(Exit::Wrong));
                     }
                 }
+                Err(_) if is_patient && !is_over => {}
                 // Nobody may have heard of it yet: its image is still being built.
                 Err(error) if is_over || crate::cli::exit_of(&error) != Exit::Nothing => return Err(error),
                 Err(_) => {}
@@ -119,7 +129,8 @@ impl Where {
     }
 }
 
-/// What became of what is waited for; none where no environment of that name is shown.
+/// Whether the release came, failed, or is still to come, by the exit that says so; none where no environment of that name
+/// is shown.
 fn reached(answer: &Value, goal: &Goal) -> Option<Exit> {
     let is_meant =
         |standing: &&Value| standing["environment"] == goal.environment.as_str() || place(standing) == goal.environment;

@@ -69,7 +69,7 @@ impl Check {
                 let files = files(paths, owner.as_deref(), &names)?;
                 if files.is_empty() {
                     print::complain(&format!(
-                        "no policy stands there: the names of policy files are {}",
+                        "no policy stands there (folders below it are not read): the names of policy files are {}",
                         names.in_words()
                     ));
                     return Ok(Exit::Nothing);

@@ -69,7 +69,7 @@ fn forbidden_checks(config: &Config, environment: &Environment) -> Option<String
     })
 }
 
-/// A tag or a copy that is to be pushed to a registry of which the configuration says who reads, and not who pushes.
+/// Why a tag or a copy cannot be pushed: the configuration says who reads from that registry, and nobody who pushes there.
 fn nobody_pushes(config: &Config, environment: &Environment) -> Option<String> {
     let is_retagged = environment.promote.as_ref().is_some_and(|promote| promote.retag.is_some());
     let is_copied = environment.promote.as_ref().is_some_and(|promote| promote.copies);

@@ -7,7 +7,7 @@ use crate::daemon::view::HistoryView;
 /// How many entries are asked for at a time: more than one look ever finds.
 const PAGE: u32 = 200;
 
-/// What the journal keeps for itself, and what says nothing new to whoever watches.
+/// The kinds of entries that are not told: they say nothing about a release.
 const UNTOLD: [&str; 2] = ["claimed", "rules_kept"];
 
 /// Tells what is new.

@@ -162,9 +162,9 @@ impl Mirror {
         self.run(move |source| tree::bring(source, oid(&tip)?, &paths, u64::MAX)).await
     }
 
-    /// Reads the files of the first of these groups, whose contents were brought: as many groups as have no more than so many
-    /// bytes together, and the first one in any case, of which it reads as many files. Returns how many groups that were. It
-    /// makes no request.
+    /// Reads groups of files, whose contents were brought, one group after another until `bytes_max` is reached. A group is read
+    /// whole or not at all. Only the first is always read; where it alone is too large, some of its files are left out. Returns
+    /// how many groups were read. It makes no request.
     ///
     /// # Errors
     /// When the mirror cannot be read.

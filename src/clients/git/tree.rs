@@ -105,8 +105,7 @@ fn ids<'p>(tree: &Tree<'_>, paths: impl IntoIterator<Item = &'p String>) -> Resu
     Ok(ids)
 }
 
-/// Reads the files of the first of these groups as text: as many groups as have no more than so many bytes together, and the
-/// first one in any case, of which it reads as many files. Returns how many groups that were. It brings nothing.
+/// Reads groups of files as text; [`super::Mirror::read_groups`] says how many. It makes no request.
 pub(super) fn read_groups(
     source: &dyn Source,
     at: Oid,
