@@ -7,10 +7,13 @@ use crate::journal::{ENTRIES_MAX, Folded, Journal, JournalError};
 use crate::model::{Entry, Scope, Sequence};
 use crate::relay::changed::{self, Changed};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// In how many environments one answer says what was changed: for each of them its entries are read.
-const ENVIRONMENTS_MAX: usize = 100;
+/// How many entries of all environments together are read to say what those that are shown changed.
+const READ_MAX: usize = 100_000;
+/// How many entries before the oldest one that is shown are read of an environment at the least: among them is most often
+/// the one that says what was pinned before.
+const BEFORE_MIN: usize = 20;
 
 /// Which part of the history is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,16 +86,23 @@ async fn entries(
     read.map_err(|error| unavailable(&error))
 }
 
-/// What these entries changed. What was pinned before stands in older entries of the same environment.
+/// What these entries changed. What was pinned before, and which places were written, stands in older entries of the same
+/// environment.
 async fn changes(journal: &Journal, shown: &[Entry]) -> Result<BTreeMap<Sequence, Changed>, Refusal> {
     let Some(newest) = shown.first().map(|entry| entry.sequence) else { return Ok(BTreeMap::new()) };
-    let is_one = |scope: &&Scope| scope.policy.is_some() && scope.environment.is_some();
-    let scopes: BTreeSet<&Scope> = shown.iter().map(|entry| &entry.scope).filter(is_one).collect();
+    let mut n_shown: BTreeMap<&Scope, usize> = BTreeMap::new();
+    for entry in shown.iter().filter(|entry| entry.scope.policy.is_some() && entry.scope.environment.is_some()) {
+        *n_shown.entry(&entry.scope).or_default() += 1;
+    }
+    let share = READ_MAX / n_shown.len().max(1);
     let mut changes = BTreeMap::new();
-    for scope in scopes.into_iter().take(ENVIRONMENTS_MAX) {
-        let mut all = entries(journal, scope, Some(Sequence(newest.0.saturating_add(1))), ENTRIES_MAX).await?;
+    for (scope, n) in n_shown {
+        let limit = u32::try_from(share.max(n + BEFORE_MIN)).unwrap_or(ENTRIES_MAX);
+        let mut all = entries(journal, scope, Some(Sequence(newest.0.saturating_add(1))), limit).await?;
         all.reverse();
-        changes.extend(changed::of(&all));
+        let oldest = all.first().map_or(newest, |entry| entry.sequence);
+        let places = journal.places_before(scope, oldest).await.map_err(|error| unavailable(&error))?;
+        changes.extend(changed::of(&all, places));
     }
     Ok(changes)
 }

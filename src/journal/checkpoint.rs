@@ -107,10 +107,8 @@ impl Journal {
         }
         let mut ledgers = Vec::with_capacity(changed.len());
         for scope in changed {
-            let mut ledger = match known.take(&scope) {
-                Some(_) => self.stored_ledger(&scope).await?,
-                None => Ledger::of(&scope, &wide),
-            };
+            let stored = if known.remove(&scope) { self.stored_ledger(&scope).await? } else { None };
+            let mut ledger = stored.unwrap_or_else(|| Ledger::of(&scope, &wide));
             for entry in page.iter().filter(|entry| entry.scope.contains(&scope)) {
                 ledger.apply(entry);
             }
@@ -142,11 +140,17 @@ impl Journal {
         rows.iter().map(|(policy, environment)| scope(policy, environment)).collect()
     }
 
-    async fn stored_ledger(&self, scope: &Scope) -> Result<Ledger, JournalError> {
+    /// What the folded entries of an environment came to; none where none was folded.
+    pub(super) async fn ledger_in_checkpoint(&self, scope: &Scope) -> Result<Option<Ledger>, JournalError> {
+        Ok(if self.folded().await?.is_some() { self.stored_ledger(scope).await? } else { None })
+    }
+
+    async fn stored_ledger(&self, scope: &Scope) -> Result<Option<Ledger>, JournalError> {
         let find = "SELECT body FROM ledgers WHERE policy = $1 AND environment = $2";
         let (policy, environment) = names(scope);
-        let body: String = sqlx::query_scalar(find).bind(policy).bind(environment).fetch_one(&self.readers).await?;
-        wire::decode_ledger(scope, &body)
+        let body: Option<String> =
+            sqlx::query_scalar(find).bind(policy).bind(environment).fetch_optional(&self.readers).await?;
+        body.map(|body| wire::decode_ledger(scope, &body)).transpose()
     }
 }
 

@@ -65,6 +65,28 @@ impl Journal {
         self.page(Direction::Backward, scope, before, limit).await
     }
 
+    /// The places that an environment had before this entry; none where the journal tells of none.
+    ///
+    /// # Errors
+    /// As `entries`.
+    pub async fn places_before(&self, scope: &Scope, before: Sequence) -> Result<Vec<String>, JournalError> {
+        let (Some(policy), Some(environment)) = (&scope.policy, &scope.environment) else { return Ok(Vec::new()) };
+        let find = "SELECT sequence, at_ms, policy, environment, kind, body FROM entries WHERE policy = $1 \
+                    AND environment = $2 AND kind = 'claimed' AND sequence < $3 ORDER BY sequence DESC LIMIT 1";
+        let row: Option<Stored> = sqlx::query_as(find)
+            .bind(policy.as_str())
+            .bind(environment.as_str())
+            .bind(stored(before.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        if let Some(Event::Claimed { places }) = row.map(read).transpose()?.map(|entry| entry.event) {
+            return Ok(places);
+        }
+        // The entry may be folded: then what it said counts up to the first entry that is left.
+        let ledger = self.ledger_in_checkpoint(scope).await?;
+        Ok(ledger.and_then(|ledger| ledger.places).map(Vec::from).unwrap_or_default())
+    }
+
     async fn page(
         &self,
         direction: Direction,

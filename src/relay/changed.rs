@@ -20,10 +20,10 @@ pub struct Changed {
 }
 
 /// What changed in one environment, by the number of the entry that says so. The entries are those of that environment,
-/// oldest first.
+/// oldest first; before them it wrote these places.
 #[must_use]
-pub fn of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> BTreeMap<Sequence, Changed> {
-    let mut seen = Seen::default();
+pub fn of<'e>(entries: impl IntoIterator<Item = &'e Entry>, places: Vec<String>) -> BTreeMap<Sequence, Changed> {
+    let mut seen = Seen { places, ..Seen::default() };
     let mut changes = BTreeMap::new();
     for entry in entries {
         if let Some(changed) = seen.take(entry) {

@@ -178,3 +178,24 @@ async fn entries_of_a_wrong_clock_go_with_those_around_them() {
         assert_eq!(journal.fold_before(at(cutoff), now).await.expect("folded"), expected, "{times:?}");
     }
 }
+
+#[tokio::test]
+async fn the_places_of_an_environment_are_known_however_old_the_entry_is_that_names_them() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let of = scope("shop", "dev");
+    for (day, places) in [(1, "a.yaml"), (3, "b.yaml")] {
+        let claimed = Event::Claimed { places: vec![places.to_owned()] };
+        journal.append(vec![(of.clone(), claimed)], no_rows, at(day * DAY)).await.expect("append");
+        ship(&journal, "dev", 1, at(day * DAY)).await;
+    }
+    let before = |sequence: u64| journal.places_before(&of, Sequence(sequence));
+    let nothing: [&str; 0] = [];
+    assert_eq!(before(1).await.expect("read"), nothing);
+    assert_eq!(before(2).await.expect("read"), ["a.yaml"]);
+    assert_eq!(before(1_000).await.expect("read"), ["b.yaml"]);
+    journal.fold_before(at(2 * DAY), at(40 * DAY)).await.expect("folded");
+    assert_eq!(before(5).await.expect("read"), ["a.yaml"], "it is folded, and the next is not there yet");
+    assert_eq!(before(1_000).await.expect("read"), ["b.yaml"]);
+    assert_eq!(journal.places_before(&scope("shop", "qa"), Sequence(9)).await.expect("read"), nothing);
+}

@@ -18,9 +18,9 @@ fn each_commit_says_what_it_changed_from_what_to_what() {
     world.settle();
     world.signal(0, Verdict::Healthy);
     world.settle();
-    let changes = |index: usize| {
-        let entries: Vec<Entry> =
-            world.entries.iter().filter(|entry| entry.scope == world.scope(index)).cloned().collect();
+    let changes_after = |index: usize, n_entries: usize, places: Vec<String>| {
+        let all = world.entries.iter().filter(|entry| entry.scope == world.scope(index));
+        let entries: Vec<Entry> = all.skip(n_entries).cloned().collect();
         let told = |changed: &changed::Changed| {
             let was = changed.was.as_ref().map(ToString::to_string);
             (
@@ -30,14 +30,17 @@ fn each_commit_says_what_it_changed_from_what_to_what() {
                 tag_of(&changed.is.to_string()),
             )
         };
-        changed::of(&entries).values().map(told).collect::<Vec<_>>()
+        changed::of(&entries, places).values().map(told).collect::<Vec<_>>()
     };
+    let changes = |index: usize| changes_after(index, 0, Vec::new());
     let met = (true, vec![file.clone()], None, "v0".to_owned());
     let written = (true, vec![file.clone()], Some("v0".to_owned()), "v1".to_owned());
     assert_eq!(changes(0), [met.clone(), written.clone()]);
     let digest = build(1).digest.short().to_owned();
     assert_eq!(changes(1), [met.clone(), (false, vec![tag], None, digest), written], "a tag, then the file");
     assert_eq!(changes(2), [met]);
+    let later = changes_after(2, 1, vec![file.clone()]);
+    assert_eq!(later, changes(2), "the entry that names the places is older than those that are read");
 }
 
 fn tag_of(pin: &str) -> String {
