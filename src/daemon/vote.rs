@@ -2,12 +2,13 @@
 
 use super::Daemon;
 use super::handle::{Refusal, Target};
-use super::meant::{choices, find};
+use super::meant::{self, choices};
 use crate::model::event::Event;
 use crate::model::policy::Ballot;
 use crate::model::{Release, Scope, text};
 use crate::relay::candidate;
 use crate::relay::facts::Facts;
+use crate::relay::find::{self, Presence};
 use crate::relay::gate::{self, Standing as GateStanding};
 
 /// What a person says of a release.
@@ -37,10 +38,13 @@ impl Daemon {
         let scope = Scope::of(&target.policy, &target.environment);
         let (release, rules, approves) = self.with_facts(target, |facts| {
             let release = match &named {
-                Some(named) => find(facts, named)?,
-                None => meant(facts, word, who)?,
+                Some(named) => meant::find(facts, named)?,
+                None => the_one(facts, word, who)?,
             };
             let approves = gate::approves(facts, &release, who);
+            if word == Word::Approve && !approves {
+                may_come(facts, &release).map_err(Refusal::Conflict)?;
+            }
             Ok((release, gate::terms(facts.environment), approves))
         })?;
         let id = release.id().clone();
@@ -77,7 +81,7 @@ fn told(word: Word) -> &'static str {
 ///
 /// Who approves means what waits for votes; who rejects or takes back may also mean what they approved, which then waits
 /// for votes no longer.
-fn meant(facts: &Facts<'_>, word: Word, who: &str) -> Result<Release, Refusal> {
+fn the_one(facts: &Facts<'_>, word: Word, who: &str) -> Result<Release, Refusal> {
     let found = candidate::candidates(facts);
     let waiting: Vec<&Release> = found.releases.iter().filter(|release| waits(facts, release)).collect();
     let approved: Vec<&Release> = found.releases.iter().filter(|release| gate::approves(facts, release, who)).collect();
@@ -93,6 +97,29 @@ fn meant(facts: &Facts<'_>, word: Word, who: &str) -> Result<Release, Refusal> {
         [] => Err(Refusal::NotFound("nothing waits for approval there".to_owned())),
         [one] => Ok((*one).clone()),
         several => Err(Refusal::Ambiguous(format!("more than one release waits, name one: {}", choices(several)))),
+    }
+}
+
+/// Whether a vote can let a release in, now or later.
+///
+/// # Errors
+/// The reason why the release does not come, whoever approves it, and what to type.
+fn may_come(facts: &Facts<'_>, release: &Release) -> Result<(), String> {
+    let Some(found) = find::best(facts, &[release]) else { return Ok(()) };
+    let id = release.id();
+    let place = format!("{}/{}", facts.policy.name, facts.environment.name);
+    let ordered = format!("A vote counts once it is ordered: `tagrelay promote {place} {id}`");
+    match found.presence {
+        Presence::Waits | Presence::Never => Ok(()),
+        Presence::Runs => Err(format!("{release} ({id}) runs in {place} already: it waits for no vote")),
+        Presence::RanBefore => {
+            Err(format!("{release} ({id}) ran in {place} before and does not come again by itself. {ordered}"))
+        }
+        Presence::Newer => Err(format!("{place} runs something newer than {release} ({id}). {ordered}")),
+        Presence::Refused => {
+            let why = found.why.first().map_or_else(|| format!("{release} is refused here"), ToString::to_string);
+            Err(format!("{why}. {ordered}"))
+        }
     }
 }
 

@@ -95,14 +95,20 @@ async fn a_vote_expires_and_is_for_these_digests_alone() {
     story.until_at("dev", &second, "verified").await;
     let refused = story.approve("carol", "prod").await;
     assert!(matches!(&refused, Err(Refusal::Ambiguous(list)) if list.matches("dev").count() == 2), "{refused:?}");
+    let approve = |release: &str| Command::Approve {
+        target: target("prod"),
+        release: Some(release.to_owned()),
+        reason: String::new(),
+        by: Ballot::Page,
+    };
     for who in ["alice", "carol"] {
-        let (release, by) = (Some(second.clone()), Ballot::Page);
-        story
-            .command(who, Command::Approve { target: target("prod"), release, reason: String::new(), by })
-            .await
-            .expect("kept");
+        story.command(who, approve(&second)).await.expect("kept");
     }
     story.until_at("prod", &second, "verified").await;
+    for (who, release, words) in [("carol", &first, "runs something newer"), ("bob", &second, "already")] {
+        let useless = story.command(who, approve(release)).await;
+        assert!(matches!(&useless, Err(Refusal::Conflict(why)) if why.contains(words)), "{useless:?}");
+    }
     assert!(
         story
             .deploys
