@@ -10,7 +10,7 @@ use super::take::answer;
 use super::vote::{Vote, Word};
 use super::way_back::Before;
 use crate::model::event::{Event, Order};
-use crate::model::{Environment, Outcome, Pin, Release, ReleaseId, Scope, Sequence, text};
+use crate::model::{Environment, Outcome, Pin, Release, ReleaseId, Scope, Sequence, Why, text};
 use crate::relay::authority;
 use crate::relay::candidate::{self, Candidates};
 use crate::relay::facts::Facts;
@@ -152,11 +152,10 @@ impl Daemon {
         let scope = Scope::of(&target.policy, &target.environment);
         let force = force.map(|reason| text::shown(&reason));
         let (release, holds) = self.with_facts(target, |facts| {
-            let held = authority::stops(facts).into_iter().find(|why| matches!(why.code(), "Held" | "ManyFailed"));
+            let held = authority::stops(facts).into_iter().find(|why| why.is_hold() || why.code() == "ManyFailed");
             if let Some(held) = held.filter(|_| force.is_none()) {
-                return Err(Refusal::Conflict(format!(
-                    "{held}; resume it first, or promote with --force and a reason"
-                )));
+                let cure = if matches!(held, Why::HeldByFile { .. }) { "delete the file" } else { "resume it" };
+                return Err(Refusal::Conflict(format!("{held}; {cure} first, or promote with --force and a reason")));
             }
             let found = candidate::by_policy(facts);
             let release = match named {

@@ -267,9 +267,9 @@ impl Daemon {
 
 /// Whether an environment that rests has nothing left to change; what stops it is a cause of its own once it is lifted.
 fn settles(settled: bool, facts: &Facts<'_>) -> bool {
-    let is_stopped = authority::stops(facts)
-        .iter()
-        .any(|why| matches!(why.code(), "Held" | "ManyFailed" | "Suspended" | "PolicyBroken" | "TooManyChanges"));
+    let is_stopped = authority::stops(facts).iter().any(|why| {
+        why.is_hold() || matches!(why.code(), "ManyFailed" | "Suspended" | "PolicyBroken" | "TooManyChanges")
+    });
     let is_unread = |why: &Why| matches!(why, Why::Unread { .. });
     let is_read = facts.pin.is_ok() && facts.tag.is_ok() && !facts.chosen.as_ref().is_err_and(is_unread);
     let is_done = is_read && candidate::candidates(facts).releases.is_empty();

@@ -136,7 +136,7 @@ impl EnvironmentView {
             Concern::Failed
         } else if self.why.iter().any(Why::is_stuck) {
             Concern::Stuck
-        } else if !self.holds.is_empty() || self.why.iter().any(|why| matches!(why, Why::Held { .. })) {
+        } else if !self.holds.is_empty() || self.why.iter().any(Why::is_hold) {
             Concern::Held
         } else if self.waits_for_approval {
             Concern::Waits

@@ -68,6 +68,22 @@ impl Advice {
 }
 
 impl Why {
+    /// The release that the commands of this reason's remedy are about, as one types it; none where the reason names none, or
+    /// names it by several words.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        let named = match self {
+            Self::Refused { release, .. }
+            | Self::NeverRanHere { release }
+            | Self::Superseded { release, .. }
+            | Self::NotNewer { found: release, .. } => release.as_str(),
+            _ => return None,
+        };
+        // A release whose tag moves stands with its digest behind it, as in `dev (0123456789ab, built from 89abcdef)`.
+        let digest = named.split_once(" (").and_then(|(_, digest)| digest.split([',', ')']).next());
+        digest.or(Some(named)).filter(|name| !name.contains(char::is_whitespace))
+    }
+
     /// What this reason asks of people.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one row for each reason: read as a table")]
@@ -127,7 +143,7 @@ impl Why {
             Self::ApprovalsMissing { .. } => (
                 Turn::Person,
                 "The release waits for votes. A vote that fell is named with its reason.",
-                "`tagrelay approve POLICY/ENV`, or `tagrelay reject POLICY/ENV --reason TEXT`.",
+                "`tagrelay approve POLICY/ENV RELEASE`, or `tagrelay reject POLICY/ENV RELEASE --reason TEXT`.",
             ),
             Self::WindowShut { opens: Some(_) } => (
                 Turn::Itself,
@@ -146,8 +162,13 @@ impl Why {
             ),
             Self::Held { .. } => (
                 Turn::Person,
-                "A person, a `HOLD` file, a failed rollout or an edit of the pin holds this environment.",
-                "`tagrelay resume POLICY/ENV`. A `HOLD` file is lifted by deleting the file.",
+                "A person, a failed rollout or an edit of the pin holds this environment.",
+                "`tagrelay resume POLICY/ENV`.",
+            ),
+            Self::HeldByFile { .. } => (
+                Turn::Person,
+                "A `HOLD` file beside the policies holds this environment. No command lifts it.",
+                "Delete the file that is named, in the folder of the policies, and push that.",
             ),
             Self::HoldsUnread { .. } => (
                 Turn::Operator,
@@ -319,5 +340,25 @@ mod tests {
         let until = jiff::Timestamp::UNIX_EPOCH;
         let many = Why::ManyFailed { environment: "prod".to_owned(), reason: "two".to_owned(), until }.advice();
         assert!(many.remedy_for("shop", "prod", None).contains("`tagrelay resume --all --env prod`"));
+    }
+
+    #[test]
+    fn a_command_is_about_the_release_that_the_reason_names() {
+        let refused = |release: &str| Why::Refused {
+            release: release.to_owned(),
+            elsewhere: None,
+            who: "bob".to_owned(),
+            why: "slow".to_owned(),
+        };
+        for (why, release) in [
+            (refused("1.0.55"), Some("1.0.55")),
+            (refused("dev (0123456789ab, built from 89abcdef)"), Some("0123456789ab")),
+            (refused("dev (0123456789ab)"), Some("0123456789ab")),
+            (refused("1.4.2, worker 1.4.1"), None),
+            (Why::Superseded { release: "1".to_owned(), by: "2".to_owned() }, Some("1")),
+            (Why::NotAutomatic, None),
+        ] {
+            assert_eq!(why.release(), release, "{why}");
+        }
     }
 }

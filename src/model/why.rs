@@ -38,6 +38,8 @@ pub enum Why {
     Frozen { until: Timestamp, reason: String, rollback: bool },
     /// A hold.
     Held { who: String, reason: String, until: Option<Timestamp> },
+    /// A HOLD file beside the policies holds the environment: who committed it, and what it says.
+    HeldByFile { file: String, who: String, reason: String },
     /// Nobody can tell which HOLD files stand beside the policy.
     HoldsUnread { since: Timestamp, error: String },
     /// The release is not tried here again by itself.
@@ -103,6 +105,12 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether a person, the daemon or a file holds the environment.
+    #[must_use]
+    pub fn is_hold(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::HeldByFile { .. })
+    }
+
     /// The stable name of the reason, for JSON and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -122,6 +130,7 @@ impl Why {
             Self::WindowShut { .. } => "WindowShut",
             Self::Frozen { .. } => "Frozen",
             Self::Held { .. } => "Held",
+            Self::HeldByFile { .. } => "HeldByFile",
             Self::HoldsUnread { .. } => "HoldsUnread",
             Self::Refused { .. } => "Refused",
             Self::OrderWaits { .. } => "OrderWaits",
@@ -190,6 +199,7 @@ impl Why {
             | Self::WindowShut { opens: Some(_) }
             | Self::Frozen { .. }
             | Self::Held { .. }
+            | Self::HeldByFile { .. }
             | Self::OrderWaits { .. }
             | Self::Refused { .. }
             | Self::ClockDoubtful { .. }
@@ -254,6 +264,7 @@ impl fmt::Display for Why {
             Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
+            Self::HeldByFile { file, who, reason } => write!(f, "held by {who} (file {file}): {reason}"),
             Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
             Self::Refused { release, elsewhere, who, why } => refused(f, release, elsewhere.as_deref(), who, why),
             Self::OrderWaits { order } => write!(f, "{order} waits"),

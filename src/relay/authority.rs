@@ -112,7 +112,7 @@ pub fn barrier(why: &Why) -> Barrier {
         Why::Frozen { rollback: false, .. } => Barrier::StrictFreeze,
         Why::Held { who, .. } if who == OURSELVES => Barrier::OwnHold,
         // A HOLD file may stand where nobody can look.
-        Why::Held { .. } | Why::HoldsUnread { .. } | Why::Suspended => Barrier::PersonHold,
+        Why::Held { .. } | Why::HeldByFile { .. } | Why::HoldsUnread { .. } | Why::Suspended => Barrier::PersonHold,
         Why::ManyFailed { .. } => Barrier::ManyFailed,
         Why::PolicyBroken { .. }
         | Why::ClockDoubtful { .. }
@@ -137,21 +137,11 @@ pub fn stops(facts: &Facts<'_>) -> Vec<Why> {
     let mut stops: Vec<Why> = held.collect();
     let guarded = facts.environment.gates != Default::default() || facts.environment.promote.is_some();
     let doubts = |why: &&Why| guarded || !matches!(why, Why::ClockDoubtful { .. });
-    stops.extend(facts.stops.iter().filter(doubts).map(by_somebody));
+    stops.extend(facts.stops.iter().filter(doubts).cloned());
     if facts.policy.suspend {
         stops.push(Why::Suspended);
     }
     stops
-}
-
-/// A hold that the daemon found in a file is a person's, whatever they are called.
-fn by_somebody(why: &Why) -> Why {
-    match why {
-        Why::Held { who, reason, until } if who == OURSELVES => {
-            Why::Held { who: format!("somebody called {who}"), reason: reason.clone(), until: *until }
-        }
-        why => why.clone(),
-    }
 }
 
 /// The release that a rollback goes back to where nobody names one: the last that was verified here, else the one adopted

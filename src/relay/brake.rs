@@ -126,12 +126,11 @@ fn fitting(rest: &str, is_known: impl Fn(&str) -> bool) -> Option<String> {
 }
 
 fn held(file: &HoldFile, remark: Option<&str>) -> Why {
-    let name = text::shown(&file.name);
     let reason = match remark {
         Some(remark) => format!("{} ({remark})", file.reason),
         None => file.reason.clone(),
     };
-    Why::Held { who: format!("{} (file {name})", file.who), reason, until: None }
+    Why::HeldByFile { file: text::shown(&file.name), who: file.who.clone(), reason }
 }
 
 /// What the bytes of a HOLD file say, in whatever encoding an editor or shell wrote them: one bounded line.

@@ -177,13 +177,17 @@ pub(super) fn explanation(view: &Explanation) -> Value {
     })
 }
 
-/// Whose turn it is for each reason why nothing happens, and what one types; each piece of advice once.
+/// Whose turn it is for each reason why nothing happens, and what one types; each piece of advice once. A command names the
+/// release that the reason is about: the one that it names, else the candidate where one of its gates says the same.
 fn advice(view: &EnvironmentView) -> Vec<Value> {
-    let candidate = view.candidate.as_ref().map(|release| release.id.to_string());
     let mut told: Vec<Value> = Vec::new();
     for why in &view.why {
         let advice = why.advice();
-        let remedy = advice.remedy_for(view.policy.as_str(), view.environment.as_str(), candidate.as_deref());
+        let words = why.to_string();
+        let is_its_gate = view.gates.iter().any(|gate| !gate.open && gate.words == words);
+        let candidate = view.candidate.as_ref().filter(|_| is_its_gate).map(|candidate| candidate.id.to_string());
+        let release = why.release().or(candidate.as_deref());
+        let remedy = advice.remedy_for(view.policy.as_str(), view.environment.as_str(), release);
         let row = json!({ "turn": advice.turn.code(), "meaning": advice.meaning, "remedy": remedy });
         if !told.contains(&row) {
             told.push(row);

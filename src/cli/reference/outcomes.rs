@@ -113,6 +113,7 @@ fn of_gates() -> Vec<Why> {
         Why::WindowShut { opens: None },
         Why::Frozen { until, reason: text("year end"), rollback: true },
         Why::Held { who: text("alice"), reason: text("load test"), until: None },
+        Why::HeldByFile { file: text("HOLD.prod"), who: text("bob"), reason: text("the fair") },
         Why::Refused {
             release: text("1.4.2"),
             who: text("tagrelay"),

@@ -70,7 +70,7 @@ const PASSES: &[Row] = &[
     ("both holds", |world| [OURSELVES, "bob"].into_iter().for_each(|who| held(world, who)), "rollback force"),
     (
         "a HOLD file",
-        |world| world.stops.push(Why::Held { who: "tagrelay (file HOLD)".into(), reason: "stop".into(), until: None }),
+        |world| world.stops.push(Why::HeldByFile { file: "HOLD".into(), who: OURSELVES.into(), reason: "stop".into() }),
         "rollback force",
     ),
     ("suspend", |world| world.policy.suspend = true, "rollback force"),

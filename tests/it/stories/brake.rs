@@ -41,7 +41,7 @@ impl Story {
     /// Waits until a file holds prod, in these words.
     async fn until_held(&self, words: &str) {
         self.until_said("prod", words).await;
-        self.until_why("prod", "Held").await;
+        self.until_why("prod", "HeldByFile").await;
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_hold_file_holds_whatever_it_is_and_whatever_stands_beside_it() {
             _ => {}
         }
         commit_raw(&deploys, &[(path, None)]);
-        story.until("the hold is gone", || async { !story.why("prod").await.contains(&"Held".to_owned()) }).await;
+        story.until("the hold is gone", || async { !story.why("prod").await.contains(&"HeldByFile".to_owned()) }).await;
     }
     // The server has lost the text of a file, and nothing else.
     commit_raw(&deploys, &[("policies/HOLD", Some((FILE, b"the fair")))]);

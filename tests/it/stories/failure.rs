@@ -73,7 +73,7 @@ async fn rollback_brings_back_the_last_verified_release() {
 async fn an_automatic_rollback_waits_for_a_hold_file() {
     let (mut story, first, second) = second_in_flight("on_failure: rollback").await;
     story.commit("policies/HOLD", Some("the fair\n")).await;
-    story.until_why("prod", "Held").await;
+    story.until_why("prod", "HeldByFile").await;
     story.signal("prod", Verdict::Failed).await;
     story.until_at("prod", &second, "failed").await;
     story.until_why("prod", "OrderWaits").await;

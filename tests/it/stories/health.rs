@@ -106,7 +106,7 @@ async fn the_age_of_the_oldest_hold_is_counted() {
     story.until("the hold is an hour old", || async { age() >= 3600 }).await;
     story.resume("shop/dev").await;
     story.commit("policies/HOLD", Some("the fair")).await;
-    story.until_why("dev", "Held").await;
+    story.until_why("dev", "HeldByFile").await;
     story.until("the file is younger", || async { age() < 3600 }).await;
     story.stop().await;
 }

@@ -87,7 +87,7 @@ async fn a_hold_file_holds_and_deleting_it_resumes() {
         story.commit(&file, Some("the fair\n")).await;
         let digest = story.push("dev", 1);
         story.start().await;
-        story.until_why("prod", "Held").await;
+        story.until_why("prod", "HeldByFile").await;
         story.looked_again().await;
         assert_eq!(story.file(DEV).await.contains(&digest), !holds_dev, "{name}");
         story.resume("*").await;
