@@ -51,8 +51,8 @@ pub(super) enum Ask {
     Verify(order::Verify),
     /// Stop changes.
     Hold(hold::Hold),
-    /// Lift holds, a lost rollout, `JournalIsNew` and `TooManyChanges`, where they are of one kind and one author, and say what
-    /// is adopted; else list them. No refusal, no HOLD file.
+    /// Lift what stops an environment: holds, a rollout without a verdict, `JournalIsNew`, `TooManyChanges`. Where stops of
+    /// several kinds or authors stand, it lists them and lifts none (--every, --of). It lifts no refusal and no HOLD file.
     Resume(hold::Resume),
 }
 
