@@ -293,7 +293,8 @@ pub(super) fn elsewhere(memory: &Memory, known: &Known, index: usize, chosen: &C
     passed_over.collect()
 }
 
-/// Every tag of an environment's images and what became of it, at most so many, and how many there are in all.
+/// The tags of an environment's images and what became of them, the best first and at most so many, and how many there are in
+/// all.
 pub(super) fn explain(
     memory: &Memory,
     known: &Known,
@@ -303,7 +304,8 @@ pub(super) fn explain(
 ) -> (Vec<super::view::TagView>, usize) {
     let told = with_request(memory, known, index, now, |request| {
         let n_tags = request.images.iter().map(|tags| tags.tags.len()).sum();
-        let views = select::explain(request).take(max).map(|(image, tag, fate)| super::view::TagView {
+        let first = select::explain_first(request, max).into_iter();
+        let views = first.map(|(image, tag, fate)| super::view::TagView {
             image: image.clone(),
             tag: tag.to_string(),
             fate: fate.to_string(),

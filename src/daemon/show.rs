@@ -13,7 +13,7 @@ use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::policy::{RolloutRules, Signal};
 use crate::model::{Arrival, Origin, Release, ReleaseId, Why, text};
 use crate::relay::gate::{self, Standing};
-use crate::relay::{authority, candidate, facts::Facts};
+use crate::relay::{authority, candidate, facts::Facts, since};
 use jiff::Timestamp;
 
 /// How many releases that ran before `explain` lists.
@@ -87,6 +87,12 @@ impl Daemon {
             who: refusal.who.clone(),
             why: refusal.why.clone(),
         };
+        let mut why_since = standing.why_since.clone();
+        for why in &standing.why {
+            if let Some(at) = since::since(&facts, candidate, why) {
+                why_since.entry(why.code()).and_modify(|seen| *seen = at.min(*seen)).or_insert(at);
+            }
+        }
         Some(EnvironmentView {
             policy: known.policy.name.clone(),
             environment: facts.environment.name.clone(),
@@ -96,7 +102,7 @@ impl Daemon {
             gates: gates.iter().map(gate_view).collect(),
             waits_for_approval,
             why: standing.why.clone(),
-            why_since: standing.why_since.clone(),
+            why_since,
             holds: facts.ledger.holds_at(moment.now).map(hold).collect(),
             refusals: facts.ledger.refusals.values().map(refusal).collect(),
         })

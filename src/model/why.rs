@@ -243,7 +243,7 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UpToDate => f.write_str("what is wanted already runs"),
+            Self::UpToDate => f.write_str("up to date"),
             Self::NoTagMatches { image, detail } => {
                 write!(f, "no tag of `{image}` passes the policy's filters and strategy: {detail}")
             }

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::select;
 use crate::model::event::{Order, Outcome};
 use crate::model::policy::Select;
-use crate::model::{Arrival, Build, Ledger, Pin, Release, ReleaseId, Why};
+use crate::model::{Arrival, Build, Builds, Ledger, Pin, Release, ReleaseId, Why};
 use jiff::Timestamp;
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -246,20 +246,34 @@ fn selects<'a>(facts: &'a Facts<'_>) -> Option<&'a Select> {
 /// back here counts.
 #[must_use]
 pub fn not_yet<'a>(facts: &'a Facts<'_>, chosen_before: &'a [Release]) -> Vec<&'a Release> {
-    let running = facts.running();
     let mut missing: Vec<&Release> = Vec::new();
     let mut known = HashSet::new();
     let mut arrivals: Vec<&Arrival> = facts.before.iter().flat_map(|ledger| &ledger.arrivals).collect();
     arrivals.sort_by_key(|arrival| arrival.sequence);
-    let arrived = arrivals.into_iter().filter_map(|arrival| arrival.release.as_ref());
+    let arrived: Vec<&Release> = arrivals.into_iter().filter_map(|arrival| arrival.release.as_ref()).collect();
+    // Nobody knows which build a pin without a digest names. Most likely it is the last one of that tag.
+    let pin = facts.ledger.current().map(|current| &current.pin);
+    let is_pinned = |release: &&&Release| pin.is_some_and(|pin| facts.says(pin, release));
+    let running = facts.running().or_else(|| arrived.iter().rev().find(is_pinned).copied());
     // A choice is best first.
-    for release in arrived.chain(chosen_before.iter().rev()).filter(|release| known.insert(release.id())) {
-        let is_newer = running.is_none_or(|running| order(facts, release, running) == Some(Ordering::Greater));
-        if is_newer && running != Some(release) {
+    for release in arrived.into_iter().chain(chosen_before.iter().rev()).filter(|release| known.insert(release.id())) {
+        let is_newer = match running {
+            Some(running) => running != release && order(facts, release, running) == Some(Ordering::Greater),
+            None => pin.is_none_or(|pin| may_be_newer(facts, release, pin)),
+        };
+        if is_newer {
             missing.push(release);
         }
     }
     missing
+}
+
+/// Whether a release may be newer than a pin of which nobody knows what it names.
+fn may_be_newer(facts: &Facts<'_>, release: &Release, pin: &Pin) -> bool {
+    let together = facts.policy.together_in(facts.environment);
+    let compared =
+        selects(facts).and_then(|select| select::newer_release(select, together, release, pin, &Builds::default()));
+    !facts.says(pin, release) && compared.is_none_or(|order| order == Ordering::Greater)
 }
 
 /// In which state an arrival is, in one word: `progressing`, `verified`, `failed`, `canceled`, `adopted` or `unknown`.

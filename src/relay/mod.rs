@@ -23,6 +23,7 @@ pub mod report;
 pub mod resume;
 pub mod rights;
 pub mod select;
+pub mod since;
 pub mod verdict;
 pub mod verify_all;
 pub mod way_back;

@@ -103,7 +103,7 @@ impl Where {
             print::line(&print::painted(&named(release), Style::new().bold()))?;
         }
         more(answer, "releases", "n_releases")?;
-        let row = |standing| vec![place(standing).into(), presence(standing), text(standing, "text").into()];
+        let row = |standing| vec![place(standing).into(), sentence(standing)];
         print::table(&list(answer, "environments").iter().map(row).collect::<Vec<Vec<Cell>>>())?;
         more(answer, "environments", "n_environments")?;
         if exit == Exit::Wrong {
@@ -176,15 +176,15 @@ fn named(release_of: &Value) -> String {
     format!("{}{from}", release(release_of))
 }
 
-fn presence(standing: &Value) -> Cell {
-    let presence = text(standing, "presence");
-    let colour = match presence.as_str() {
+/// How an environment stands to the release, in the daemon's words.
+fn sentence(standing: &Value) -> Cell {
+    let colour = match text(standing, "presence").as_str() {
         "runs" => super::view::colour_of(&text(&standing["arrival"], "state")),
         "waits" => AnsiColor::Yellow,
         "refused" => AnsiColor::Red,
         _ => AnsiColor::BrightBlack,
     };
-    Cell::in_colour(presence.replace('_', " "), colour)
+    Cell::in_colour(text(standing, "text"), colour)
 }
 
 /// The releases that an environment does not have yet, a row each.

@@ -7,6 +7,7 @@ use super::order::{Order, Unranked};
 use super::{Chosen, Request, Tags, choose};
 use crate::model::policy::{Strategy, Together};
 use crate::model::{ImageName, Tag, TagRef, Why, text};
+use std::cmp::Reverse;
 use std::fmt;
 
 /// What became of a tag.
@@ -35,6 +36,22 @@ pub enum Fate {
     NotFollowed,
 }
 
+impl Fate {
+    /// How far from the best a tag is, for a list that begins with the best: what was chosen, what comes next, what was a
+    /// candidate but for something, and all that is none.
+    #[must_use]
+    pub fn rank(&self) -> (u8, usize) {
+        match self {
+            Self::Chosen => (0, 0),
+            Self::Candidate(place) => (1, *place),
+            Self::Unread | Self::PassedOver(_) => (2, 0),
+            Self::Behind => (3, 0),
+            Self::Unranked { .. } | Self::Dropped(_) => (4, 0),
+            Self::NotFollowed => (5, 0),
+        }
+    }
+}
+
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,6 +65,25 @@ impl fmt::Display for Fate {
             Self::NotFollowed => f.write_str("not the tag that is followed"),
         }
     }
+}
+
+/// So many tags of all images with their fates, the best first; of those that are equally far from it, the last ones of the
+/// lists, which are most often the newest.
+#[must_use]
+pub fn explain_first<'a>(request: &Request<'a>, max: usize) -> Vec<(&'a ImageName, TagRef<'a>, Fate)> {
+    let mut first: Vec<(usize, (&ImageName, TagRef<'_>, Fate))> = Vec::new();
+    let order = |(index, (_, _, fate)): &(usize, (&ImageName, TagRef<'_>, Fate))| (fate.rank(), Reverse(*index));
+    for told in explain(request).enumerate() {
+        first.push(told);
+        // A list may have a million tags: only so many more than are shown are kept at a time.
+        if first.len() >= max.saturating_mul(2).max(1_024) {
+            first.sort_by_key(order);
+            first.truncate(max);
+        }
+    }
+    first.sort_by_key(order);
+    first.truncate(max);
+    first.into_iter().map(|(_, told)| told).collect()
 }
 
 /// Every tag of every image with its fate, in the order of the lists.

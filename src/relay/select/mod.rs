@@ -30,7 +30,7 @@ mod tally;
 mod tests;
 pub mod version;
 
-pub use explain::{Fate, explain};
+pub use explain::{Fate, explain, explain_first};
 pub use front::front;
 pub use lines::{LineError, Picked, pick};
 pub use newer::{newer, newer_release};

@@ -447,8 +447,9 @@ fn every_tag_is_explained() {
     world.images[0].1[0].was = Some(Digest::of(b"before"));
     let known: HashMap<Tag, Known> =
         world.images[0].1.iter().take(2).map(|k| (k.build.clone().expect("b").tag, k.clone())).collect();
-    let fates: Vec<String> =
-        world.ask(&[known], |request| explain(request).map(|(_, tag, fate)| format!("{tag}: {fate}")).collect());
+    let fates: Vec<String> = world.ask(std::slice::from_ref(&known), |request| {
+        explain(request).map(|(_, tag, fate)| format!("{tag}: {fate}")).collect()
+    });
     let starts = [
         "1.0-debug: ignored by `-debug$`",
         "1.1: matches, behind",
@@ -463,6 +464,9 @@ fn every_tag_is_explained() {
     for (fate, start) in fates.iter().zip(starts) {
         assert!(fate.starts_with(start), "{fate}");
     }
+    let first: Vec<String> =
+        world.ask(&[known], |request| explain_first(request, 4).iter().map(|(_, tag, _)| tag.to_string()).collect());
+    assert_eq!(first, ["1.2", "1.3", "1.1", "staging"], "the best first, and of those that are none the last ones");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::event::Event;
 use crate::relay::find::{self, Name};
+use crate::relay::since;
 
 /// How dev, staging and prod stand to release `n`.
 fn places(world: &World, n: u8) -> Vec<&'static str> {
@@ -68,6 +69,46 @@ fn a_release_that_was_taken_back_is_not_there_yet() {
     world.settle();
     assert_eq!(places(&world, 1), ["ran_before", "ran_before", "runs"]);
     assert_eq!(not_in(&world, 2), ["v2"]);
+}
+
+#[test]
+fn what_is_pinned_by_its_tag_alone_is_there() {
+    let mut world = World::new();
+    world.person_pins_tag("prod", "v1");
+    world.settle();
+    for n in [1, 2] {
+        settled(&mut world, n);
+        world.signal(0, Verdict::Healthy);
+        world.settle();
+    }
+    assert_eq!(world.ledger(2).current().map(|current| current.release.is_none()), Some(true));
+    assert_eq!(not_in(&world, 2), ["v2"]);
+}
+
+#[test]
+fn the_journal_tells_since_when_a_release_waits() {
+    let mut world = World::new();
+    world.settle();
+    settled(&mut world, 1);
+    world.signal(0, Verdict::Healthy);
+    world.settle();
+    world.signal(1, Verdict::Healthy);
+    world.settle();
+    let verified = world.now;
+    world.now += std::time::Duration::from_secs(600);
+    let held = Event::Held { who: "bob".to_owned(), why: "fair".to_owned(), until: None };
+    world.record(2, vec![held]);
+    let held_at = world.now;
+    world.now += std::time::Duration::from_secs(600);
+    let release = release(1);
+    let votes = Why::ApprovalsMissing { have: 0, required: 1, of: "alice".to_owned(), fallen: Vec::new() };
+    let hold = Why::Held { who: "bob".to_owned(), reason: "fair".to_owned(), until: None };
+    world.with_facts(2, |facts| {
+        assert_eq!(since::since(facts, Some(&release), &votes), Some(verified));
+        assert_eq!(since::since(facts, None, &votes), None);
+        assert_eq!(since::since(facts, Some(&release), &hold), Some(held_at));
+        assert_eq!(since::since(facts, Some(&release), &Why::NotAutomatic), None);
+    });
 }
 
 #[test]
