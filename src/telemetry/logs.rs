@@ -18,11 +18,15 @@
 //! | `retry.at` | when it is tried again (RFC 3339) |
 //! | `error` | what went wrong and what to do |
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use tracing::Subscriber;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How a line looks.
@@ -77,9 +81,50 @@ where
     // Left alone, the library asks NO_COLOR itself.
     let lines = if is_terminal { lines } else { lines.with_ansi(false) };
     Ok(match format {
-        Format::Text => Box::new(lines.finish()),
+        Format::Text => Box::new(lines.fmt_fields(Sentence).finish()),
         Format::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
     })
+}
+
+/// The message and the fields of a line for people. An `error` that the message says already is left out.
+struct Sentence;
+
+impl<'w> FormatFields<'w> for Sentence {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line::default();
+        fields.record(&mut line);
+        write!(writer, "{}", line.message)?;
+        for (name, value) in
+            line.fields.iter().filter(|(name, value)| *name != "error" || !line.message.contains(value))
+        {
+            write!(writer, " {name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The fields of one line, without anything that a terminal would obey.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut text = String::new();
+        for c in format!("{value:?}").chars() {
+            if c.is_control() {
+                text.extend(c.escape_debug());
+            } else {
+                text.push(c);
+            }
+        }
+        match field.name() {
+            "message" => self.message = text,
+            name => self.fields.push((name, text)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +169,19 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&lines("info", Format::Json, log)).expect("one object");
         assert_eq!((&json["policy.name"], &json["duration.ms"]), (&"shop".into(), &12.into()));
         assert_eq!((&json["level"], json["timestamp"].is_string()), (&"INFO".into(), true));
+    }
+
+    #[test]
+    fn an_error_is_said_once() {
+        let log = || {
+            tracing::warn!(repository.name = "shop", error = %"no route", "shop could not be read: no route");
+            tracing::warn!(error = %"no route", "the outbox could not be read");
+        };
+        let text = lines("info", Format::Text, log);
+        assert!(text.contains("shop could not be read: no route repository.name=\"shop\"\n"), "{text}");
+        assert!(text.contains("the outbox could not be read error=no route"), "{text}");
+        let json = lines("info", Format::Json, log);
+        assert_eq!(json.matches(r#""error":"no route""#).count(), 2, "{json}");
     }
 
     #[test]
