@@ -58,16 +58,18 @@ pub(super) struct Checks(Arc<Egress>);
 
 impl Checks {
     /// Does an HTTP check, and again as often as it may be when it failed; an error says why nothing may be asked there.
+    /// `tell` hears what was wrong with an answer.
     pub(super) async fn http(
         &self,
         check: &HttpCheck,
         url: &str,
         timeout: Duration,
         retries: u32,
+        tell: &(dyn Fn(&str) + Sync),
     ) -> Result<CheckResult, String> {
         let mut tries = 0;
         loop {
-            let result = crate::clients::checks::http(check, url, &self.0, timeout).await;
+            let result = crate::clients::checks::http(check, url, &self.0, timeout, tell).await;
             match result.map_err(|error| error.to_string())? {
                 CheckResult::Failed(why) if tries < retries => {
                     tries += 1;

@@ -183,8 +183,8 @@ pub(super) struct Standing {
     pub(super) n_failures: u32,
     /// How many writes in a row lost a race.
     pub(super) n_races: u32,
-    /// Smoke tests that are being done.
-    pub(super) checking: BTreeSet<String>,
+    /// Smoke tests that are being done, and what was wrong with the last answer.
+    pub(super) checking: BTreeMap<String, Option<String>>,
     /// Why nothing happens.
     pub(super) why: Vec<Why>,
     /// Since when each of these reasons is there, by its code, as far as this process saw.
@@ -227,7 +227,7 @@ impl Standing {
             tried_at: None,
             n_failures: 0,
             n_races: 0,
-            checking: BTreeSet::new(),
+            checking: BTreeMap::new(),
             why: Vec::new(),
             why_since: BTreeMap::new(),
             unfit_verdict: None,

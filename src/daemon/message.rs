@@ -125,6 +125,8 @@ pub(super) enum Done {
     Write { intent: Sequence, written: Written },
     /// A smoke test; an error where it may not be made at all.
     Check { rollout: Sequence, check: String, result: Result<CheckResult, String> },
+    /// What was wrong with the last answer to a smoke test that goes on.
+    CheckAnswered { check: String, wrong: String },
     /// A build of the release is not in the registry: the effect was not begun.
     ImageMissing { intent: Sequence, effect: Blocked, why: String },
     /// A tag that a release was chosen by names another digest now.

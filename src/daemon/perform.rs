@@ -193,7 +193,7 @@ impl Daemon {
         let rules = facts::rules(environment, arrival);
         let Some(spec) = facts::check_to_make(environment, &rules, check, &standing.blocks) else { return };
         let CheckMethod::Http(http) = spec.method.clone() else { return };
-        standing.checking.insert(check.to_owned());
+        standing.checking.insert(check.to_owned(), None);
         let release = standing.ledger.in_flight().and_then(|arrival| arrival.release.clone());
         let pin = standing.ledger.in_flight().map(|arrival| arrival.pin.clone()).unwrap_or_default();
         let commit = standing.ledger.in_flight().and_then(|arrival| arrival.commit.clone());
@@ -201,8 +201,13 @@ impl Daemon {
         let (timeout, retries, check, scope) = (spec.timeout.get(), spec.retries, check.to_owned(), scope.clone());
         let (checks, out) = (self.clients.checks.clone(), self.out.clone());
         self.tasks.spawn(async move {
+            let tell = |wrong: &str| {
+                let done = Done::CheckAnswered { check: check.clone(), wrong: wrong.to_owned() };
+                // It is for people who look. Where the loop has too much to do it is left out.
+                let _sent = out.try_send(Message::Done { scope: scope.clone(), done });
+            };
             let result = match url {
-                Ok(url) => checks.http(&http, &url, timeout, retries).await,
+                Ok(url) => checks.http(&http, &url, timeout, retries, &tell).await,
                 Err(error) => Ok(CheckResult::Failed(error.to_string())),
             };
             let _sent = out.send(Message::Done { scope, done: Done::Check { rollout, check, result } }).await;
@@ -213,6 +218,12 @@ impl Daemon {
     pub(super) async fn done(&mut self, scope: &Scope, done: Done) {
         match done {
             Done::Check { rollout, check, result } => self.checked(scope, rollout, check, result).await,
+            Done::CheckAnswered { check, wrong } => {
+                let standing = self.memory.standing_mut(scope);
+                if let Some(last) = standing.and_then(|standing| standing.checking.get_mut(&check)) {
+                    *last = Some(wrong);
+                }
+            }
             Done::Copy { release, stop, result } => self.copied(scope, release, &stop, result),
             Done::Keep { stop, swept } => self.kept(scope, &stop, swept),
             Done::Retag { intent, tag, result } => {

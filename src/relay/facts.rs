@@ -8,7 +8,7 @@ use crate::model::{
     ReleaseId, Scope, Tag, Why, text,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The facts about one environment.
@@ -47,8 +47,8 @@ pub struct Facts<'a> {
     pub unfit: &'a BTreeMap<ReleaseId, Why>,
     /// The tag that alone pins the rollout in flight, where it came to name another digest: nobody can tell what runs.
     pub moved: Option<Why>,
-    /// The smoke tests that are being done at this moment.
-    pub checking: &'a BTreeSet<String>,
+    /// The smoke tests that are being done at this moment, and what was wrong with the last answer.
+    pub checking: &'a BTreeMap<String, Option<String>>,
     /// Since when this process could hear signals: a deadline counts from here at the earliest.
     pub followed_since: Timestamp,
     /// The release whose builds this process saw in the environment's repositories, where they are copied there.

@@ -91,10 +91,13 @@ fn verify(facts: &Facts<'_>, arrival: &Arrival, release: &Release, healthy: Time
             let what = format!("the posted verdict of check {}", check.name);
             wait(facts, arrival, check.timeout, healthy.max(arrival.counts_from()), &what)
         }
-        CheckMethod::Http(_) if facts.checking.contains(&check.name) => {
-            Turn::Pass(vec![Why::Following { what: format!("{release}: check {} is running", check.name) }])
-        }
-        CheckMethod::Http(_) => Turn::Act(Step::Check { rollout: arrival.rollout, check: check.name.clone() }),
+        CheckMethod::Http(_) => match facts.checking.get(&check.name) {
+            None => Turn::Act(Step::Check { rollout: arrival.rollout, check: check.name.clone() }),
+            Some(wrong) => {
+                let wrong = wrong.as_ref().map(|wrong| format!("; the last wrong answer: {wrong}")).unwrap_or_default();
+                Turn::Pass(vec![Why::Following { what: format!("{release}: check {} is running{wrong}", check.name) }])
+            }
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use crate::relay::facts::{Facts, From};
 use crate::relay::gate::{self, Standing};
 use crate::relay::select::{self, Known, Request, Tags};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What comes out of a case, where it is not what the case expects.
@@ -127,7 +127,7 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         why: String::new(),
         at: case.now,
     }));
-    let (unfit, checking) = (BTreeMap::new(), BTreeSet::new());
+    let (unfit, checking) = (BTreeMap::new(), BTreeMap::new());
     let facts = Facts {
         taken: None,
         now: case.now,

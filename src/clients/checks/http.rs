@@ -30,7 +30,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Runs an HTTP check on its rendered URL until it passed or `timeout` is over.
 ///
-/// A wrong answer begins the row anew.
+/// A wrong answer begins the row anew. `tell` hears of the first one, and of each that differs from the one before.
 ///
 /// # Errors
 /// Where the configuration lets no check go, by the name of the host or by its address: that is told at once, and says
@@ -40,6 +40,7 @@ pub async fn http(
     url: &str,
     egress: &Egress,
     timeout: Duration,
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<CheckResult, EgressError> {
     let url = match Url::parse(url) {
         Ok(url) => url,
@@ -47,11 +48,16 @@ pub async fn http(
     };
     let until = Instant::now() + timeout;
     let wanted = check.times.max(1);
-    let (mut in_row, mut last) = (0, None);
+    let (mut in_row, mut last) = (0, None::<String>);
     loop {
         match timeout_at(until, answer(check, &url, egress)).await {
             Ok(Ok(())) => in_row += 1,
-            Ok(Err(Wrong::Answer(wrong))) => (in_row, last) = (0, Some(wrong)),
+            Ok(Err(Wrong::Answer(wrong))) => {
+                if last.as_ref() != Some(&wrong) {
+                    tell(&wrong);
+                }
+                (in_row, last) = (0, Some(wrong));
+            }
             Ok(Err(Wrong::Forbidden(error))) => return Err(error),
             Err(_) => return Ok(CheckResult::Failed(told(&url, timeout, wanted, in_row, last))),
         }
@@ -196,7 +202,7 @@ mod tests {
     }
 
     async fn run(check: &HttpCheck, url: &str, egress: &Egress, millis: u64) -> Result<(), String> {
-        match http(check, url, egress, Duration::from_millis(millis)).await {
+        match http(check, url, egress, Duration::from_millis(millis), &|_| {}).await {
             Ok(CheckResult::Passed) => Ok(()),
             Ok(CheckResult::Failed(why)) => Err(why),
             Err(error) => Err(format!("forbidden: {error}")),

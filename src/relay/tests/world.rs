@@ -9,7 +9,7 @@ use crate::model::{policy::PolicyOrigin, schedule::Poll};
 use crate::relay::facts::{Facts, From, ledgers};
 use crate::relay::{Cleared, Step, gate, meet, next_step};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The right to move a release where no gate is asked for, as a pass hands it out.
 pub(crate) fn cleared() -> Cleared {
@@ -236,7 +236,7 @@ impl World {
             taken: None,
             unfit: &BTreeMap::new(),
             moved: self.moved.clone(),
-            checking: &BTreeSet::new(),
+            checking: &BTreeMap::new(),
             followed_since: Timestamp::UNIX_EPOCH,
             copied: self.copied.as_ref(),
             copying: None,

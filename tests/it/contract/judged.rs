@@ -1,6 +1,6 @@
 //! The right to move a release, for tests and benches of what effects do with it: the gates hand it out, and nobody else can.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tagrelay::config;
 use tagrelay::model::policy::PolicyOrigin;
@@ -34,7 +34,7 @@ pub(crate) fn judged(release: &Release) -> Cleared {
         taken: None,
         unfit: &BTreeMap::new(),
         moved: None,
-        checking: &BTreeSet::new(),
+        checking: &BTreeMap::new(),
         followed_since: jiff::Timestamp::UNIX_EPOCH,
         copied: None,
         copying: None,
