@@ -264,6 +264,11 @@ impl Ledger {
                     arrival.rules = None;
                 });
                 self.acquit(*rollout);
+                // The verdict that the hold waited for came after all.
+                let was_lost = |current: &Arrival| current.rollout == *rollout && current.lost.is_some();
+                if *outcome == Outcome::Verified && self.current().is_some_and(was_lost) {
+                    self.holds.retain(|hold| hold.kind != HoldKind::Unknown);
+                }
             }
             Event::RulesKept { rules } => {
                 if let Some(arrival) = self.arrivals.last_mut() {

@@ -189,11 +189,23 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
         found.releases.retain(|release| chosen.contains(release));
     }
     if found.releases.is_empty() && found.passed_over.is_empty() {
-        found.passed_over.push(Why::NothingVerified { from: promote.from.to_string() });
+        let refused = refused_before(facts, from.ledger);
+        found.passed_over.push(refused.unwrap_or_else(|| Why::NothingVerified { from: promote.from.to_string() }));
         found.passed_over.extend(superseded(facts, from.ledger));
         found.passed_over.extend(always_overtaken(&from.environment.name, from.ledger));
     }
     found
+}
+
+/// Why the newest release that was verified before does not come, where it is newer than what runs and refused here.
+fn refused_before(facts: &Facts<'_>, from: &Ledger) -> Option<Why> {
+    let running = rank(facts, facts.running()?)?;
+    let arrived = from.arrivals.iter().rev().filter_map(|arrival| arrival.release.as_ref());
+    let is_newer = |release: &&Release| rank(facts, release).is_some_and(|rank| rank > running);
+    arrived
+        .filter(is_newer)
+        .find(|release| from.verified_at(release.id()).is_some())
+        .and_then(|it| facts.refused(it.id()))
 }
 
 /// How many rollouts in a row are overtaken before that is said.

@@ -50,11 +50,13 @@ fn next(facts: &Facts<'_>) -> Result<Cleared, Vec<Why>> {
     let stopped = !why.is_empty();
     why.extend(found.passed_over.iter().cloned());
     let mut waits = Vec::new();
-    for release in &found.releases {
+    for (place, release) in found.releases.iter().enumerate() {
         match judge(facts, release) {
             Verdict::Cleared(cleared) if !stopped => return Ok(cleared),
             Verdict::Cleared(_) => {}
-            Verdict::Wait(shut) => waits.extend(shut),
+            Verdict::Wait(shut) if place == 0 => waits.extend(shut),
+            // What a lower release waits for is told only where time ends it: what one reads and types is about the best.
+            Verdict::Wait(shut) => waits.extend(shut.into_iter().filter(|why| why.until().is_some())),
         }
     }
     why.extend(first_of_each(waits));

@@ -59,7 +59,7 @@ async fn what_was_reverted_does_not_come_back_by_itself() {
     assert!(story.file(PROD).await.contains(&first));
     story.stop().await;
     story.start().await;
-    story.until_why("prod", "NothingVerified").await;
+    story.until_why("prod", "Refused").await;
     story.looked_again().await;
     assert!(story.file(PROD).await.contains(&first));
     story.promote("prod", Some(&second)).await.expect("ordered");

@@ -16,7 +16,7 @@ async fn soak_is_added_up_over_stays_and_stays_once_it_is_reached() {
     story.wait(HOUR / 2);
     let second = story.push("dev", 2);
     story.until_at("dev", &second, "verified").await;
-    story.until_why("prod", "SoakStopped").await;
+    story.until_why("prod", "StillSoaking").await;
     story.wait(HOUR / 2);
     story.looked_again().await;
     assert_eq!(story.n_commits().await, 2, "neither has soaked");
