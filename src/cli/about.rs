@@ -40,7 +40,7 @@ pub(super) fn man(mut command: Command, names: &[String]) -> anyhow::Result<Vec<
         command = found.ok_or_else(|| Wrong::because(format!("{} has no subcommand `{name}`", command.get_name())))?;
     }
     let mut text = Vec::new();
-    clap_mangen::Man::new(command).render(&mut text)?;
+    clap_mangen::Man::new(command).source(concat!("tagrelay ", env!("CARGO_PKG_VERSION"))).render(&mut text)?;
     Ok(text)
 }
 

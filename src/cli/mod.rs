@@ -193,11 +193,11 @@ pub fn main() -> ExitCode {
     print::colour(cli.color);
     match perform(cli.command) {
         Ok(exit) => exit.into(),
+        // Whoever reads our output has seen enough, as `head` has.
+        Err(error) if print::is_broken_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            if !print::is_broken_pipe(&error) {
-                let drawn = error.downcast_ref::<Drawn>().map(ToString::to_string);
-                print::complain(&drawn.unwrap_or_else(|| format!("error: {error:#}")));
-            }
+            let drawn = error.downcast_ref::<Drawn>().map(ToString::to_string);
+            print::complain(&drawn.unwrap_or_else(|| format!("error: {error:#}")));
             exit_of(&error).into()
         }
     }

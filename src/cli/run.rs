@@ -92,7 +92,10 @@ pub(super) async fn run(config: Arc<Config>, path: PathBuf) -> anyhow::Result<()
     let server = server.following(daemon.configuration());
     let server = server.with_webhooks(config.server.webhooks.clone(), google, delivered);
     let server = server.with_reading(config.server.read, refused).of_journal(&journal);
-    server::weak_secrets(&config.server).iter().for_each(|warning| tracing::warn!("{warning}"));
+    let warnings = server::weak_secrets(&config.server).into_iter().chain(server::unread_tokens(&config.server));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let serving = serve_apart(listener, server, leave.clone())?;
     let listening = queue.map(|queue| tokio::spawn(queue.run(stop.clone())));
     let asked = Arc::new(Notify::new());

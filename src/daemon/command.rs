@@ -165,14 +165,18 @@ impl Daemon {
             if facts.ledger.current().is_some_and(|current| current.is_of(release.id())) {
                 return Err(Refusal::Conflict(format!("{release} is what runs there")));
             }
-            Ok((release.clone(), !found.releases.contains(&release)))
+            // The order lifts a refusal of the release here.
+            let mut ledger = facts.ledger.clone();
+            ledger.refusals.remove(release.id());
+            let chosen = candidate::by_policy(&Facts { ledger: &ledger, ..facts.clone() });
+            Ok((release.clone(), !chosen.releases.contains(&release)))
         })?;
         let forced = force.is_some();
         let order = Order::Promote { release: release.clone(), force, holds };
         self.keep(&scope, vec![Event::Ordered { order, who: who.to_owned() }]).await?;
         let then = if forced { "at once, past its gates" } else { "when its gates are open" };
         let held = if holds { "; the policy would choose another, so its arrival holds the environment" } else { "" };
-        Ok(format!("{release} ({}) goes to {scope} {then}{held}", release.id()))
+        Ok(format!("{release} ({}) goes to {scope} {then}{held}", release.short()))
     }
 
     /// Finds what a rollback would bring back, and whether the registry still has it; the loop goes on meanwhile.
@@ -217,7 +221,7 @@ impl Daemon {
             Event::Refused { release: left.clone(), who, why: words },
         ];
         self.keep(&scope, events).await?;
-        Ok(format!("{scope} goes back from {left} to {to} ({}), is held, and refuses {left}", to.id()))
+        Ok(format!("{scope} goes back from {left} to {to} ({}), is held, and refuses {left}", to.short()))
     }
 
     pub(super) async fn verify(&mut self, target: &Target, who: &str) -> Result<String, Refusal> {
@@ -272,6 +276,12 @@ impl Daemon {
     }
 
     fn no_such(&self, target: &Target) -> Refusal {
+        let Target { policy, environment } = target;
+        Refusal::NotFound(format!("there is no {policy}/{environment}; there are: {}", self.all_names()))
+    }
+
+    /// The environments that there are, as one types them.
+    fn all_names(&self) -> String {
         let names = self.memory.policies.values().flat_map(|known| {
             known
                 .policy
@@ -279,9 +289,9 @@ impl Daemon {
                 .iter()
                 .map(move |environment| format!("{}/{}", known.policy.name, environment.name))
         });
-        let names: Vec<String> = names.take(LISTED_MAX).collect();
-        let Target { policy, environment } = target;
-        Refusal::NotFound(format!("there is no {policy}/{environment}; there are: {}", names.join(", ")))
+        let (listed, n) = (names.clone().take(LISTED_MAX).collect::<Vec<_>>().join(", "), names.count());
+        let more = if n > LISTED_MAX { format!(" and {} more", n - LISTED_MAX) } else { String::new() };
+        listed + &more
     }
 
     pub(super) fn must_exist(&self, scope: &Scope) -> Result<(), Refusal> {
@@ -290,7 +300,7 @@ impl Daemon {
         });
         let named = scope.policy.is_some() || scope.environment.is_some();
         if named && !scopes.any(|of| scope.contains(&of)) {
-            return Err(Refusal::NotFound(format!("nothing is named by {scope}")));
+            return Err(Refusal::NotFound(format!("nothing is named by {scope}; there are: {}", self.all_names())));
         }
         Ok(())
     }
@@ -371,7 +381,7 @@ fn no_way_back(facts: &Facts<'_>, left: &ReleaseId) -> Refusal {
         Some(newest) => {
             let scope = facts.scope();
             let list = choices(&named);
-            let command = format!("tagrelay rollback {scope} {} --reason TEXT", newest.id());
+            let command = format!("tagrelay rollback {scope} {} --reason TEXT", newest.short());
             format!("{none} by itself; these ran there, name one: {list} (`{command}`)")
         }
     })

@@ -75,6 +75,9 @@ impl Daemon {
         match (of, right) {
             (Of::Policies(source), _) => Question::Known(match self.memory.unreadable.get(source) {
                 Some(why) => Answer::Missing(why.clone()),
+                None if self.sources.get(source).is_none_or(|files| files.len() == 0) => {
+                    Answer::Unknown("there is no policy file: look at `policies` in the configuration".to_owned())
+                }
                 None => Answer::Has("they were read".to_owned()),
             }),
             (Of::Branch(repository, branch), Right::Read) => {

@@ -1,7 +1,7 @@
 //! Which release a person means by what they type: any name that we print of it.
 
 use super::handle::Refusal;
-use crate::model::{Release, text};
+use crate::model::{Release, ReleaseId, text};
 use crate::relay::facts::Facts;
 use std::collections::BTreeSet;
 
@@ -32,22 +32,23 @@ pub(super) fn one_of<'a>(releases: impl Iterator<Item = &'a Release>, named: &st
     }
     match found.as_slice() {
         [] => Err(Refusal::NotFound(format!(
-            "no release is known by `{}`: name a tag, or a digest or an id, of which the first digits are enough",
-            text::shown(named)
+            "no release is known by `{}`: name a tag, or a digest or an id, of which the first {} digits are enough",
+            text::shown(named),
+            ReleaseId::SHOWN
         ))),
         [one] => Ok((*one).clone()),
         several => {
             let list = choices(several);
-            Err(Refusal::Ambiguous(format!("more than one release is meant, name one by its id: {list}")))
+            Err(Refusal::Ambiguous(format!("more than one release is meant, name one: {list}")))
         }
     }
 }
 
-/// Releases to choose among: by what is shown of their ids, or the whole where that does not tell them apart.
+/// Releases to choose among: each by what is shown of its digest, or by its whole id where that does not tell them apart.
 pub(super) fn choices(releases: &[&Release]) -> String {
-    let shown: BTreeSet<String> = releases.iter().map(|release| release.id().to_string()).collect();
+    let shown: BTreeSet<String> = releases.iter().map(|release| release.short()).collect();
     let whole = shown.len() < releases.len();
-    let id = |release: &Release| if whole { release.id().as_str().to_owned() } else { release.id().to_string() };
+    let id = |release: &Release| if whole { release.id().as_str().to_owned() } else { release.short() };
     let each = releases.iter().take(LISTED_MAX).map(|release| format!("{} ({release})", id(release)));
     each.collect::<Vec<_>>().join(", ")
 }

@@ -4,6 +4,8 @@
 
 use super::Daemon;
 use super::memory::Known;
+use crate::model::event::Order;
+use crate::model::ledger::StandingOrder;
 use crate::model::policy::{Environment, Newest, Strategy};
 use crate::model::{Policy, Repository};
 
@@ -16,6 +18,13 @@ impl Daemon {
         notes.dedup();
         let kept = environment.images.iter().filter(|_| environment.keep > 0);
         notes.extend(kept.filter_map(|image| self.stays(&image.repository)));
+        if let Some(ledger) = known.standings.get(index).map(|standing| &standing.ledger) {
+            notes.extend(ledger.order.as_ref().map(order));
+            let before = ledger.arrivals.iter().rev().nth(1).filter(|before| before.release.is_none());
+            notes.extend(before.map(|before| {
+                format!("it ran {} before, and its digest is not known: to go back, commit that by hand", before.pin)
+            }));
+        }
         notes
     }
 
@@ -44,6 +53,16 @@ impl Daemon {
         }
         let host = repository.host();
         (!shelf.tells_pushes).then(|| format!("{host} tells no push times: `pushed` means first seen here"))
+    }
+}
+
+/// What was ordered and did not happen yet.
+fn order(standing: &StandingOrder) -> String {
+    let (who, at) = (&standing.who, standing.at);
+    match &standing.order {
+        Order::Promote { release, .. } => format!("{who} ordered {release} ({}) at {at:.0}", release.short()),
+        Order::Rollback { to, .. } => format!("{who} ordered to go back to {to} ({}) at {at:.0}", to.short()),
+        Order::Verify => format!("{who} asked at {at:.0} for what runs to be verified"),
     }
 }
 

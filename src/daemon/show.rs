@@ -90,7 +90,7 @@ impl Daemon {
         let mut why_since = standing.why_since.clone();
         for why in &standing.why {
             if let Some(at) = since::since(&facts, candidate, why) {
-                why_since.entry(why.code()).and_modify(|seen| *seen = at.min(*seen)).or_insert(at);
+                why_since.insert(why.code(), at);
             }
         }
         Some(EnvironmentView {

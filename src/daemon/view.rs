@@ -161,6 +161,17 @@ pub struct ReleaseView {
     pub revisions: Vec<(ImageName, String)>,
 }
 
+impl ReleaseView {
+    /// What one types to name it, as [`crate::model::Release::short`] says.
+    #[must_use]
+    pub fn short(&self) -> String {
+        match self.digests.as_slice() {
+            [(_, digest)] => digest.short().to_owned(),
+            _ => self.id.to_string(),
+        }
+    }
+}
+
 /// A release's time in an environment.
 #[derive(Debug, Clone)]
 pub struct ArrivalView {

@@ -47,11 +47,12 @@ impl Daemon {
             }
             Ok((release, gate::terms(facts.environment), approves))
         })?;
-        let id = release.id().clone();
+        let (id, short) = (release.id().clone(), release.short());
         match word {
-            Word::Approve if approves => return Ok(format!("you approved {release} ({id}) for {scope} before")),
+            Word::Approve if approves => return Ok(format!("you approved {release} ({short}) for {scope} before")),
             Word::TakeBack if !has_voted(self.place(target)?.1, &release, who) => {
-                let why = format!("you did not approve {release} ({id}) for {scope}, so there is no vote to take back");
+                let why =
+                    format!("you did not approve {release} ({short}) for {scope}, so there is no vote to take back");
                 return Err(Refusal::NotFound(why));
             }
             Word::Approve | Word::Reject | Word::TakeBack => {}
@@ -64,8 +65,7 @@ impl Daemon {
             events.push(Event::Refused { release: release.clone(), who: who.to_owned(), why });
         }
         self.keep(&scope, events).await?;
-        let (done, id) = (told(word), release.id());
-        Ok(format!("{done} {release} ({id}) for {scope}"))
+        Ok(format!("{} {release} ({short}) for {scope}", told(word)))
     }
 }
 
@@ -83,7 +83,13 @@ fn told(word: Word) -> &'static str {
 /// for votes no longer.
 fn the_one(facts: &Facts<'_>, word: Word, who: &str) -> Result<Release, Refusal> {
     let found = candidate::candidates(facts);
-    let waiting: Vec<&Release> = found.releases.iter().filter(|release| waits(facts, release)).collect();
+    // What runs already is written once more where its pin lacks the digest. Nobody means that by a vote without a name.
+    let is_new = |release: &&Release| facts.ledger.current().is_none_or(|current| !current.is_of(release.id()));
+    let new = || found.releases.iter().filter(is_new);
+    let mut waiting: Vec<&Release> = new().filter(|release| waits(facts, release)).collect();
+    if waiting.is_empty() {
+        waiting = found.releases.iter().filter(|release| waits(facts, release)).collect();
+    }
     let approved: Vec<&Release> = found.releases.iter().filter(|release| gate::approves(facts, release, who)).collect();
     let choice = match word {
         Word::Approve if waiting.is_empty() => approved,
@@ -106,7 +112,7 @@ fn the_one(facts: &Facts<'_>, word: Word, who: &str) -> Result<Release, Refusal>
 /// The reason why the release does not come, whoever approves it, and what to type.
 fn may_come(facts: &Facts<'_>, release: &Release) -> Result<(), String> {
     let Some(found) = find::best(facts, &[release]) else { return Ok(()) };
-    let id = release.id();
+    let id = release.short();
     let place = format!("{}/{}", facts.policy.name, facts.environment.name);
     let ordered = format!("A vote counts once it is ordered: `tagrelay promote {place} {id}`");
     match found.presence {

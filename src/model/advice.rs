@@ -168,7 +168,7 @@ impl Why {
             Self::HeldByFile { .. } => (
                 Turn::Person,
                 "A `HOLD` file beside the policies holds this environment. No command lifts it.",
-                "Delete the file that is named, in the folder of the policies, and push that.",
+                "Delete the named file in the folder of the policies (`git rm`), commit and push.",
             ),
             Self::HoldsUnread { .. } => (
                 Turn::Operator,
@@ -288,7 +288,7 @@ impl Why {
             Self::Unread { .. } => (
                 Turn::Operator,
                 "A registry, branch or file was not read yet, or the last reading failed.",
-                "Wait a moment after a start. Else mend what the error names: server, network, credentials or file.",
+                "Mend what the error names: server, network, credentials or file. It goes on by itself then, as it does a moment after a start.",
             ),
             Self::Blocked { .. } => (
                 Turn::Operator,
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_one_types_has_the_names_of_the_environment() {
-        let advice = Why::SoakStopped { missing: crate::model::Span::ZERO }.advice();
+        let advice = Why::SoakStopped { from: "staging".to_owned(), missing: crate::model::Span::ZERO }.advice();
         let typed = advice.remedy_for("shop", "prod", Some("0123456789ab"));
         assert!(typed.contains("`tagrelay promote shop/prod 0123456789ab --force --reason TEXT`"), "{typed}");
         let until = jiff::Timestamp::UNIX_EPOCH;

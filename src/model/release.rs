@@ -78,6 +78,17 @@ impl Release {
         &self.builds
     }
 
+    /// What one types to name it, as it is shown beside its tags: the first digits of its digest, or of its id where it has
+    /// several images.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut builds = self.builds.values();
+        match (builds.next(), builds.next()) {
+            (Some(one), None) => one.digest.short().to_owned(),
+            _ => self.id.to_string(),
+        }
+    }
+
     /// Whether a person who types this names the whole of it: its tags, one of them, a digest, or its id.
     #[must_use]
     pub fn has_name(&self, text: &str) -> bool {

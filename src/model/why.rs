@@ -29,7 +29,7 @@ pub enum Why {
     /// The release has not run there long enough; it goes on counting.
     StillSoaking { until: Timestamp },
     /// The release has not run there long enough, and no longer runs there.
-    SoakStopped { missing: Span },
+    SoakStopped { from: String, missing: Span },
     /// Votes are missing; and what of those that were given counts no longer, with what to do.
     ApprovalsMissing { have: u32, required: u32, of: String, fallen: Vec<String> },
     /// The window is shut.
@@ -257,14 +257,16 @@ impl fmt::Display for Why {
             Self::NothingVerified { from } => write!(f, "no release newer than what runs is verified in {from}"),
             Self::NotVerified { from } => write!(f, "not verified in {from}"),
             Self::StillSoaking { until } => write!(f, "still soaking, until {until:.0}"),
-            Self::SoakStopped { missing } => write!(f, "it soaked {missing} too little and no longer runs there"),
+            Self::SoakStopped { from, missing } => write!(f, "it left {from} {missing} before its soak there was over"),
             Self::ApprovalsMissing { have, required, of, fallen } => approvals_missing(f, *have, *required, of, fallen),
             Self::WindowShut { opens: Some(at) } => write!(f, "outside the window, which opens {at:.0}"),
             Self::WindowShut { opens: None } => f.write_str("outside the window, which never opens again"),
             Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
-            Self::HeldByFile { file, who, reason } => write!(f, "held by {who} (file {file}): {reason}"),
+            Self::HeldByFile { file, who, reason } => {
+                write!(f, "held by the file {file} beside the policies, which {who} committed: {reason}")
+            }
             Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
             Self::Refused { release, elsewhere, who, why } => refused(f, release, elsewhere.as_deref(), who, why),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
@@ -351,9 +353,10 @@ fn journal_is_new(f: &mut fmt::Formatter<'_>, commit: Option<&str>) -> fmt::Resu
 }
 
 fn too_many_changes(f: &mut fmt::Formatter<'_>, limit: usize) -> fmt::Result {
+    let changed = if limit == 1 { "1 environment".to_owned() } else { format!("{limit} environments") };
     write!(
         f,
-        "{limit} environments changed already for no new build, as many as limits.changes allows: `tagrelay resume` lets this one go"
+        "{changed} changed within a short time for a cause that is no new build, as many as limits.changes allows: a person lets each further one go"
     )
 }
 

@@ -251,7 +251,7 @@ mod tests {
         let (policy, environment) = (PolicyName::parse("shop"), EnvironmentName::parse("prod"));
         let (policy, environment) = (policy.expect("a name"), environment.expect("a name"));
         let said: Vec<String> = brakes.on(&policy, &environment).map(Why::to_string).collect();
-        let expected = "held by Bob (file HOLD.production): stop (its name fits no policy and no environment here, so it holds all)";
+        let expected = "held by the file HOLD.production beside the policies, which Bob committed: stop (its name fits no policy and no environment here, so it holds all)";
         assert_eq!(said, [expected]);
     }
 

@@ -142,7 +142,7 @@ pub fn told(adoptions: &[Adoption]) -> String {
     let mut words = format!("adopted what runs in {} environments, as it is:", adoptions.len());
     for adoption in adoptions.iter().take(NAMED_MAX) {
         words.push_str(&format!("\n  {}: {}", adoption.scope, text::shown(&adoption.what)));
-        let before: Vec<String> = adoption.before.iter().map(|ran| format!("{ran} ({})", ran.id())).collect();
+        let before: Vec<String> = adoption.before.iter().map(|ran| format!("{ran} ({})", ran.short())).collect();
         if !before.is_empty() {
             words.push_str(&format!("; before it ran {}", before.join(", ")));
         }

@@ -159,6 +159,13 @@ pub fn weak_secrets(settings: &ServerSettings) -> Vec<String> {
     .collect()
 }
 
+/// A warning for each person and sender of `server.access` whose token cannot be read: nobody is let in by that name.
+#[must_use]
+pub fn unread_tokens(settings: &ServerSettings) -> Vec<String> {
+    let unread = settings.access.iter().filter_map(|access| Some((&access.name, access.token.read().err()?)));
+    unread.map(|(name, error)| format!("`{name}` of server.access is not let in: {error}")).collect()
+}
+
 /// Answers until it is told to stop; answers that were begun are finished.
 ///
 /// # Errors

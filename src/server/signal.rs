@@ -11,7 +11,7 @@ use super::request::{At, Body};
 use crate::config::Act;
 use crate::daemon::Signal;
 use crate::model::event::Verdict;
-use crate::model::{Digest, ImageName};
+use crate::model::{CommitId, Digest, ImageName, text};
 use axum::extract::State;
 use reqwest::Url;
 use serde::Deserialize;
@@ -53,7 +53,16 @@ pub(super) async fn signal(State(server): State<Server>, somebody: Somebody, At(
             "`passed` is said of a smoke test: name it in `check`, or say `healthy` of the rollout",
         ));
     }
-    let ((Some(rollout), None) | (None, Some(rollout))) = (posted.rollout, posted.commit) else {
+    if let Some(commit) =
+        posted.commit.as_ref().filter(|commit| CommitId::parse(&commit.to_ascii_lowercase()).is_none())
+    {
+        return Err(Refused::bad(&format!(
+            "`{}` is no commit: write the full id of the GitOps commit that was synced, 40 or 64 hex digits (Argo CD knows none for an application of several sources)",
+            text::shown(commit)
+        )));
+    }
+    let name = (posted.rollout.filter(|rollout| !rollout.is_empty()), posted.commit);
+    let ((Some(rollout), None) | (None, Some(rollout))) = name else {
         return Err(Refused::bad(
             "name the rollout once: in `rollout` its id, or in `commit` the GitOps commit that was synced",
         ));

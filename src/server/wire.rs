@@ -121,6 +121,7 @@ pub(super) fn environment(view: &EnvironmentView) -> Value {
         "candidate": view.candidate.as_ref().map(release),
         "gates": view.gates.iter().map(|gate| json!({ "open": gate.open, "words": gate.words })).collect::<Vec<_>>(),
         "waits_for_approval": view.waits_for_approval,
+        "concern": view.concern().code(),
         "why": view.why.iter().map(|it| why_since(it, view.why_since.get(it.code()))).collect::<Vec<_>>(),
         "holds": holds.collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
@@ -185,7 +186,7 @@ fn advice(view: &EnvironmentView) -> Vec<Value> {
         let advice = why.advice();
         let words = why.to_string();
         let is_its_gate = view.gates.iter().any(|gate| !gate.open && gate.words == words);
-        let candidate = view.candidate.as_ref().filter(|_| is_its_gate).map(|candidate| candidate.id.to_string());
+        let candidate = view.candidate.as_ref().filter(|_| is_its_gate).map(ReleaseView::short);
         let release = why.release().or(candidate.as_deref());
         let remedy = advice.remedy_for(view.policy.as_str(), view.environment.as_str(), release);
         let row = json!({ "turn": advice.turn.code(), "meaning": advice.meaning, "remedy": remedy });
@@ -475,6 +476,7 @@ mod tests {
             "candidate": release,
             "gates": [{ "open": true, "words": "soaked" }],
             "waits_for_approval": true,
+            "concern": "failed",
             "why": [
                 { "code": "Unread", "text": "the registry is not read yet", "until": null,
                   "since": "2026-01-04T00:00:00Z", "turn": "operator", "stuck": true },
@@ -489,7 +491,7 @@ mod tests {
         });
         let bare = json!({
             "policy": "shop", "environment": "dev", "pin": null, "current": null, "candidate": null, "gates": [],
-            "waits_for_approval": false, "why": [], "holds": [], "refusals": [],
+            "waits_for_approval": false, "concern": "well", "why": [], "holds": [], "refusals": [],
         });
         let expected = json!({
             "now": "2026-01-05T12:00:00Z",

@@ -489,13 +489,16 @@ async fn a_signal_is_read_as_the_contract_says() {
         assert_eq!(face.heard.take(), [heard]);
     }
     // Who is told of a sync knows the commit, and no digests.
-    let by_commit = json!({ "commit": "c0ffee", "verdict": "healthy" });
+    let commit = "c0ffee".repeat(6) + "c0ff";
+    let by_commit = json!({ "commit": commit, "verdict": "healthy" });
     let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &by_commit).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    assert_eq!(face.heard.take(), ["cluster: Signal shop/prod c0ffee None no digests Healthy  none"]);
+    assert_eq!(face.heard.take(), [format!("cluster: Signal shop/prod {commit} None no digests Healthy  none")]);
     for (wrong, says) in [
         (json!({ "verdict": "healthy" }), "name the rollout once"),
-        (json!({ "rollout": "j1-7", "commit": "c0ffee", "verdict": "healthy" }), "name the rollout once"),
+        (json!({ "rollout": "j1-7", "commit": commit, "verdict": "healthy" }), "name the rollout once"),
+        (json!({ "rollout": "", "verdict": "healthy" }), "name the rollout once"),
+        (json!({ "commit": "<no value>", "verdict": "healthy" }), "`<no value>` is no commit"),
         (json!({ "rollout": "j1-7", "digests": {}, "verdict": "healthy" }), "or is left out"),
     ] {
         let answered = face.post(&format!("{PROD}/signal"), Some("token-of-cluster"), &wrong).await;

@@ -61,7 +61,10 @@ impl History {
         }
         let entries = list(&answer, "history");
         let Some(oldest) = entries.last() else {
-            print::complain(if self.since.is_some() { "nothing happened since" } else { "nothing is kept of that" });
+            print::complain(&match self.since {
+                Some(since) => format!("nothing happened since {since:.0}"),
+                None => "nothing is kept of that".to_owned(),
+            });
             return Ok(Exit::Nothing);
         };
         if self.since.is_some() && entries.len() >= limit as usize {

@@ -38,7 +38,12 @@ pub(super) async fn daemon(server: Option<&Url>, config: Option<&Path>) -> anyho
     let Some(path) = config.or_else(|| found.exists().then_some(found)) else {
         return Ok(Daemon { url: at(ADDRESS)?, journal: None });
     };
-    let config = run::configuration(path).map_err(|errors| Drawn(errors.render(print::complains_in_colour())))?;
+    let config = run::configuration(path).map_err(|errors| {
+        let drawn = errors.render(print::complains_in_colour());
+        Drawn(format!(
+            "{drawn}\n\nA daemon that runs goes on with the last good configuration: name it with --server URL"
+        ))
+    })?;
     let journal = Journal::open_for_reading(&config.journal.url).await.ok();
     let journal = journal.map(|journal| Kept { id: journal.id().to_owned(), by: path.to_owned() });
     Ok(Daemon { url: at(config.server.listen)?, journal })

@@ -4,6 +4,7 @@ use super::client::Server;
 use super::view::{age, colour_of, harmless, list, place, release, text};
 use super::{Exit, Part, absent, print};
 use crate::cli::print::Cell;
+use crate::daemon::view::Concern;
 use clap::Args;
 use clap::builder::styling::AnsiColor;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ impl Status {
         if self.server.json {
             print::json(&status)?;
         } else if !is_empty || self.part.is_none() {
-            health(&status)?;
+            health(&status, self.part.as_ref())?;
             complain(&status);
         }
         if is_empty {
@@ -39,6 +40,9 @@ impl Status {
             return Ok(Exit::Nothing);
         }
         if !self.server.json {
+            if self.part.is_none() {
+                print::line(&counts(&status))?;
+            }
             print::table(&rows(&status))?;
         }
         Ok(Exit::Done)
@@ -122,7 +126,15 @@ fn reasons(environment: &Value, now: &Value) -> Vec<[String; 3]> {
 }
 
 /// Says first how the daemon is: one line, and one for each trouble.
-fn health(status: &Value) -> io::Result<()> {
+/// How many environments ask for what, the gravest first, as the page counts them.
+fn counts(status: &Value) -> String {
+    let n = |concern: &Concern| environments(status).filter(|it| it["concern"] == concern.code()).count();
+    let counted = Concern::ALL.iter().map(|concern| (n(concern), concern.words())).filter(|(n, _)| *n > 0);
+    counted.map(|(n, words)| format!("{n} {words}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the daemon is well, and its troubles; where a part is asked for, without the pins of others that cannot be read.
+fn health(status: &Value, part: Option<&Part>) -> io::Result<()> {
     let troubles = list(status, "troubles");
     let (word, colour) = match troubles.len() {
         0 => ("well".to_owned(), AnsiColor::Green),
@@ -135,8 +147,16 @@ fn health(status: &Value) -> io::Result<()> {
         _ => String::new(),
     };
     print::line(&format!("{}{ready}", print::painted(&word, colour.on_default())))?;
-    for trouble in troubles {
+    let is_asked = |trouble: &&Value| {
+        let names = |part: &Part| text(trouble, "text").contains(&format!("{}/", part.policy));
+        trouble["what"] != "pin_unread" || part.is_none_or(names)
+    };
+    let asked: Vec<&Value> = troubles.iter().filter(is_asked).collect();
+    for trouble in &asked {
         print::line(&trouble_line(trouble, &status["now"]))?;
+    }
+    if asked.len() < troubles.len() {
+        print::line(&format!("  {} elsewhere: `tagrelay status` tells them", troubles.len() - asked.len()))?;
     }
     Ok(())
 }

@@ -126,8 +126,8 @@ pub(super) fn environment(environment: &Value) -> io::Result<()> {
             }
         }
     }
-    if let Some(id) = environment["candidate"]["id"].as_str() {
-        print::line(&format!("  next     {} ({})", text(&environment["candidate"], "tags"), short(id)))?;
+    if !environment["candidate"].is_null() {
+        print::line(&format!("  next     {}", release(&environment["candidate"])))?;
     }
     for gate in list(environment, "gates") {
         let (mark, colour) = if gate["open"] == true { ("open", AnsiColor::Green) } else { ("shut", AnsiColor::Red) };

@@ -68,9 +68,12 @@ impl Check {
                 let paths = if self.paths.is_empty() { &[folder][..] } else { &self.paths };
                 let files = files(paths, owner.as_deref(), &names)?;
                 if files.is_empty() {
+                    let below = paths.iter().map(|path| path.join("policies")).find(|path| path.is_dir());
+                    let below = below.map(|path| format!("; is `tagrelay check {}` meant?", path.display()));
                     print::complain(&format!(
-                        "no policy stands there (folders below it are not read): the names of policy files are {}",
-                        names.in_words()
+                        "no policy stands there (folders below it are not read): the names of policy files are {}{}",
+                        names.in_words(),
+                        below.unwrap_or_default()
                     ));
                     return Ok(Exit::Nothing);
                 }

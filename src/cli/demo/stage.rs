@@ -89,13 +89,13 @@ impl Stage {
         Ok(self.world.registry.push_image("shop", &format!("1.0.{n}"), &image)?)
     }
 
-    /// The id of the release that waits for nothing but an approval in prod.
+    /// The release that waits for nothing but an approval in prod.
     pub(super) async fn asks_for_approval(&self, handle: &Handle) -> anyhow::Result<Option<String>> {
         let status = handle.status().await?;
         let views = status.policies.into_iter().flat_map(|policy| policy.environments);
         let prod = views.into_iter().find(|view| view.environment.as_str() == "prod");
         let waits = prod.filter(|view| view.waits_for_approval && view.holds.is_empty());
-        Ok(waits.and_then(|view| view.candidate).map(|release| release.id.to_string()))
+        Ok(waits.and_then(|view| view.candidate).map(|release| release.short()))
     }
 
     /// What a person types to approve.

@@ -107,7 +107,7 @@ fn of_gates() -> Vec<Why> {
         Why::NothingVerified { from: text("dev") },
         Why::NotVerified { from: text("dev") },
         Why::StillSoaking { until },
-        Why::SoakStopped { missing: Span::from(Duration::from_secs(1_200)) },
+        Why::SoakStopped { from: text("staging"), missing: Span::from(Duration::from_secs(1_200)) },
         Why::ApprovalsMissing { have: 1, required: 2, of: text("alice, bob"), fallen: Vec::new() },
         Why::WindowShut { opens: Some(until) },
         Why::WindowShut { opens: None },

@@ -12,8 +12,8 @@ const FALLEN_SHOWN_MAX: usize = 5;
 /// The votes for a release.
 #[derive(Default)]
 struct Ballots {
-    /// Who approves, in the order of their votes.
-    approve: Vec<String>,
+    /// Who approves and what they said, in the order of their votes.
+    approve: Vec<(String, String)>,
     /// Whose vote does not count, and why.
     fallen: Vec<String>,
 }
@@ -31,7 +31,7 @@ fn ballots(facts: &Facts<'_>, rules: &Approvals, release: &Release) -> Ballots {
     let mut ballots = Ballots::default();
     for (_, vote) in votes {
         match fell(facts, rules, vote, &today) {
-            None => ballots.approve.push(vote.who.clone()),
+            None => ballots.approve.push((vote.who.clone(), vote.why.clone())),
             Some(why) => ballots.fallen.push(format!("{}'s vote does not count: {why}", vote.who)),
         }
     }
@@ -81,7 +81,7 @@ fn fell(facts: &Facts<'_>, rules: &Approvals, vote: &Vote, today: &str) -> Optio
 /// Whether a vote of this person for a release counts today.
 pub(super) fn approves(facts: &Facts<'_>, release: &Release, who: &str) -> bool {
     let rules = facts.environment.gates.approvals.as_ref();
-    rules.is_some_and(|rules| ballots(facts, rules, release).approve.iter().any(|name| name == who))
+    rules.is_some_and(|rules| ballots(facts, rules, release).approve.iter().any(|(name, _)| name == who))
 }
 
 /// Open when enough people approve.
@@ -91,13 +91,17 @@ pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
     let required = rules.required;
     let have = u32::try_from(approve.len()).unwrap_or(u32::MAX);
     if have >= required {
-        return Some(Standing::Open(format!("approved by {}", approve.join(", "))));
+        let said = |(who, why): &(String, String)| if why.is_empty() { who.clone() } else { format!("{who} ({why})") };
+        return Some(Standing::Open(format!(
+            "approved by {}",
+            approve.iter().map(said).collect::<Vec<_>>().join(", ")
+        )));
     }
     let of =
         if rules.approvers.is_empty() { "whoever may approve here".to_owned() } else { rules.approvers.join(", ") };
     if !fallen.is_empty() {
         fallen.truncate(FALLEN_SHOWN_MAX);
-        fallen.push(format!("vote again with `tagrelay approve {} {}`", facts.scope(), release.id()));
+        fallen.push(format!("vote again with `tagrelay approve {} {}`", facts.scope(), release.short()));
     }
     Some(Standing::Shut(Why::ApprovalsMissing { have, required, of, fallen }))
 }

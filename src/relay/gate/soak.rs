@@ -16,6 +16,6 @@ pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
     let until = facts.now.checked_add(missing).ok().filter(|_| counting);
     Some(Standing::Shut(match until {
         Some(until) => Why::StillSoaking { until },
-        None => Why::SoakStopped { missing: Span::from(missing) },
+        None => Why::SoakStopped { from: from.environment.name.to_string(), missing: Span::from(missing) },
     }))
 }

@@ -152,7 +152,7 @@ fn a_vote_falls_when_what_it_was_given_for_changes() {
             Some(why) => {
                 let Step::Rest(said) = world.step(2) else { panic!("{what}: {:?}", world.step(2)) };
                 let said = said.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-                let command = format!("tagrelay approve shop/prod {}", release(1).id());
+                let command = format!("tagrelay approve shop/prod {}", release(1).short());
                 assert!(said.contains("alice's vote does not count"), "{what}: {said}");
                 assert!(said.contains(why) && said.contains(&command), "{what}: {said}");
             }
@@ -166,7 +166,7 @@ fn a_vote_for_what_was_overtaken_leaves_a_trace_and_counts_for_nothing_else() {
     world.vote(2, 2, "alice");
     let Step::Rest(said) = world.step(2) else { panic!("{:?}", world.step(2)) };
     let said = said.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-    let command = format!("tagrelay approve shop/prod {}", release(1).id());
+    let command = format!("tagrelay approve shop/prod {}", release(1).short());
     assert!(said.contains("0 of 1") && said.contains("alice's vote was for") && said.contains(&command), "{said}");
     world.vote(2, 1, "alice");
     assert!(matches!(world.step(2), Step::Write(_)), "{:?}", world.step(2));

@@ -166,7 +166,7 @@ fn next(view: &EnvironmentView) -> Markup {
         @if let Some(candidate) = &view.candidate {
             (release_cell(candidate))
             ul.gates { @for gate in &view.gates { li class=(if gate.open { "open" } else { "shut" }) { (gate.words) } } }
-            @if view.waits_for_approval { p.command { code { "tagrelay approve " (place) " " (candidate.id) } } }
+            @if view.waits_for_approval { p.command { code { "tagrelay approve " (place) " " (candidate.short()) } } }
         } @else {
             (nothing())
         }

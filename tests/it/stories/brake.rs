@@ -57,8 +57,13 @@ async fn a_hold_file_holds_whatever_it_is_and_whatever_stands_beside_it() {
     story.until_at("prod", &digest, "verified").await;
     let large = vec![b'x'; 9 << 20];
     let cases: [(&str, u32, &[u8], &str); 6] = [
-        ("policies/HOLD", FILE, &wide, "held by Bob (file HOLD): stop é"),
-        ("policies/hold.Prod.txt", FILE, b"caf\xe9", "held by Bob (file hold.Prod.txt): café"),
+        ("policies/HOLD", FILE, &wide, "held by the file HOLD beside the policies, which Bob committed: stop é"),
+        (
+            "policies/hold.Prod.txt",
+            FILE,
+            b"caf\xe9",
+            "held by the file hold.Prod.txt beside the policies, which Bob committed: café",
+        ),
         ("policies/HOLD.shop.prod", LINK, b"../nowhere", "symbolic link"),
         ("policies/HOLD.md", FILE, &large, "are the limit"),
         ("policies/HOLD.production", FILE, b"stop", "fits no policy and no environment"),
@@ -83,7 +88,7 @@ async fn a_hold_file_holds_whatever_it_is_and_whatever_stands_beside_it() {
     let lost = story.home.path().join("lost");
     std::fs::rename(&object, &lost).expect("taken away");
     let second = story.push("dev", 2);
-    story.until_held("(file HOLD)").await;
+    story.until_held("held by the file HOLD").await;
     story.looked_again().await;
     assert!(!story.file(DEV).await.contains(&second));
     std::fs::rename(&lost, &object).expect("brought back");

@@ -54,7 +54,7 @@ async fn harbor_says_what_was_pushed_last() {
     story.until_written(DEV, "newTag: v2").await;
     story.until_state("dev", "progressing").await;
     let explained = story.handle().explain(target("dev")).await.expect("explained");
-    assert!(explained.notes.is_empty(), "{:?}", explained.notes);
+    assert!(!explained.notes.iter().any(|note| note.contains("push times")), "{:?}", explained.notes);
 
     // From here on Harbor tells nothing: what is new then was first seen after everything else.
     story.world.registry.face.faults.clear();
@@ -109,7 +109,7 @@ async fn a_registry_without_push_times_is_named() {
     story.until_written(DEV, "newTag: v1").await;
     let host = story.world.registry.host();
     let notes = story.handle().explain(target("dev")).await.expect("explained").notes;
-    assert_eq!(notes, [format!("{host} tells no push times: `pushed` means first seen here")]);
+    assert!(notes.contains(&format!("{host} tells no push times: `pushed` means first seen here")), "{notes:?}");
     story.stop().await;
 }
 
