@@ -264,11 +264,7 @@ impl Ledger {
                     arrival.rules = None;
                 });
                 self.acquit(*rollout);
-                // The verdict that the hold waited for came after all.
-                let was_lost = |current: &Arrival| current.rollout == *rollout && current.lost.is_some();
-                if *outcome == Outcome::Verified && self.current().is_some_and(was_lost) {
-                    self.holds.retain(|hold| hold.kind != HoldKind::Unknown);
-                }
+                self.answer_hold(*rollout, *outcome);
             }
             Event::RulesKept { rules } => {
                 if let Some(arrival) = self.arrivals.last_mut() {
@@ -463,6 +459,14 @@ impl Ledger {
         }
         let before = self.holds_next.filter(|(before, _)| before.0 + 1 == entry.sequence.0);
         before.map_or(HoldKind::Plain, |(_, kind)| kind)
+    }
+
+    /// Lifts the hold that waited for the verdict of a rollout, where that came after its deadline and is good.
+    fn answer_hold(&mut self, rollout: Sequence, outcome: Outcome) {
+        let was_lost = |current: &Arrival| current.rollout == rollout && current.lost.is_some();
+        if outcome == Outcome::Verified && self.current().is_some_and(was_lost) {
+            self.holds.retain(|hold| hold.kind != HoldKind::Unknown);
+        }
     }
 
     fn resume(&mut self, scope: &Scope, at: Timestamp, met: Option<&CommitId>, holds: Option<&[Sequence]>) {

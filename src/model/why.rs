@@ -264,9 +264,7 @@ impl fmt::Display for Why {
             Self::Frozen { until, reason, rollback: _ } => write!(f, "frozen until {until:.0}: {reason}"),
             Self::Held { who, reason, until: Some(until) } => write!(f, "held by {who} until {until:.0}: {reason}"),
             Self::Held { who, reason, until: None } => write!(f, "held by {who}: {reason}"),
-            Self::HeldByFile { file, who, reason } => {
-                write!(f, "held by the file {file} beside the policies, which {who} committed: {reason}")
-            }
+            Self::HeldByFile { file, who, reason } => held_by_file(f, file, who, reason),
             Self::HoldsUnread { since, error } => holds_unread(f, *since, error),
             Self::Refused { release, elsewhere, who, why } => refused(f, release, elsewhere.as_deref(), who, why),
             Self::OrderWaits { order } => write!(f, "{order} waits"),
@@ -358,6 +356,10 @@ fn too_many_changes(f: &mut fmt::Formatter<'_>, limit: usize) -> fmt::Result {
         f,
         "{changed} changed within a short time for a cause that is no new build, as many as limits.changes allows: a person lets each further one go"
     )
+}
+
+fn held_by_file(f: &mut fmt::Formatter<'_>, file: &str, who: &str, reason: &str) -> fmt::Result {
+    write!(f, "held by the file {file} beside the policies, which {who} committed: {reason}")
 }
 
 fn approvals_missing(f: &mut fmt::Formatter<'_>, have: u32, required: u32, of: &str, fallen: &[String]) -> fmt::Result {
