@@ -140,7 +140,10 @@ impl Problems {
 
     /// Keeps the value at this place from being drawn, where the file may hold secrets.
     pub(crate) fn hide(&mut self, at: &Place) {
-        let Some(text) = self.source.get(at.clone()).filter(|_| self.hides == Hides::Secrets) else { return };
+        if self.hides != Hides::Secrets {
+            return;
+        }
+        let Some(text) = self.source.get(at.clone()) else { return };
         let stars: String = text.chars().map(|c| if c == '\n' { '\n' } else { '*' }).collect();
         let padding = " ".repeat(at.len().saturating_sub(stars.len()));
         self.source.replace_range(at.clone(), &(stars + &padding));

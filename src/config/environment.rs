@@ -178,7 +178,9 @@ fn promote(
 fn keep(form: &EnvironmentForm, images: &[Image], ground: &Ground<'_>, problems: &mut Problems) -> Option<u32> {
     let keep = form.keep.get()?;
     let allowed = ground.may().and_then(|may| may.retag.as_deref());
-    if let Some(name) = form.name.value().filter(|_| keep.value.0 > 0) {
+    if keep.value.0 > 0
+        && let Some(name) = form.name.value()
+    {
         for image in images {
             let pushed = format!("{}:{PREFIX}{name}-*", image.repository);
             bounded(&keep.at, "push", "may.retag", &pushed, allowed, problems);
@@ -211,7 +213,9 @@ fn raised_gates(
 ) -> Option<crate::model::policy::Gates> {
     let written = form.gates.get()?;
     let own = gates(&written.value, ground.zone, problems);
-    if let Some(soak) = written.value.soak.get().filter(|_| form.promote.is_absent()) {
+    if form.promote.is_absent()
+        && let Some(soak) = written.value.soak.get()
+    {
         let message = "`soak` is time spent in the environment that `promote` names, and there is no `promote`";
         problems.add_with_help(&soak.at, message, "leave it out, or write `promote: { from: ... }`");
     }

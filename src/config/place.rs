@@ -87,7 +87,9 @@ fn only(form: &WriteForm, kind: &str, keys: &[&str], problems: &mut Problems) {
         ("document", form.document.get().map(|at| &at.at)),
     ];
     for (key, at) in given {
-        if let Some(at) = at.filter(|_| !keys.contains(&key)) {
+        if !keys.contains(&key)
+            && let Some(at) = at
+        {
             problems.add(at, format!("`{key}` says nothing about a `{kind}` place: leave it out"));
         }
     }

@@ -38,7 +38,9 @@ impl Daemon {
             self.wake_outbox(&project);
         }
         for entry in &entries {
-            if let Some(policy) = entry.scope.policy.as_ref().filter(|_| self.is_pinned_by_tag(&entry.scope)) {
+            if self.is_pinned_by_tag(&entry.scope)
+                && let Some(policy) = entry.scope.policy.as_ref()
+            {
                 self.tell_pollers_of(policy);
             }
         }

@@ -53,7 +53,10 @@ impl Daemon {
         let fills = times && !shelf.remembered;
         let dates =
             fills || (!told.is_empty() && (times || shelf.dated.is_some())) || (listed && shelf.dated.is_some());
-        let Some(tags) = shelf.tags.clone().filter(|_| dates) else { return changed };
+        if !dates {
+            return changed;
+        }
+        let Some(tags) = shelf.tags.clone() else { return changed };
         let news = self.date_list(repository, &tags, &told, (times, fills)).await;
         let news = news.unwrap_or_else(|error| {
             tracing::error!(repository.name = %repository, error = %error, "{repository}: what its list told of its tags is not kept: {error}");

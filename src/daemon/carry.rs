@@ -48,7 +48,10 @@ impl Daemon {
         stop: &CancellationToken,
         result: Result<(), String>,
     ) {
-        let Some(standing) = self.memory.standing_mut(scope).filter(|_| !stop.is_cancelled()) else { return };
+        if stop.is_cancelled() {
+            return;
+        }
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
         standing.copying = None;
         match result {
             Ok(()) => {

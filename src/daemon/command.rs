@@ -153,7 +153,9 @@ impl Daemon {
         let force = force.map(|reason| text::shown(&reason));
         let (release, holds) = self.with_facts(target, |facts| {
             let held = authority::stops(facts).into_iter().find(|why| why.is_hold() || why.code() == "ManyFailed");
-            if let Some(held) = held.filter(|_| force.is_none()) {
+            if force.is_none()
+                && let Some(held) = held
+            {
                 let cure = if matches!(held, Why::HeldByFile { .. }) { "delete the file" } else { "resume it" };
                 return Err(Refusal::Conflict(format!("{held}; {cure} first, or promote with --force and a reason")));
             }

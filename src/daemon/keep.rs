@@ -67,7 +67,10 @@ impl Daemon {
     /// Begins to keep what an environment wants kept, if that is not what it kept last.
     pub(super) fn keep_releases(&mut self, policy: &PolicyName, index: usize) {
         let now = self.clock.now();
-        let Some(known) = self.memory.policies.get(policy).filter(|_| self.acts) else { return };
+        if !self.acts {
+            return;
+        }
+        let Some(known) = self.memory.policies.get(policy) else { return };
         let Some((environment, standing)) = known.policy.environments.get(index).zip(known.standings.get(index)) else {
             return;
         };
@@ -125,7 +128,10 @@ impl Daemon {
             shelf.tags_stay = Some(why);
         }
         let now = self.clock.now();
-        let Some(standing) = self.memory.standing_mut(scope).filter(|_| !stop.is_cancelled()) else { return };
+        if stop.is_cancelled() {
+            return;
+        }
+        let Some(standing) = self.memory.standing_mut(scope) else { return };
         let keeping = &mut standing.keeping;
         keeping.busy = None;
         keeping.tagged.extend(swept.past.into_iter().map(|release| (release, false)));

@@ -213,7 +213,10 @@ impl Daemon {
     /// Keeps when the tags of a new list were first seen, where anything compares that.
     async fn sight_list(&mut self, repository: &Repository, now: Timestamp) {
         let Some(shelf) = self.memory.repositories.get(repository).filter(|shelf| !shelf.sighted) else { return };
-        let Some(tags) = shelf.tags.clone().filter(|_| self.times_matter(repository)) else { return };
+        if !self.times_matter(repository) {
+            return;
+        }
+        let Some(tags) = shelf.tags.clone() else { return };
         let tags = match tags.read() {
             Ok(tags) => tags,
             Err(error) => {

@@ -356,7 +356,7 @@ impl Daemon {
                 }
             }
         }
-        if let Some(reader) = self.readers.get(repository).filter(|_| is_unread) {
+        if is_unread && let Some(reader) = self.readers.get(repository) {
             reader.tips.forget(branch);
             reader.wake.notify_one();
         }

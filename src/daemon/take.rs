@@ -103,7 +103,9 @@ impl Daemon {
             }
         }
         self.memory.wrong_servers = look.wrong_servers;
-        if let Some((words, _)) = look.doubt.as_ref().filter(|_| self.memory.doubt.is_none()) {
+        if self.memory.doubt.is_none()
+            && let Some((words, _)) = look.doubt.as_ref()
+        {
             tracing::error!("no gate opens: {words}");
         }
         let changed = look.doubt.is_some() != self.memory.doubt.is_some();

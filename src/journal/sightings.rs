@@ -124,7 +124,9 @@ impl Journal {
             Some(known) => known,
             None => begin(write.on(), repository, tag, now).await?,
         };
-        if let Some(digest) = digest.filter(|_| !sighting.says(digest)) {
+        if !sighting.says(digest)
+            && let Some(digest) = digest
+        {
             name(write.on(), repository, tag, digest, now).await?;
             sighting.first.get_or_insert_with(|| digest.clone());
             sighting.last = Some(digest.clone());

@@ -170,7 +170,10 @@ fn promoted(facts: &Facts<'_>) -> Candidates {
     for arrival in from.ledger.arrivals.iter().rev() {
         let Some(release) = arrival.release.as_ref() else { continue };
         let known = ranked.iter().any(|(_, known)| *known == release);
-        let Some(rank) = rank(facts, release).filter(|_| !known) else { continue };
+        if known {
+            continue;
+        }
+        let Some(rank) = rank(facts, release) else { continue };
         let is_newer = threshold.is_none_or(|threshold| rank > threshold);
         let is_rewritten = facts.running() == Some(release) && facts.lacks_digest();
         if from.ledger.verified_at(release.id()).is_some() && (is_newer || is_rewritten) {

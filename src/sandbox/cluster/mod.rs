@@ -205,7 +205,9 @@ async fn follow(state: Arc<State>, watch: Watch) {
     loop {
         // A repository that cannot be read right now is read again with its next move.
         let seen = wanted(&watch).await.unwrap_or_else(|_| current.clone());
-        if let Some(rollout) = seen.clone().filter(|_| seen != current) {
+        if seen != current
+            && let Some(rollout) = seen.clone()
+        {
             arriving = Box::pin(arrive(Arc::clone(&state), Arc::clone(&watch), rollout));
         }
         current = seen;

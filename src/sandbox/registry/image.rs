@@ -99,7 +99,9 @@ impl ImageSpec {
         let mut entries = Vec::new();
         for (platform, child) in children {
             let mut entry = entry(platform, &child, entries.first());
-            if let Some(entry) = entry.as_object_mut().filter(|_| self.unnamed) {
+            if self.unnamed
+                && let Some(entry) = entry.as_object_mut()
+            {
                 drop(entry.remove("platform"));
             }
             entries.push(entry);

@@ -227,7 +227,7 @@ impl State {
     fn route(&self, request: &Request<Bytes>) -> Response {
         let path = request.uri().path();
         let is_amazons = held(&self.door).is_amazons();
-        if let Some(operation) = ecr::operation(request.headers()).filter(|_| is_amazons) {
+        if is_amazons && let Some(operation) = ecr::operation(request.headers()) {
             return ecr::answer(self, operation, request);
         }
         if path == "/token" {

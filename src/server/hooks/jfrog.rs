@@ -22,7 +22,10 @@ struct Data {
 /// others have.
 pub(super) fn read(delivery: &Delivery<'_>) -> Result<Vec<Push>, serde_json::Error> {
     let event: Event = delivery.json()?;
-    let Some(data) = event.data.filter(|_| event.domain == "docker") else { return Ok(Vec::new()) };
+    if event.domain != "docker" {
+        return Ok(Vec::new());
+    }
+    let Some(data) = event.data else { return Ok(Vec::new()) };
     let host = delivery.host("");
     let keyed = format!("{}/{}", data.repo_key, data.image_name);
     Ok([keyed, data.image_name].iter().map(|path| Push::of(host, path, Some(&data.tag))).collect())
