@@ -64,7 +64,7 @@ async fn open_journal(address: &str, clock: &Clock) -> anyhow::Result<Journal> {
     #[cfg(feature = "sandbox")]
     if let Some(watcher) = std::env::var_os(crate::sandbox::commits::VARIABLE) {
         let watch = crate::sandbox::commits::watch(&watcher.to_string_lossy())?;
-        let watch = move |number, moment| watch(number, moment == crate::journal::Moment::Before);
+        let watch = move |number, moment| watch(number, moment == crate::journal::Phase::Before);
         return Ok(Journal::open_watched(address, clock.now(), Arc::new(watch)).await?);
     }
     Ok(Journal::open(address, clock.now()).await?)

@@ -2,7 +2,7 @@
 //!
 //! They are read here and run elsewhere.
 
-use super::dates::Moment;
+use super::dates::DateBound;
 use super::diagnostic::{Diagnostics, Hides, Problems};
 use super::read::Presence::{Default, Optional, Required};
 use super::read::{At, Entries, Field, Form as _, Read, form, listed};
@@ -77,13 +77,13 @@ form! {
         /// The tags of single images.
         "images" images: Entries<Vec<Tag>>, Default("{}");
         /// When tags were pushed.
-        "pushed" pushed: Entries<Moment>, Default("{}");
+        "pushed" pushed: Entries<DateBound>, Default("{}");
         /// For how long the release has been verified in the environment before.
         "verified" verified: Span, Optional;
         /// Who approved.
         "approvals" approvals: Vec<String>, Default("[]");
         /// The moment of asking.
-        "now" now: Moment, Optional;
+        "now" now: DateBound, Optional;
         /// What should come out: a tag, `none`, `go` or `wait GATE`.
         "expect" expect: Expect, Required;
     }
@@ -176,7 +176,7 @@ fn case(form: CaseForm, source: &str, policy: Option<&Policy>, problems: &mut Pr
 }
 
 /// The moment that is given, else an hour after the latest push, else an hour into 1970.
-fn now(given: &Field<Moment>, pushed: &BTreeMap<Tag, Timestamp>) -> Option<Timestamp> {
+fn now(given: &Field<DateBound>, pushed: &BTreeMap<Tag, Timestamp>) -> Option<Timestamp> {
     match given {
         Field::Given(At { value, at: _ }) => value.start(&TimeZone::UTC),
         Field::Broken => None,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// A moment as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum DateBound {
     /// A whole day.
     Day(Date),
     /// A time of day on the wall clock of the policy's zone.
@@ -22,7 +22,7 @@ pub(crate) enum Moment {
     Exact(Timestamp),
 }
 
-impl Moment {
+impl DateBound {
     /// Parses `2026-12-20`, `2026-12-20T09:00` or `2026-12-20T09:00:00Z`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let exact = text.parse().map(Self::Exact).ok();
@@ -52,7 +52,7 @@ impl Moment {
     }
 }
 
-impl Read for Moment {
+impl Read for DateBound {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let text = text(node, "a date", problems)?;
         problems.check(&node.at, Self::parse(text))
@@ -83,7 +83,7 @@ mod tests {
             ("2026-12-20T09:00:00Z", "2026-12-20T09:00:00Z", "2026-12-20T09:00:00Z"),
             ("2026-12-20T09:00:00+02:00", "2026-12-20T07:00:00Z", "2026-12-20T07:00:00Z"),
         ] {
-            let moment = Moment::parse(text).expect(text);
+            let moment = DateBound::parse(text).expect(text);
             let at = |moment: Option<Timestamp>| moment.map(|at| at.to_string());
             assert_eq!(
                 (at(moment.start(&seoul)).as_deref(), at(moment.end(&seoul)).as_deref()),
@@ -92,7 +92,7 @@ mod tests {
             );
         }
         for wrong in ["", "2026-13-01", "tomorrow", "20.12.2026", "2026-12-20T25:00"] {
-            assert!(Moment::parse(wrong).is_err(), "{wrong}");
+            assert!(DateBound::parse(wrong).is_err(), "{wrong}");
         }
         assert!(zone("Mars/Olympus").is_err());
     }

@@ -1,6 +1,6 @@
 //! From the form of gates to the gates of the model, in the policy's time zone.
 
-use super::dates::Moment;
+use super::dates::DateBound;
 use super::diagnostic::Problems;
 use super::read::Field;
 use super::wire::gates::{ApprovalsForm, FreezeForm, GatesForm, WindowForm};
@@ -37,7 +37,7 @@ fn window(form: &WindowForm, zone: &TimeZone, problems: &mut Problems) -> Option
 
 fn freeze(form: &FreezeForm, zone: &TimeZone, problems: &mut Problems) -> Option<Freeze> {
     let (from, until) = (form.from.get()?, form.until.get()?);
-    let bounds = Moment::start(from.value, zone).zip(Moment::end(until.value, zone));
+    let bounds = DateBound::start(from.value, zone).zip(DateBound::end(until.value, zone));
     let Some((start, end)) = bounds.filter(|(start, end)| start < end) else {
         problems.add(&until.at, "this freeze ends before it begins");
         return None;

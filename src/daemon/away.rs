@@ -4,10 +4,10 @@
 //! Which builds are looked at is [`select::front`]'s to say.
 
 use super::Daemon;
-use super::choose::{Lack, compares_times, looked_at};
+use super::choose::{MissingFact, compares_times, looked_at};
 use super::lists::Kept;
-use super::memory::Shelf;
-use crate::clients::registry::Told;
+use super::memory::RepositoryState;
+use crate::clients::registry::ListedTag;
 use crate::journal::JournalError;
 use crate::model::{Build, BuildFacts, Dated, DatedTag, Knowledge, Repository, Tag, TagList, Times};
 use crate::relay::select;
@@ -31,7 +31,7 @@ impl Daemon {
     pub(super) async fn date(
         &mut self,
         repository: &Repository,
-        (mut told, asked): (Vec<Told>, bool),
+        (mut told, asked): (Vec<ListedTag>, bool),
         listed: bool,
     ) -> bool {
         // What is told once is kept, though whoever wanted it may just be gone.
@@ -74,7 +74,7 @@ impl Daemon {
         &mut self,
         repository: &Repository,
         tags: &Kept<TagList>,
-        told: &[Told],
+        told: &[ListedTag],
         (times, fills): (bool, bool),
     ) -> Result<bool, String> {
         let listed = tags.read()?;
@@ -89,7 +89,7 @@ impl Daemon {
         // As many at a time as fit into little memory: there may be as many as tags.
         for told in told.chunks(TOLD_AT_A_TIME) {
             let told = told.iter().map(|told| (told, walk.get(told.tag.by_ref())));
-            let told: Vec<(&Told, Option<DatedTag<'_>>)> = told
+            let told: Vec<(&ListedTag, Option<DatedTag<'_>>)> = told
                 .filter(|(told, dated)| match dated {
                     Some(dated) => dated.knowledge == Knowledge::Remembered || !dated.is(&told.digest, told.pushed),
                     None => times,
@@ -146,7 +146,7 @@ impl Daemon {
         let news = news.filter(|dated| dated.knowledge != Knowledge::Told || old.get(dated.tag).is_none()).collect();
         let kept = self.keep_dated(&old.with(&news, &listed)).await?;
         let Some(shelf) = self.memory.repositories.get_mut(repository) else { return Ok(()) };
-        let Shelf { known, learning, .. } = &mut *shelf;
+        let RepositoryState { known, learning, .. } = &mut *shelf;
         known.retain(|tag, _| stays.contains(tag) || learning.contains(tag));
         shelf.known.shrink_to_fit();
         shelf.dated = kept;
@@ -154,10 +154,10 @@ impl Daemon {
     }
 
     /// Brings back what was put away of tags that are wanted: nobody is asked for their digests again.
-    pub(super) fn bring_near(&mut self, lacks: &[Lack]) {
+    pub(super) fn bring_near(&mut self, lacks: &[MissingFact]) {
         let mut wanted: HashMap<&Repository, Vec<&Tag>> = HashMap::new();
         for lack in lacks {
-            if let Lack::Build(repository, tag) | Lack::Pinned(repository, tag) = lack {
+            if let MissingFact::Build(repository, tag) | MissingFact::Pinned(repository, tag) = lack {
                 wanted.entry(repository).or_default().push(tag);
             }
         }
@@ -187,12 +187,12 @@ impl Daemon {
     }
 }
 
-impl Shelf {
+impl RepositoryState {
     /// Brings back the build under a tag, as far as this process was told of it.
     fn bring(&mut self, dated: &DatedTag<'_>) {
         if let Some(build) = named(dated) {
             let tag = build.tag.clone();
-            self.known.insert(tag, select::Known { build: Some(build), ..select::Known::default() });
+            self.known.insert(tag, select::TagFacts { build: Some(build), ..select::TagFacts::default() });
         }
     }
 
@@ -202,7 +202,7 @@ impl Shelf {
     }
 
     /// Forgets the builds whose tags were told to name others by now; whether there was any.
-    fn forget_changed(&mut self, told: &[Told], times: bool) -> bool {
+    fn forget_changed(&mut self, told: &[ListedTag], times: bool) -> bool {
         let changed = told.iter().filter(|told| self.known.contains_key(&told.tag) && !self.knows(told, times));
         let changed: Vec<&Tag> = changed.map(|told| &told.tag).collect();
         for tag in &changed {
@@ -220,7 +220,7 @@ fn forgotten<T: Default>(repository: &Repository, error: &JournalError) -> T {
 }
 
 /// What is left in reach of a tag of which this was told, first seen then where nothing was known of it.
-fn with_told<'a>(told: &'a Told, before: Option<&DatedTag<'_>>, seen: Option<Timestamp>) -> DatedTag<'a> {
+fn with_told<'a>(told: &'a ListedTag, before: Option<&DatedTag<'_>>, seen: Option<Timestamp>) -> DatedTag<'a> {
     let digest = told.digest.as_str();
     let same = before.filter(|before| before.digest == Some(digest));
     let knowledge = match same.map(|same| same.knowledge) {

@@ -1,6 +1,6 @@
 //! From readings to a choice: what `select` asks to be read is read, and asked again, until it answers.
 
-use super::memory::{Known, Memory, Place, Shelf, Standing};
+use super::memory::{EnvironmentState, Memory, Place, PolicyState, RepositoryState};
 use crate::model::ledger::Fate;
 use crate::model::policy::{Environment, Image, Select, Strategy};
 use crate::model::{
@@ -16,7 +16,7 @@ pub(super) const DEPTH_MAX: usize = 8;
 
 /// What is to be read for a choice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lack {
+pub(super) enum MissingFact {
     /// The build under a tag that a list names.
     Build(Repository, Tag),
     /// The build under a tag that a pin names, be it there or not.
@@ -36,7 +36,7 @@ fn reserved(memory: &Memory, repository: &Repository) -> HashSet<Tag> {
 /// The tags of one image and what is known of them, for one environment.
 struct Shown<'m> {
     tags: TagList,
-    known: Cow<'m, HashMap<Tag, select::Known>>,
+    known: Cow<'m, HashMap<Tag, select::TagFacts>>,
     dated: Option<Dated>,
     reserved: HashSet<Tag>,
 }
@@ -44,7 +44,7 @@ struct Shown<'m> {
 /// A request of an environment's `select`, over what is known now; an error where a list cannot be read.
 fn with_request<R>(
     memory: &Memory,
-    known: &Known,
+    known: &PolicyState,
     index: usize,
     now: Timestamp,
     look: impl FnOnce(&Request<'_>) -> R,
@@ -99,7 +99,7 @@ fn with_request<R>(
 }
 
 /// The tags of a repository, and what is left in reach of those that were put away, where a selection goes through them.
-fn on_disk(shelf: &Shelf, select: &Select) -> Result<(TagList, Option<Dated>), String> {
+fn on_disk(shelf: &RepositoryState, select: &Select) -> Result<(TagList, Option<Dated>), String> {
     if !select.lists() {
         return Ok((TagList::default(), None));
     }
@@ -133,12 +133,12 @@ pub(super) fn looked_at(memory: &Memory, repository: &Repository, now: Timestamp
 
 /// How many candidates the choice of an environment holds: what was verified before may come as long as it is among the
 /// best, and not only while it is the best.
-fn depth(environment: &Environment, standing: &Standing) -> usize {
+fn depth(environment: &Environment, standing: &EnvironmentState) -> usize {
     if environment.promote.is_some() { DEPTH_MAX } else { standing.depth }
 }
 
 /// Whether a pin names this tag: where nobody can read what runs, nothing can be told to be newer than it.
-fn is_pinned(standing: &Standing, image: &ImageName, tag: &Tag) -> bool {
+fn is_pinned(standing: &EnvironmentState, image: &ImageName, tag: &Tag) -> bool {
     let pin = standing.pin.as_ref().ok().and_then(Option::as_ref).map(|reading| &reading.pin);
     pin.and_then(|pin| pin.0.get(image)).is_some_and(|pinned| pinned.tag.as_ref() == Some(tag))
 }
@@ -162,13 +162,18 @@ pub(super) fn places(memory: &Memory) -> HashSet<Place> {
 }
 
 /// Every release that came to some environment of a policy.
-fn known_releases(known: &Known) -> HashSet<ReleaseId> {
+fn known_releases(known: &PolicyState) -> HashSet<ReleaseId> {
     let arrivals = known.standings.iter().flat_map(|standing| &standing.ledger.arrivals);
     arrivals.filter_map(|arrival| arrival.release.as_ref()).map(|release| release.id().clone()).collect()
 }
 
 /// The choice of an environment, and what is to be read before there is one; none where it selects nothing.
-pub(super) fn choose(memory: &Memory, known: &Known, index: usize, now: Timestamp) -> Option<(Chosen, Vec<Lack>)> {
+pub(super) fn choose(
+    memory: &Memory,
+    known: &PolicyState,
+    index: usize,
+    now: Timestamp,
+) -> Option<(Chosen, Vec<MissingFact>)> {
     if let Some(unread) = unread(memory, known, index) {
         return Some((Chosen { why: Some(unread), ..Chosen::default() }, Vec::new()));
     }
@@ -200,11 +205,11 @@ fn complete(request: &Request<'_>) -> (Chosen, Vec<Want>) {
 /// can tell which one is meant.
 pub(super) fn named(
     memory: &Memory,
-    known: &Known,
+    known: &PolicyState,
     index: usize,
     now: Timestamp,
     is_polled: impl Fn(&Repository) -> bool,
-) -> (Option<Release>, Vec<Lack>) {
+) -> (Option<Release>, Vec<MissingFact>) {
     let Some((environment, pin)) = pinned(known, index) else { return (None, Vec::new()) };
     let tags = environment.images.iter().map(|image| Some((image, pin.0.get(&image.name)?.tag.as_ref()?)));
     let Some(tags) = tags.collect::<Option<Vec<_>>>() else { return (None, Vec::new()) };
@@ -221,7 +226,8 @@ pub(super) fn named(
         let failed = shelf(image).and_then(|shelf| shelf.failed.get(*tag));
         is_polled(&image.repository) && read(image, tag).is_none() && failed.is_none_or(|failed| failed.until <= now)
     });
-    let lacks: Vec<Lack> = lacks.map(|(image, tag)| Lack::Pinned(image.repository.clone(), (*tag).clone())).collect();
+    let lacks: Vec<MissingFact> =
+        lacks.map(|(image, tag)| MissingFact::Pinned(image.repository.clone(), (*tag).clone())).collect();
     let builds = tags.iter().map(|(image, tag)| {
         let known = read(image, tag)?;
         let build = known.build.clone().filter(|build| known.was.as_ref().is_none_or(|was| *was == build.digest))?;
@@ -233,7 +239,7 @@ pub(super) fn named(
 
 /// The pin of an environment that the journal knows nothing of yet. One of a tag alone counts where such pins are written,
 /// and their tags are watched during rollouts.
-fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
+fn pinned(known: &PolicyState, index: usize) -> Option<(&Environment, &Pin)> {
     let (environment, standing) = (known.policy.environments.get(index)?, known.standings.get(index)?);
     let pin = &standing.pin.as_ref().ok()?.as_ref()?.pin;
     let ledgers = known.standings.iter().take(index + 1).map(|standing| &standing.ledger);
@@ -249,11 +255,11 @@ fn pinned(known: &Known, index: usize) -> Option<(&Environment, &Pin)> {
 }
 
 /// What is not read yet, of what the strategy needs.
-fn unread(memory: &Memory, known: &Known, index: usize) -> Option<Why> {
+fn unread(memory: &Memory, known: &PolicyState, index: usize) -> Option<Why> {
     let environment = known.policy.environments.get(index)?;
     let select = environment.select.as_ref()?;
     let images = known.policy.selected_images(environment);
-    let missing = |shelf: Option<&Shelf>| match (&select.strategy, shelf) {
+    let missing = |shelf: Option<&RepositoryState>| match (&select.strategy, shelf) {
         (_, None) => true,
         (Strategy::Follow(tag), Some(shelf)) => !shelf.followed.contains_key(tag),
         (_, Some(shelf)) => shelf.tags.is_none(),
@@ -263,14 +269,14 @@ fn unread(memory: &Memory, known: &Known, index: usize) -> Option<Why> {
     Some(Why::Unread { what: image.repository.to_string(), error })
 }
 
-fn lack(memory: &Memory, images: &[Image], want: &Want, branch: Option<&String>) -> Option<Lack> {
+fn lack(memory: &Memory, images: &[Image], want: &Want, branch: Option<&String>) -> Option<MissingFact> {
     let image = images.iter().find(|image| image.name == want.image)?;
-    let build = || Lack::Build(image.repository.clone(), want.tag.clone());
+    let build = || MissingFact::Build(image.repository.clone(), want.tag.clone());
     Some(match want.need {
         Need::Digest | Need::Facts | Need::OwnCommit => build(),
         Need::Branch => {
             let (project, revision, branch) = place(memory, image, &want.tag, branch?)?;
-            Lack::Branch { project, revision, branch }
+            MissingFact::Branch { project, revision, branch }
         }
     })
 }
@@ -283,7 +289,7 @@ fn place(memory: &Memory, image: &Image, tag: &Tag, branch: &str) -> Option<Plac
 }
 
 /// The places of what a choice passed over, above what it chose, because it is not on the branch.
-pub(super) fn elsewhere(memory: &Memory, known: &Known, index: usize, chosen: &Chosen) -> Vec<Place> {
+pub(super) fn elsewhere(memory: &Memory, known: &PolicyState, index: usize, chosen: &Chosen) -> Vec<Place> {
     let Some(environment) = known.policy.environments.get(index) else { return Vec::new() };
     let images = known.policy.selected_images(environment);
     let passed_over = chosen.passed_over.iter().filter_map(|(image, tag, why)| {
@@ -297,7 +303,7 @@ pub(super) fn elsewhere(memory: &Memory, known: &Known, index: usize, chosen: &C
 /// all.
 pub(super) fn explain(
     memory: &Memory,
-    known: &Known,
+    known: &PolicyState,
     index: usize,
     now: Timestamp,
     max: usize,
@@ -317,7 +323,13 @@ pub(super) fn explain(
 
 /// What became of a release's tags in the choice of an environment, where one of them was passed over or is behind: the first
 /// of these.
-pub(super) fn fate(memory: &Memory, known: &Known, index: usize, now: Timestamp, release: &Release) -> Option<String> {
+pub(super) fn fate(
+    memory: &Memory,
+    known: &PolicyState,
+    index: usize,
+    now: Timestamp,
+    release: &Release,
+) -> Option<String> {
     let told = with_request(memory, known, index, now, |request| {
         let is_its = |image: &ImageName, tag: TagRef<'_>| {
             release.builds().get(image).is_some_and(|build| build.tag.by_ref() == tag)
@@ -329,7 +341,7 @@ pub(super) fn fate(memory: &Memory, known: &Known, index: usize, now: Timestamp,
 }
 
 /// The builds under an environment's tag, image by image; an error where a reading is missing.
-pub(super) fn tagged(memory: &Memory, environment: &Environment, tag: &Tag) -> Result<(Builds, Vec<Lack>), Why> {
+pub(super) fn tagged(memory: &Memory, environment: &Environment, tag: &Tag) -> Result<(Builds, Vec<MissingFact>), Why> {
     let (mut builds, mut lacks) = (BTreeMap::new(), Vec::new());
     for image in &environment.images {
         let shelf = memory.repositories.get(&image.repository);
@@ -344,7 +356,7 @@ pub(super) fn tagged(memory: &Memory, environment: &Environment, tag: &Tag) -> R
                 let build = Build { tag: tag.clone(), digest: digest.clone(), facts: facts.clone() };
                 builds.insert(image.name.clone(), build);
             }
-            None => lacks.push(Lack::Build(image.repository.clone(), tag.clone())),
+            None => lacks.push(MissingFact::Build(image.repository.clone(), tag.clone())),
         }
     }
     Ok((builds.into_iter().collect(), lacks))

@@ -4,7 +4,7 @@ use super::Daemon;
 use super::handle::{Command, Refusal, Reply, Target};
 use super::look;
 use super::meant::{choices, find, one_of};
-use super::memory::Standing;
+use super::memory::EnvironmentState;
 use super::message::Message;
 use super::take::answer;
 use super::vote::{Vote, Word};
@@ -259,7 +259,7 @@ impl Daemon {
         Ok(())
     }
 
-    pub(super) fn place(&self, target: &Target) -> Result<(&Environment, &Standing), Refusal> {
+    pub(super) fn place(&self, target: &Target) -> Result<(&Environment, &EnvironmentState), Refusal> {
         let found = self.memory.find(&target.policy, &target.environment);
         let (known, index) = found.ok_or_else(|| self.no_such(target))?;
         known.policy.environments.get(index).zip(known.standings.get(index)).ok_or_else(|| self.no_such(target))
@@ -327,7 +327,7 @@ pub(super) fn not_kept() -> Refusal {
 }
 
 /// Whether a pin stands there that is not read, or not taken up yet.
-pub(super) fn is_unmet(standing: &Standing) -> bool {
+pub(super) fn is_unmet(standing: &EnvironmentState) -> bool {
     let (Ok(pin), Ok(_)) = (&standing.pin, &standing.named) else { return true };
     let met = |pin: &Pin| {
         let current = standing.ledger.current();

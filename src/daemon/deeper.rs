@@ -1,7 +1,7 @@
 //! When a choice holds more candidates than the best: each costs requests, so they are looked at when they may matter.
 
 use super::Daemon;
-use super::choose::{DEPTH_MAX, Lack};
+use super::choose::{DEPTH_MAX, MissingFact};
 use super::handle::{Command, Refusal, Reply, Request, Target};
 use super::meant::find;
 use super::memory::Memory;
@@ -94,12 +94,12 @@ impl Daemon {
 
 impl Memory {
     /// Whether what is lacking is being read, or asked of GitLab.
-    pub(super) fn is_reading(&self, lack: &Lack) -> bool {
+    pub(super) fn is_reading(&self, lack: &MissingFact) -> bool {
         match lack {
-            Lack::Build(repository, tag) | Lack::Pinned(repository, tag) => {
+            MissingFact::Build(repository, tag) | MissingFact::Pinned(repository, tag) => {
                 self.repositories.get(repository).is_some_and(|shelf| shelf.learning.contains(tag))
             }
-            Lack::Branch { project, revision, branch } => {
+            MissingFact::Branch { project, revision, branch } => {
                 self.placing.contains(&(project.clone(), revision.clone(), branch.clone()))
             }
         }

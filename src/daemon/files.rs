@@ -1,7 +1,7 @@
 //! Who writes a file of a GitOps repository, or why nobody does.
 
 use super::Daemon;
-use super::memory::Known;
+use super::memory::PolicyState;
 use super::view::{FileView, WriterView};
 use crate::config::nearest;
 use crate::model::{Environment, text};
@@ -71,7 +71,7 @@ impl Daemon {
 }
 
 /// The files that an environment writes, and where in each; nowhere where that could not be read yet.
-fn written(known: &Known, index: usize, environment: &Environment) -> BTreeMap<String, Vec<String>> {
+fn written(known: &PolicyState, index: usize, environment: &Environment) -> BTreeMap<String, Vec<String>> {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     match known.standings.get(index).and_then(|standing| standing.places.as_ref()) {
         Some(places) => {

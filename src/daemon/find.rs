@@ -1,7 +1,7 @@
 //! Where a build is, and what an environment does not have yet: the memory is asked, nothing is read.
 
 use super::handle::{Refusal, Target};
-use super::memory::{Known, Moment};
+use super::memory::{PassContext, PolicyState};
 use super::show::{arrival_view, release_view};
 use super::view::{MissingView, NotYetView, StandingView, WhereView};
 use super::{Daemon, choose};
@@ -81,7 +81,7 @@ impl Daemon {
     }
 
     /// The builds of this name that the registry shows and no environment knows, where one build is a release.
-    fn built(&self, known: &Known, name: &Name) -> Vec<Release> {
+    fn built(&self, known: &PolicyState, name: &Name) -> Vec<Release> {
         let [image] = known.policy.images.as_slice() else { return Vec::new() };
         let Some(repository) = self.memory.repositories.get(&image.repository) else { return Vec::new() };
         let builds = repository.known.values().filter_map(|known| known.build.as_ref());
@@ -92,10 +92,10 @@ impl Daemon {
     /// How an environment stands to the release that is best placed there.
     fn standing_of(
         &self,
-        known: &Known,
+        known: &PolicyState,
         index: usize,
         meant: &[&Release],
-        moment: &Moment<'_>,
+        moment: &PassContext<'_>,
         fates_left: &mut usize,
     ) -> Option<StandingView> {
         let facts = self.memory.facts(known, index, moment)?;
@@ -124,11 +124,12 @@ impl Daemon {
 }
 
 /// A release that an environment does not have, and where else in the policy it is.
-fn missing_view(known: &Known, index: usize, release: &Release, standing: StandingView) -> MissingView {
+fn missing_view(known: &PolicyState, index: usize, release: &Release, standing: StandingView) -> MissingView {
     let ledgers = known.standings.iter().take(index).map(|standing| &standing.ledger);
     let first = ledgers.filter_map(|ledger| ledger.arrivals.get(ledger.first_arrival(release.id())?));
     let environments = known.policy.environments.iter().zip(&known.standings);
-    let runs = |standing: &super::memory::Standing| standing.ledger.current().is_some_and(|it| it.is_of(release.id()));
+    let runs =
+        |standing: &super::memory::EnvironmentState| standing.ledger.current().is_some_and(|it| it.is_of(release.id()));
     MissingView {
         standing,
         since: first.map(|arrival| arrival.at).min(),

@@ -1,8 +1,8 @@
 //! Readings that a choice lacks: builds under tags.
 
 use super::Daemon;
-use super::choose::Lack;
-use super::memory::{Failed, Shelf};
+use super::choose::MissingFact;
+use super::memory::{Failed, RepositoryState};
 use super::message::{Message, Observation, Tagged, Unread};
 use crate::clients::git::Mirror;
 use crate::clients::registry::{Met, Registry, RegistryError};
@@ -22,11 +22,11 @@ const RETRY_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Daemon {
     /// Has something read that is lacking, unless it is being read already or failed a moment ago.
-    pub(super) fn learn(&mut self, lack: Lack) {
+    pub(super) fn learn(&mut self, lack: MissingFact) {
         match lack {
-            Lack::Build(repository, tag) => self.learn_build(repository, tag, true),
-            Lack::Pinned(repository, tag) => self.learn_build(repository, tag, false),
-            Lack::Branch { project, revision, branch } => self.learn_branch(project, revision, branch),
+            MissingFact::Build(repository, tag) => self.learn_build(repository, tag, true),
+            MissingFact::Pinned(repository, tag) => self.learn_build(repository, tag, false),
+            MissingFact::Branch { project, revision, branch } => self.learn_branch(project, revision, branch),
         }
     }
 
@@ -128,7 +128,7 @@ impl Daemon {
         shelf.tells_pushes |= build.as_ref().is_some_and(|build| build.facts.pushed.is_some());
         let own_commit = Some(own_commit);
         let mut known =
-            select::Known { build, facts_read: true, own_commit, was, moved_at, ..select::Known::default() };
+            select::TagFacts { build, facts_read: true, own_commit, was, moved_at, ..select::TagFacts::default() };
         known.see(sighting.as_ref().map_or(now, |sighting| sighting.first_seen), moved_at);
         shelf.known.insert(tag.clone(), known);
         self.forget_unlisted(&repository, &tag);
@@ -145,7 +145,7 @@ impl Daemon {
         let Some(shelf) = self.memory.repositories.get_mut(repository).filter(|shelf| shelf.tags.is_none()) else {
             return;
         };
-        let Shelf { followed, known, failed, .. } = shelf;
+        let RepositoryState { followed, known, failed, .. } = shelf;
         let stays = |tag: &Tag| tag == learned || followed.contains_key(tag) || pinned.contains(tag);
         known.retain(|tag, _| stays(tag));
         failed.retain(|tag, _| stays(tag));
@@ -205,7 +205,7 @@ impl Daemon {
             }
         }
         shelf.followed = followed;
-        let Shelf { followed, facts, .. } = shelf;
+        let RepositoryState { followed, facts, .. } = shelf;
         facts.retain(|digest, _| followed.values().flatten().any(|followed| followed == digest));
         self.mark_users(&repository);
     }

@@ -2,7 +2,7 @@
 //! make. What they mean is said in [`crate::relay::limits`].
 
 use super::Daemon;
-use super::memory::{Known, Standing};
+use super::memory::{EnvironmentState, PolicyState};
 use crate::model::{Environment, EnvironmentName, Event, Outcome, PolicyName, Scope, Why};
 use crate::relay::facts::Blocked;
 use crate::relay::limits::{self, Evidence};
@@ -53,7 +53,8 @@ impl Daemon {
     }
 
     fn n_taken(&self, name: &EnvironmentName, now: Timestamp) -> usize {
-        let takes = |(environment, standing): &(&Environment, &Standing)| self.takes_place(environment, standing, now);
+        let takes =
+            |(environment, standing): &(&Environment, &EnvironmentState)| self.takes_place(environment, standing, now);
         self.named(name).map(|(_, environment, standing)| (environment, standing)).filter(takes).count()
     }
 
@@ -61,14 +62,14 @@ impl Daemon {
     fn named<'a>(
         &'a self,
         name: &'a EnvironmentName,
-    ) -> impl Iterator<Item = (&'a PolicyName, &'a Environment, &'a Standing)> {
-        self.memory.policies.iter().flat_map(move |(policy, Known { policy: known, standings, .. })| {
+    ) -> impl Iterator<Item = (&'a PolicyName, &'a Environment, &'a EnvironmentState)> {
+        self.memory.policies.iter().flat_map(move |(policy, PolicyState { policy: known, standings, .. })| {
             let standings = known.environments.iter().zip(standings);
             standings.filter(|(environment, _)| environment.name == *name).map(move |(of, at)| (policy, of, at))
         })
     }
 
-    fn takes_place(&self, environment: &Environment, standing: &Standing, now: Timestamp) -> bool {
+    fn takes_place(&self, environment: &Environment, standing: &EnvironmentState, now: Timestamp) -> bool {
         let unread = standing.blocks.iter().find(|block| block.effect == Blocked::Check);
         let has_moved = self.memory.moved(environment, &standing.ledger).is_some();
         let evidence = Evidence { has_moved, unread_since: unread.map(|block| block.since) };
@@ -111,6 +112,6 @@ impl Daemon {
     }
 }
 
-fn needs_place(standing: &Standing, cleared: &Cleared) -> bool {
+fn needs_place(standing: &EnvironmentState, cleared: &Cleared) -> bool {
     limits::needs_place(&standing.ledger, cleared.release().id(), cleared.because())
 }

@@ -32,7 +32,7 @@ pub(super) type Place = (String, String, String);
 #[derive(Default)]
 pub(super) struct Memory {
     /// The policies, by name.
-    pub(super) policies: BTreeMap<PolicyName, Known>,
+    pub(super) policies: BTreeMap<PolicyName, PolicyState>,
     /// Those that use a repository, by name: what is read of it is theirs to judge, and there may be thousands of others.
     users: HashMap<Repository, Vec<PolicyName>>,
     /// Files that could not be used.
@@ -50,7 +50,7 @@ pub(super) struct Memory {
     /// Since when nobody can tell which HOLD files there are.
     pub(super) unheld: BTreeMap<Option<String>, Unheld>,
     /// What is known of each image repository.
-    pub(super) repositories: BTreeMap<Repository, Shelf>,
+    pub(super) repositories: BTreeMap<Repository, RepositoryState>,
     /// What is known of each branch: (repository's name, branch).
     pub(super) branches: BTreeMap<(String, String), Branch>,
     /// Whether revisions are on branches. Bounded by the builds that are known, and so by the tags that are listed: what
@@ -111,16 +111,16 @@ impl Unheld {
 }
 
 /// A policy and the standing of its environments.
-pub(super) struct Known {
+pub(super) struct PolicyState {
     /// The policy, or its last good text's.
     pub(super) policy: Arc<Policy>,
     /// Why its file is broken now.
     pub(super) broken: Option<Why>,
     /// Its environments' standings, in order.
-    pub(super) standings: Vec<Standing>,
+    pub(super) standings: Vec<EnvironmentState>,
 }
 
-impl Known {
+impl PolicyState {
     /// Takes an entry into every ledger that it is about.
     pub(super) fn apply(&mut self, entry: &Entry) {
         for (environment, standing) in self.policy.environments.iter().zip(&mut self.standings) {
@@ -137,7 +137,7 @@ impl Known {
 }
 
 /// Where an environment stands, as of the last readings.
-pub(super) struct Standing {
+pub(super) struct EnvironmentState {
     /// The journal, folded.
     pub(super) ledger: Ledger,
     /// The pin.
@@ -200,7 +200,7 @@ pub(super) struct Standing {
     pub(super) let_through: Option<ReleaseId>,
 }
 
-impl Standing {
+impl EnvironmentState {
     /// The standing of an environment of which the journal says this.
     pub(super) fn new(ledger: Ledger) -> Self {
         let unread = |what: &str| Why::Unread { what: what.to_owned(), error: None };
@@ -238,7 +238,7 @@ impl Standing {
     }
 }
 
-impl Standing {
+impl EnvironmentState {
     /// Keeps why nothing happens. A reason that was there before keeps its time, also where its words changed.
     pub(super) fn waits_for(&mut self, why: Vec<Why>, now: Timestamp) {
         let before = std::mem::take(&mut self.why_since);
@@ -250,7 +250,7 @@ impl Standing {
 
 /// What is known of an image repository.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct RepositoryState {
     /// Its tags.
     pub(super) tags: Option<Arc<Kept<TagList>>>,
     /// The digests under followed tags.
@@ -258,7 +258,7 @@ pub(super) struct Shelf {
     /// When an effect of ours last moved a tag, or may have: a reading that began before that knows nothing of it.
     pub(super) retagged: Option<Instant>,
     /// What is known of tags and their builds, as far as any choice looks at them.
-    pub(super) known: HashMap<Tag, select::Known>,
+    pub(super) known: HashMap<Tag, select::TagFacts>,
     /// How many these may be before some are put away.
     pub(super) room: usize,
     /// What is left in reach of the others. Most repositories have none.
@@ -285,7 +285,7 @@ pub(super) struct Shelf {
     pub(super) tags_stay: Option<String>,
 }
 
-impl Shelf {
+impl RepositoryState {
     /// Whether what lies on disk is there.
     pub(super) fn is_whole(&self) -> bool {
         self.tags.as_ref().is_none_or(|tags| tags.is_there())
@@ -325,7 +325,7 @@ pub(super) struct Branch {
 }
 
 /// What a pass needs besides the readings.
-pub(super) struct Moment<'a> {
+pub(super) struct PassContext<'a> {
     /// The time.
     pub(super) now: Timestamp,
     /// The journal's ids.
@@ -361,20 +361,20 @@ impl Memory {
     }
 
     /// The policies that use a repository.
-    pub(super) fn users(&self, repository: &Repository) -> impl Iterator<Item = &Known> {
+    pub(super) fn users(&self, repository: &Repository) -> impl Iterator<Item = &PolicyState> {
         let names = self.users.get(repository).map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|name| self.policies.get(name))
     }
 
     /// An environment's policy, place and standing.
-    pub(super) fn find(&self, policy: &PolicyName, environment: &EnvironmentName) -> Option<(&Known, usize)> {
+    pub(super) fn find(&self, policy: &PolicyName, environment: &EnvironmentName) -> Option<(&PolicyState, usize)> {
         let known = self.policies.get(policy)?;
         let index = known.policy.environments.iter().position(|e| e.name == *environment)?;
         Some((known, index))
     }
 
     /// The standing of the environment that a scope names.
-    pub(super) fn standing_mut(&mut self, scope: &Scope) -> Option<&mut Standing> {
+    pub(super) fn standing_mut(&mut self, scope: &Scope) -> Option<&mut EnvironmentState> {
         let known = self.policies.get_mut(scope.policy.as_ref()?)?;
         let environment = scope.environment.as_ref()?;
         let index = known.policy.environments.iter().position(|e| e.name == *environment)?;
@@ -382,7 +382,12 @@ impl Memory {
     }
 
     /// The facts about one environment.
-    pub(super) fn facts<'a>(&'a self, known: &'a Known, index: usize, moment: &Moment<'a>) -> Option<Facts<'a>> {
+    pub(super) fn facts<'a>(
+        &'a self,
+        known: &'a PolicyState,
+        index: usize,
+        moment: &PassContext<'a>,
+    ) -> Option<Facts<'a>> {
         let policy = &*known.policy;
         let (environment, standing) = (policy.environments.get(index)?, known.standings.get(index)?);
         let from = environment.promote.as_ref().and_then(|Promote { from, .. }| {
@@ -424,7 +429,7 @@ impl Memory {
     }
 
     /// What of an environment's outside could not be read the last time: it is judged by the reading before, and says so.
-    pub(super) fn unheard(&self, known: &Known, index: usize, now: Timestamp) -> Vec<Why> {
+    pub(super) fn unheard(&self, known: &PolicyState, index: usize, now: Timestamp) -> Vec<Why> {
         let mut errors: Vec<(String, String)> = Vec::new();
         let environment = known.policy.environments.get(index);
         let images = environment.map(|environment| {
@@ -464,7 +469,7 @@ impl Memory {
     }
 
     /// What stops every new change of an environment, besides the holds of its ledger.
-    fn stops(&self, known: &Known, index: usize, now: Timestamp) -> Vec<Why> {
+    fn stops(&self, known: &PolicyState, index: usize, now: Timestamp) -> Vec<Why> {
         let (policy, standing) = (&known.policy, &known.standings[index]);
         let environment = &policy.environments[index].name;
         let mut stops: Vec<Why> = known.broken.iter().cloned().collect();
@@ -510,7 +515,7 @@ mod tests {
     #[test]
     fn a_reason_keeps_its_time_while_it_lasts() {
         let at = |second: i64| Timestamp::from_second(second).expect("a time");
-        let mut standing = Standing::new(Ledger::default());
+        let mut standing = EnvironmentState::new(Ledger::default());
         let soaking = |until| Why::StillSoaking { until: at(until) };
         standing.waits_for(vec![soaking(100)], at(1));
         standing.waits_for(vec![soaking(200), Why::Suspended], at(2));

@@ -6,7 +6,7 @@ use super::keep::Swept;
 use super::lists::Kept;
 use super::verdict::Sought;
 use super::way_back::Before;
-use crate::clients::registry::Told;
+use crate::clients::registry::ListedTag;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{
@@ -69,7 +69,7 @@ pub(super) struct Observation {
     /// Its tags, where anything selects among them; shared with the reading before where nothing changed.
     pub(super) tags: Option<Arc<Kept<TagList>>>,
     /// What it told of tags when it listed them; empty where the list is that of the reading before.
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<ListedTag>,
     /// Whether it was asked when they were pushed.
     pub(super) times: bool,
     /// The digests under the tags that are followed or retagged.

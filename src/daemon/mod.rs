@@ -85,7 +85,7 @@ use clock::Watch;
 use handle::Request;
 use jiff::{SignedDuration, Timestamp};
 use lists::Lists;
-use memory::{Memory, Moment};
+use memory::{Memory, PassContext};
 use message::Message;
 use past::Past;
 use std::collections::{BTreeMap, BTreeSet};
@@ -499,8 +499,8 @@ impl Daemon {
         }
     }
 
-    fn moment(&self) -> Moment<'_> {
-        Moment { now: self.clock.now(), journal: &self.ids, since: self.since, access: &self.config.server.access }
+    fn moment(&self) -> PassContext<'_> {
+        PassContext { now: self.clock.now(), journal: &self.ids, since: self.since, access: &self.config.server.access }
     }
 
     /// Marks every environment of a policy as to be looked at.

@@ -1,7 +1,7 @@
 //! What is needed of image repositories, by all policies together, and what of it is to be read when it changes.
 
 use super::choose::compares_times;
-use super::memory::{Known, pinned_by_tag};
+use super::memory::{PolicyState, pinned_by_tag};
 use crate::model::policy::Select;
 use crate::model::schedule::Poll;
 use crate::model::{Repository, Tag};
@@ -73,7 +73,7 @@ pub(super) enum Extent {
 }
 
 /// Which repositories are polled, and what is needed of each.
-pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a Known>) -> BTreeMap<Repository, Need> {
+pub(super) fn needs<'a>(policies: impl Iterator<Item = &'a PolicyState>) -> BTreeMap<Repository, Need> {
     let mut needs: BTreeMap<Repository, Need> = BTreeMap::new();
     for known in policies {
         let policy = &known.policy;

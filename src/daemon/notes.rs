@@ -3,7 +3,7 @@
 //! A note stops nothing; what stops is a reason, and those are the relay's.
 
 use super::Daemon;
-use super::memory::Known;
+use super::memory::PolicyState;
 use crate::model::event::Order;
 use crate::model::ledger::StandingOrder;
 use crate::model::policy::{Environment, Newest, Strategy};
@@ -11,7 +11,7 @@ use crate::model::{Policy, Repository};
 
 impl Daemon {
     /// The notes on an environment's choice.
-    pub(super) fn notes(&self, known: &Known, index: usize) -> Vec<String> {
+    pub(super) fn notes(&self, known: &PolicyState, index: usize) -> Vec<String> {
         let Some(environment) = known.policy.environments.get(index) else { return Vec::new() };
         let compared = compared(&known.policy, environment);
         let mut notes: Vec<String> = compared.filter_map(|repository| self.timeless(repository)).collect();

@@ -2,7 +2,7 @@
 //! it. What is decided stands in `relay::places` and `config`.
 
 use super::Daemon;
-use super::memory::Known;
+use super::memory::PolicyState;
 use crate::config::{Owner, Owners};
 use crate::model::policy::PolicyOrigin;
 use crate::model::{Environment, Event, Ledger, PolicyName, Scope, Why};
@@ -135,10 +135,10 @@ impl Daemon {
 }
 
 /// What the environments of a policy want.
-fn wishes_of(known: &Known) -> Vec<Wish<'_>> {
+fn wishes_of(known: &PolicyState) -> Vec<Wish<'_>> {
     let policy = &known.policy;
     let environments = policy.environments.iter().zip(&known.standings);
-    let wish = |(environment, standing): (&Environment, &'_ super::memory::Standing)| {
+    let wish = |(environment, standing): (&Environment, &'_ super::memory::EnvironmentState)| {
         let mut places = by_name(environment);
         let held = standing.ledger.places.as_deref().unwrap_or_default();
         match &standing.places {

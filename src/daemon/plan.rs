@@ -4,7 +4,7 @@
 use super::Daemon;
 use super::edits::Edits;
 use super::handle::Refusal;
-use super::memory::Known;
+use super::memory::PolicyState;
 use super::view::{FileDiff, PlanView};
 use super::writer::message;
 use crate::clients::git::{Contents, Mirror, readable};
@@ -62,7 +62,7 @@ pub(super) async fn finished(drafts: Vec<Draft>) -> Vec<PlanView> {
 impl Daemon {
     /// What a pass would do in each environment.
     pub(super) fn plan(&self, policy: Option<&PolicyName>) -> Result<Vec<Draft>, Refusal> {
-        let known: Vec<&Known> = match policy {
+        let known: Vec<&PolicyState> = match policy {
             None => self.memory.policies.values().collect(),
             Some(name) => {
                 let known = self.memory.policies.get(name);
@@ -74,7 +74,7 @@ impl Daemon {
     }
 
     /// What would be done in an environment.
-    fn plan_of(&self, known: &Known, index: usize) -> Option<Draft> {
+    fn plan_of(&self, known: &PolicyState, index: usize) -> Option<Draft> {
         let moment = self.moment();
         let view = self.environment(known, index, &moment)?;
         let step = next_step(&self.memory.facts(known, index, &moment)?);
@@ -122,7 +122,7 @@ impl Daemon {
     }
 
     /// What would be done with the candidate once all that stands in its way is gone.
-    fn behind_gates(&self, known: &Known, index: usize, plan: &mut PlanView) -> Option<Change> {
+    fn behind_gates(&self, known: &PolicyState, index: usize, plan: &mut PlanView) -> Option<Change> {
         let moment = self.moment();
         let facts = self.memory.facts(known, index, &moment)?;
         let release = candidate::candidates(&facts).releases.first()?.clone();
@@ -139,7 +139,7 @@ impl Daemon {
     }
 
     /// The change that a write would make of the files, as they were last read.
-    fn change(&self, known: &Known, index: usize, what: What) -> Option<Change> {
+    fn change(&self, known: &PolicyState, index: usize, what: What) -> Option<Change> {
         let deliver = &known.policy.environments.get(index)?.deliver;
         let reading = known.standings.get(index)?.pin.as_ref().ok()?.clone()?;
         let mirror = self.readers.get(&deliver.repository)?.mirror.clone();

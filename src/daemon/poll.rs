@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::lists::{Kept, Lists};
 use super::message::{Message, Observation};
 use super::need::{Extent, Need};
-use crate::clients::registry::{Last, Listing, Mark, Registry, RegistryError, Told};
+use crate::clients::registry::{Last, ListedTag, Listing, Mark, Registry, RegistryError};
 use crate::model::{Repository, TagList, text};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Polled;
@@ -202,7 +202,7 @@ impl Poller {
     }
 
     /// Reads the list, unless it is as it was; what it tells of its tags.
-    async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<Told>, Failure> {
+    async fn list(&self, need: &Need, listed: &mut Option<Listed>) -> Result<Vec<ListedTag>, Failure> {
         let usable = |listed: &&Listed| (listed.times || !need.times) && listed.tags.is_there();
         let last = listed.as_ref().filter(usable).map(|listed| listed as &dyn Last);
         let Some(Listing { tags, told, mark }) = self.shared.registry.list(&self.repository, need.times, last).await?

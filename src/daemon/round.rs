@@ -2,11 +2,11 @@
 //! where they would be too many at once, not at all.
 
 use super::Daemon;
-use super::choose::{self, DEPTH_MAX, Lack};
+use super::choose::{self, DEPTH_MAX, MissingFact};
 use super::journal_watch::JournalTrouble;
 use super::learn::RETRY;
 use super::limits::Taken;
-use super::memory::{Place, Shelf, Standing};
+use super::memory::{EnvironmentState, Place, RepositoryState};
 use crate::model::{Event, Image, PolicyName, ReleaseId, Repository, Scope, Why};
 use crate::relay::{self, Cleared, Facts, Step, authority, candidate, change};
 use jiff::{SignedDuration, Timestamp};
@@ -171,7 +171,7 @@ impl Daemon {
         let now = self.clock.now();
         let Some(known) = self.memory.policies.get(policy) else { return };
         let Some(environment) = known.policy.environments.get(index) else { return };
-        let (mut lacks, mut elsewhere): (Vec<Lack>, Vec<Place>) = (Vec::new(), Vec::new());
+        let (mut lacks, mut elsewhere): (Vec<MissingFact>, Vec<Place>) = (Vec::new(), Vec::new());
         let mut behind = Vec::new();
         let chosen = choose::choose(&self.memory, known, index, now).map(|(chosen, wanted)| {
             behind.clone_from(&wanted);
@@ -218,7 +218,7 @@ impl Daemon {
     /// seldom they are polled; not at once where it was just read, for a disk that takes nothing does not take it again.
     fn read_lost(&self, images: &[Image]) {
         let now = self.clock.now();
-        let is_old = |shelf: &Shelf| shelf.read_at.is_none_or(|at| now.duration_since(at) >= RETRY);
+        let is_old = |shelf: &RepositoryState| shelf.read_at.is_none_or(|at| now.duration_since(at) >= RETRY);
         for image in images {
             let shelf = self.memory.repositories.get(&image.repository);
             if let Some(shelf) = shelf.filter(|shelf| !shelf.is_whole() && is_old(shelf)) {
@@ -251,7 +251,7 @@ impl Daemon {
     /// Whether a person let this release come past the limit, or ordered the change.
     fn is_let_through(&self, policy: &PolicyName, index: usize, release: &ReleaseId) -> bool {
         let standing = self.memory.policies.get(policy).and_then(|known| known.standings.get(index));
-        let let_through = |standing: &Standing| standing.let_through.as_ref() == Some(release);
+        let let_through = |standing: &EnvironmentState| standing.let_through.as_ref() == Some(release);
         standing.is_some_and(|standing| let_through(standing) || standing.ledger.order.is_some())
     }
 
@@ -277,7 +277,7 @@ fn settles(settled: bool, facts: &Facts<'_>) -> bool {
 }
 
 /// Whether a person's move of a pin would hold the environment, though it may be what would have been written by itself.
-fn may_hold_too_soon(standing: &Standing, facts: &Facts<'_>, events: &[Event]) -> bool {
+fn may_hold_too_soon(standing: &EnvironmentState, facts: &Facts<'_>, events: &[Event]) -> bool {
     let holds = events.iter().any(|event| matches!(event, Event::Held { .. }));
     let moved_to = events.iter().find_map(|event| match event {
         Event::Moved { release, .. } => release.as_ref(),

@@ -2,11 +2,11 @@
 //!
 //! It reads nothing and keeps nothing: the loop asks here what became of what was asked for a while ago.
 
-use super::memory::Shelf;
-use crate::clients::registry::Told;
+use super::memory::RepositoryState;
+use crate::clients::registry::ListedTag;
 use crate::model::{Build, Digest, Tag};
 
-impl Shelf {
+impl RepositoryState {
     /// The digest that a tag names by the readings of its repository, where one told it.
     pub(super) fn digest(&self, tag: &Tag) -> Option<&Digest> {
         let followed = self.followed.get(tag).and_then(Option::as_ref);
@@ -34,7 +34,7 @@ impl Shelf {
 
     /// Whether what a list tells of a tag is known. When it was pushed only matters where times are compared: nothing
     /// else asks for that, and what is known of a build came without it.
-    pub(super) fn knows(&self, told: &Told, times: bool) -> bool {
+    pub(super) fn knows(&self, told: &ListedTag, times: bool) -> bool {
         self.build(&told.tag)
             .is_some_and(|build| build.digest == told.digest && (!times || build.facts.pushed == told.pushed))
     }
@@ -48,7 +48,7 @@ impl Shelf {
 mod tests {
     use super::*;
     use crate::model::BuildFacts;
-    use crate::relay::select::Known;
+    use crate::relay::select::TagFacts;
     use jiff::Timestamp;
 
     fn tag() -> Tag {
@@ -68,10 +68,10 @@ mod tests {
         Build { tag: tag(), digest: digest(of), facts }
     }
 
-    fn shelf(followed: Option<Option<char>>, known: Option<Build>) -> Shelf {
-        let mut shelf = Shelf::default();
+    fn shelf(followed: Option<Option<char>>, known: Option<Build>) -> RepositoryState {
+        let mut shelf = RepositoryState::default();
         shelf.followed.extend(followed.map(|of| (tag(), of.map(digest))));
-        shelf.known.extend(known.map(|build| (tag(), Known::of(build))));
+        shelf.known.extend(known.map(|build| (tag(), TagFacts::of(build))));
         shelf
     }
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn push_times_make_news_only_where_they_are_compared() {
         let check = |known: Option<Build>, times, expected| {
-            let told = Told { tag: tag(), digest: digest('a'), pushed: Some(time(2)) };
+            let told = ListedTag { tag: tag(), digest: digest('a'), pushed: Some(time(2)) };
             assert_eq!(shelf(None, known.clone()).knows(&told, times), expected, "{known:?} {times}");
         };
         check(None, false, false);

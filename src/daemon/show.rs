@@ -2,7 +2,7 @@
 
 use super::Daemon;
 use super::handle::{Refusal, Target};
-use super::memory::{Known, Moment};
+use super::memory::{PassContext, PolicyState};
 use super::view::{
     ArrivalView, BranchView, EnvironmentView, Explanation, GateView, HoldView, HostView, PolicyView, ProjectView,
     RefusalView, ReleaseView, RepositoryView, Status,
@@ -12,7 +12,7 @@ use crate::config::Mode;
 use crate::model::event::{CheckResult, Effect, Event, Order, Verdict};
 use crate::model::policy::{RolloutRules, Signal};
 use crate::model::{Arrival, Origin, Release, ReleaseId, Why, text};
-use crate::relay::gate::{self, Standing};
+use crate::relay::gate::{self, GateStatus};
 use crate::relay::{authority, candidate, facts::Facts, since};
 use jiff::Timestamp;
 
@@ -51,7 +51,7 @@ impl Daemon {
         }
     }
 
-    fn policy(&self, known: &Known, moment: &Moment<'_>) -> PolicyView {
+    fn policy(&self, known: &PolicyState, moment: &PassContext<'_>) -> PolicyView {
         let indexes = 0..known.policy.environments.len();
         // Exactly as many as there are: they are large, and there is one such list for each of thousands of policies.
         let mut environments = Vec::with_capacity(indexes.len());
@@ -66,14 +66,19 @@ impl Daemon {
     }
 
     /// One environment as it stands.
-    pub(super) fn environment(&self, known: &Known, index: usize, moment: &Moment<'_>) -> Option<EnvironmentView> {
+    pub(super) fn environment(
+        &self,
+        known: &PolicyState,
+        index: usize,
+        moment: &PassContext<'_>,
+    ) -> Option<EnvironmentView> {
         let facts = self.memory.facts(known, index, moment)?;
         let standing = known.standings.get(index)?;
         let found = candidate::candidates(&facts);
         let candidate = found.releases.first();
-        let gates: Vec<Standing> = candidate.map(|release| gate::standings(&facts, release)).unwrap_or_default();
-        let shut = |standing: &&Standing| matches!(standing, Standing::Shut(_));
-        let votes = |standing: &Standing| matches!(standing, Standing::Shut(Why::ApprovalsMissing { .. }));
+        let gates: Vec<GateStatus> = candidate.map(|release| gate::standings(&facts, release)).unwrap_or_default();
+        let shut = |standing: &&GateStatus| matches!(standing, GateStatus::Shut(_));
+        let votes = |standing: &GateStatus| matches!(standing, GateStatus::Shut(Why::ApprovalsMissing { .. }));
         let waits_for_approval = gates.iter().any(votes) && gates.iter().filter(shut).all(votes);
         let hold = |hold: &crate::model::ledger::Hold| HoldView {
             scope: hold.scope.to_string(),
@@ -115,7 +120,7 @@ impl Daemon {
         };
         let shelves = self.memory.repositories.iter().filter(|(repository, _)| is_needed(repository));
         let now = self.clock.now();
-        let view = |(repository, shelf): (&crate::model::Repository, &super::memory::Shelf)| RepositoryView {
+        let view = |(repository, shelf): (&crate::model::Repository, &super::memory::RepositoryState)| RepositoryView {
             repository: repository.to_string(),
             read_at: shelf.read_at,
             n_tags: shelf.tags.as_ref().map(|tags| tags.len()),
@@ -199,8 +204,8 @@ fn opens(facts: &Facts<'_>) -> Option<(Timestamp, String)> {
     let candidates = candidate::candidates(facts).releases;
     let gates = gate::standings(facts, candidates.first()?);
     let shut = gates.iter().filter_map(|gate| match gate {
-        Standing::Shut(why) => why.until(),
-        Standing::Open(_) => None,
+        GateStatus::Shut(why) => why.until(),
+        GateStatus::Open(_) => None,
     });
     let at = shut.max()?;
     Some((at, at.to_zoned(facts.policy.zone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string()))
@@ -253,10 +258,10 @@ pub(super) fn arrival_view(arrival: &Arrival, facts: &Facts<'_>) -> ArrivalView 
     }
 }
 
-fn gate_view(standing: &Standing) -> GateView {
+fn gate_view(standing: &GateStatus) -> GateView {
     match standing {
-        Standing::Open(words) => GateView { open: true, words: words.clone() },
-        Standing::Shut(why) => GateView { open: false, words: why.to_string() },
+        GateStatus::Open(words) => GateView { open: true, words: words.clone() },
+        GateStatus::Shut(why) => GateView { open: false, words: why.to_string() },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::handle::Request;
 use super::keep::Keeping;
-use super::memory::{Known, Standing};
+use super::memory::{EnvironmentState, PolicyState};
 use super::message::{BranchReading, Message};
 use super::{Clock, Daemon, history, plan, reports};
 use crate::model::{Environment, OurCommit, Policy, PolicyName, Scope, Sequence, Why};
@@ -123,7 +123,7 @@ impl Daemon {
         self.count_waiting();
         self.fold_when_due();
         let now = self.clock.now();
-        let waits = |standing: &Standing| {
+        let waits = |standing: &EnvironmentState| {
             let due = standing.why.iter().filter_map(Why::until).any(|until| until <= now);
             let unread = standing.why.iter().any(|why| matches!(why, Why::Unread { .. }));
             due || unread
@@ -232,25 +232,25 @@ impl Daemon {
             for environment in &policy.environments {
                 let kept = old.as_mut().and_then(|(policy, standings)| {
                     let at = policy.environments.iter().position(|e| e.name == environment.name)?;
-                    let fresh = Standing::new(crate::model::Ledger::default());
+                    let fresh = EnvironmentState::new(crate::model::Ledger::default());
                     // What was edited changes for that, and not for a new build.
                     let same = format!("{:?}", policy.environments[at]) == format!("{environment:?}");
                     let kept = standings.get_mut(at).map(|standing| std::mem::replace(standing, fresh))?;
-                    Some(Standing { settled: kept.settled && same, ..kept })
+                    Some(EnvironmentState { settled: kept.settled && same, ..kept })
                 });
                 let moved = old.as_ref().is_some_and(|(policy, _)| !writes_there(policy, environment));
-                let kept = kept.map(|standing| forgetting_places(standing, moved)).map(|standing| Standing {
+                let kept = kept.map(|standing| forgetting_places(standing, moved)).map(|standing| EnvironmentState {
                     blocks: Vec::new(),
                     copied: None,
                     copying: None,
                     keeping: Keeping::default(),
                     ..standing
                 });
-                let remembered = || Standing::new(self.past.take(&Scope::of(&name, &environment.name)));
+                let remembered = || EnvironmentState::new(self.past.take(&Scope::of(&name, &environment.name)));
                 standings.push(kept.unwrap_or_else(remembered));
             }
             left.extend(old.map(|(policy, standings)| (name.clone(), policy, standings)));
-            self.memory.policies.insert(name, Known { policy: Arc::new(policy), broken, standings });
+            self.memory.policies.insert(name, PolicyState { policy: Arc::new(policy), broken, standings });
         }
         left.extend(before.into_iter().map(|(name, known)| (name, known.policy, known.standings)));
         for (name, policy, standings) in left {
@@ -326,12 +326,12 @@ fn writes_there(before: &Policy, environment: &Environment) -> bool {
 }
 
 /// What is known of an environment; not of its places where it writes others now: they are read first.
-fn forgetting_places(standing: Standing, moved: bool) -> Standing {
+fn forgetting_places(standing: EnvironmentState, moved: bool) -> EnvironmentState {
     if !moved {
         return standing;
     }
     let why = Why::Unread { what: "the GitOps repository".to_owned(), error: None };
-    Standing { places: None, pin: Err(why), ..standing }
+    EnvironmentState { places: None, pin: Err(why), ..standing }
 }
 
 /// Answers somebody who may have gone away meanwhile.

@@ -5,7 +5,7 @@
 
 use super::Daemon;
 use super::handle::{Refusal, Target};
-use super::memory::Standing;
+use super::memory::EnvironmentState;
 use super::message::Message;
 use crate::model::{Environment, EnvironmentName, Scope};
 use crate::relay::verify_all::{Turn, turn};
@@ -93,7 +93,7 @@ impl Daemon {
         self.to_verify.0 = rest;
     }
 
-    fn in_scope(&self, scope: &Scope) -> impl Iterator<Item = (Target, &Environment, &Standing)> {
+    fn in_scope(&self, scope: &Scope) -> impl Iterator<Item = (Target, &Environment, &EnvironmentState)> {
         let all = self.memory.policies.values().flat_map(|known| {
             let environments = known.policy.environments.iter().zip(&known.standings);
             environments.map(move |(environment, standing)| {

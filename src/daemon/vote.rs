@@ -9,7 +9,7 @@ use crate::model::{Release, Scope, text};
 use crate::relay::candidate;
 use crate::relay::facts::Facts;
 use crate::relay::find::{self, Presence};
-use crate::relay::gate::{self, Standing as GateStanding};
+use crate::relay::gate::{self, GateStatus};
 
 /// What a person says of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,13 +130,12 @@ fn may_come(facts: &Facts<'_>, release: &Release) -> Result<(), String> {
 }
 
 fn waits(facts: &Facts<'_>, release: &Release) -> bool {
-    let is_vote =
-        |standing: &GateStanding| matches!(standing, GateStanding::Shut(why) if why.code() == "ApprovalsMissing");
+    let is_vote = |standing: &GateStatus| matches!(standing, GateStatus::Shut(why) if why.code() == "ApprovalsMissing");
     gate::standings(facts, release).iter().any(is_vote)
 }
 
 /// Whether this person's last vote is for the release, whether or not it still counts.
-fn has_voted(standing: &super::memory::Standing, release: &Release, who: &str) -> bool {
+fn has_voted(standing: &super::memory::EnvironmentState, release: &Release, who: &str) -> bool {
     let mut votes = standing.ledger.votes.iter().rev();
     votes.find(|vote| vote.release == *release.id() && vote.who == who).is_some_and(|vote| vote.approve)
 }

@@ -41,7 +41,7 @@ pub use private::{make_folder, take_folder};
 pub use restore::{Restored, restore};
 pub use searched::Searched;
 pub use sightings::Sighting;
-pub use write::{CommitWatch, Moment};
+pub use write::{CommitWatch, Phase};
 
 use jiff::Timestamp;
 use sqlx::SqlitePool;

@@ -257,7 +257,7 @@ async fn a_number_is_never_given_out_twice_and_what_is_added_is_whole_or_not_at_
 #[tokio::test]
 async fn every_commit_is_shown_before_and_after_it_is_on_the_disk() {
     let place = Place::new();
-    let seen: Arc<Mutex<Vec<(u64, Moment)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<(u64, Phase)>>> = Arc::default();
     let watch: CommitWatch = {
         let seen = Arc::clone(&seen);
         Arc::new(move |number, moment| seen.lock().expect("lock").push((number, moment)))
@@ -269,7 +269,7 @@ async fn every_commit_is_shown_before_and_after_it_is_on_the_disk() {
     journal.sight_list(&shop(), &list(&["a"]), at(2)).await.expect("nothing new");
     journal.sight(&shop(), &tag("a"), None, at(2)).await.expect("nothing new");
     journal.mark_intended(RowId(1)).await.expect("mark");
-    let expected = (1..=4).flat_map(|n| [(n, Moment::Before), (n, Moment::After)]).collect::<Vec<_>>();
+    let expected = (1..=4).flat_map(|n| [(n, Phase::Before), (n, Phase::After)]).collect::<Vec<_>>();
     assert_eq!(*seen.lock().expect("lock"), expected, "the tables, the append, the first sight, the mark");
 }
 

@@ -18,7 +18,7 @@ const TURN_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// On which side of a commit something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum Phase {
     /// The transaction is complete and not yet on the disk.
     Before,
     /// It is on the disk.
@@ -28,7 +28,7 @@ pub enum Moment {
 /// Called right before and right after each commit with its number, counted from one since the journal was opened.
 ///
 /// The sandbox's crash matrix kills the process here; it must not use the journal.
-pub type CommitWatch = Arc<dyn Fn(u64, Moment) + Send + Sync>;
+pub type CommitWatch = Arc<dyn Fn(u64, Phase) + Send + Sync>;
 
 /// The one connection that writes.
 pub(super) struct Writer {
@@ -142,7 +142,7 @@ impl Write<'_> {
     pub(super) async fn commit(mut self) -> Result<(), JournalError> {
         let number = self.writer.commits.fetch_add(1, Ordering::Relaxed) + 1;
         let tell = |moment| self.writer.watch.iter().for_each(|watch| watch(number, moment));
-        tell(Moment::Before);
+        tell(Phase::Before);
         let mut connection = self.connection.take();
         if let Some(open) = &mut connection
             && let Err(error) = sqlite::commit(open).await
@@ -155,7 +155,7 @@ impl Write<'_> {
         }
         self.writer.file.written();
         self.writer.set_failed(None);
-        tell(Moment::After);
+        tell(Phase::After);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use tagrelay::model::policy::{Extreme, Image, Newest, Pattern, Select, Strategy,
 use tagrelay::model::{Build, BuildFacts, Digest, ImageName, Pinned, Platform, Repository, Span, Tag, TagList};
 use tagrelay::relay::select::range::Range;
 use tagrelay::relay::select::version::Version;
-use tagrelay::relay::select::{Known, Need, Request, Tags, check, choose, compared, filter, newer};
+use tagrelay::relay::select::{Need, Request, TagFacts, Tags, check, choose, compared, filter, newer};
 
 /// The vectors that are answered otherwise on purpose, and why that is better.
 const OTHERWISE: [(&str, &str); 10] = [
@@ -166,7 +166,7 @@ fn chosen(select: &Select, builds: &[Build]) -> Option<Build> {
         for want in outcome.wanted {
             let build = builds.iter().find(|build| build.tag == want.tag).cloned();
             let (facts_read, moved_at) = (want.need == Need::Facts, Some(Timestamp::UNIX_EPOCH));
-            known.insert(want.tag, Known { build, facts_read, moved_at, ..Known::default() });
+            known.insert(want.tag, TagFacts { build, facts_read, moved_at, ..TagFacts::default() });
         }
     }
     panic!("a tag is asked for again and again: {:?}", known.keys());

@@ -11,8 +11,8 @@ use crate::model::{
     Tag, TagList, Why,
 };
 use crate::relay::facts::{Facts, From};
-use crate::relay::gate::{self, Standing};
-use crate::relay::select::{self, Known, Request, Tags};
+use crate::relay::gate::{self, GateStatus};
+use crate::relay::select::{self, Request, TagFacts, Tags};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn chosen(policies: &[Policy], policy: &Policy, environment: &Environment, case:
     // Branch, labels and age are facts that a case cannot name, so they are satisfied.
     let select = Select { branch: None, labels: Vec::new(), min_age: Span::ZERO, ..select.clone() };
     let images = policy.selected_images(environment);
-    let known: Vec<(HashMap<Tag, Known>, HashSet<Tag>)> =
+    let known: Vec<(HashMap<Tag, TagFacts>, HashSet<Tag>)> =
         images.iter().map(|image| (known(image, case), reserved(policies, image))).collect();
     let lists: Vec<TagList> = images.iter().map(|image| tags_of(image, case).iter().collect()).collect();
     let images = images.iter().zip(&lists).zip(&known);
@@ -95,7 +95,7 @@ fn tags_of<'a>(image: &Image, case: &'a Case) -> &'a [Tag] {
 }
 
 /// The builds of a case: each tag its own, one revision, the platforms that are asked for.
-fn known(image: &Image, case: &Case) -> HashMap<Tag, Known> {
+fn known(image: &Image, case: &Case) -> HashMap<Tag, TagFacts> {
     let build = |tag: &Tag| {
         let pushed = case.pushed.get(tag).copied();
         let facts = BuildFacts {
@@ -108,7 +108,7 @@ fn known(image: &Image, case: &Case) -> HashMap<Tag, Known> {
         };
         Build { tag: tag.clone(), digest: Digest::of(tag.as_str().as_bytes()), facts: facts.into() }
     };
-    tags_of(image, case).iter().map(|tag| (tag.clone(), Known::of(build(tag)))).collect()
+    tags_of(image, case).iter().map(|tag| (tag.clone(), TagFacts::of(build(tag)))).collect()
 }
 
 /// The gates that are shut for a release of which the case says this much.
@@ -152,8 +152,8 @@ fn waits(policy: &Policy, environment: &Environment, case: &Case) -> Vec<String>
         blocks: &[],
     };
     let shut = gate::standings(&facts, &release).into_iter().filter_map(|standing| match standing {
-        Standing::Open(_) => None,
-        Standing::Shut(why) => name_of(&why),
+        GateStatus::Open(_) => None,
+        GateStatus::Shut(why) => name_of(&why),
     });
     let on_the_clock = |name: &String| case.names_now || (name != "window" && name != "freeze");
     shut.filter(on_the_clock).collect()

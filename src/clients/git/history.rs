@@ -37,7 +37,7 @@ pub(super) struct Wanted {
 }
 
 /// The messages that were read last: a long history is the same for every environment.
-pub(super) type Known = Arc<Mutex<Option<Arc<Messages>>>>;
+pub(super) type SharedMessages = Arc<Mutex<Option<Arc<Messages>>>>;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ pub struct History {
 }
 
 /// Searches back from a tip, and asks for more history as long as it is needed and allowed.
-pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted, known: &Known) -> Result<History, Fault> {
+pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted, known: &SharedMessages) -> Result<History, Fault> {
     let history = near(source, tip, wanted)?;
     if history.ours != OurCommit::LimitReached {
         return Ok(history);
@@ -62,7 +62,7 @@ pub(super) fn search(source: &dyn Source, tip: Oid, wanted: &Wanted, known: &Kno
 }
 
 /// The messages behind a tip. Those of an older tip serve as well: what came since was just looked at.
-fn messages(source: &dyn Source, tip: Oid, known: &Known) -> Result<Arc<Messages>, Fault> {
+fn messages(source: &dyn Source, tip: Oid, known: &SharedMessages) -> Result<Arc<Messages>, Fault> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(messages) = known.as_ref()
         && is_behind(&source.repository()?, messages.tip, tip)

@@ -71,7 +71,7 @@ pub struct Mirror {
     /// The turn that one caller keeps for several calls.
     kept: Option<Arc<OwnedMutexGuard<()>>>,
     /// What a long history was found to hold: one look serves all environments.
-    messages: history::Known,
+    messages: history::SharedMessages,
 }
 
 impl fmt::Debug for Mirror {

@@ -9,7 +9,7 @@ use super::credentials::{Login, Proof};
 use super::error::{RegistryError, nonsense};
 use super::host::{Host, name_of};
 use super::pace::HostState;
-use super::tags::{Listing, Mark, TOLD_BYTES, Told};
+use super::tags::{ListedTag, Listing, Mark, TOLD_BYTES};
 use crate::clients::aws::{self, Api, AwsError, Caller, Failure, Json};
 use crate::clients::http::{self, Counter, Transport};
 use crate::model::ecr::Place;
@@ -125,7 +125,7 @@ impl Ecr {
         turns: &Semaphore,
         answers: &Share,
     ) -> Result<Option<Listing>, RegistryError> {
-        let (mut told, mut token): (Vec<Told>, Option<String>) = (Vec::new(), None);
+        let (mut told, mut token): (Vec<ListedTag>, Option<String>) = (Vec::new(), None);
         let mut room = answers.room();
         for page in 0.. {
             if page >= PAGES_MAX {
@@ -310,11 +310,11 @@ struct Image {
 }
 
 impl Image {
-    fn told(&self) -> Vec<Told> {
+    fn told(&self) -> Vec<ListedTag> {
         let Ok(digest) = Digest::parse(&self.image_digest) else { return Vec::new() };
         let pushed = self.image_pushed_at.and_then(time);
         let tags = self.image_tags.iter().filter_map(|tag| Tag::parse(tag).ok());
-        tags.map(|tag| Told { tag, digest: digest.clone(), pushed }).collect()
+        tags.map(|tag| ListedTag { tag, digest: digest.clone(), pushed }).collect()
     }
 }
 
@@ -388,9 +388,10 @@ mod tests {
             {{"imageDigest":"{digest}"}},{{"imageDigest":"odd","imageTags":["z"]}}],"nextToken":"t"}}"#
         );
         let read: Described = serde_json::from_str(&answer).expect("an answer");
-        let told: Vec<Told> = read.image_details.iter().flat_map(Image::told).collect();
+        let told: Vec<ListedTag> = read.image_details.iter().flat_map(Image::told).collect();
         let pushed = Timestamp::from_millisecond(1_700_000_000_250).ok();
-        let one = Told { tag: Tag::parse("1.0").expect("a tag"), digest: Digest::parse(&digest).expect("one"), pushed };
+        let one =
+            ListedTag { tag: Tag::parse("1.0").expect("a tag"), digest: Digest::parse(&digest).expect("one"), pushed };
         assert_eq!((told, read.next_token.as_deref()), (vec![one], Some("t")));
     }
 

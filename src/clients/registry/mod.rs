@@ -37,7 +37,7 @@ pub use keep::Removed;
 pub use met::Met;
 pub use pace::HostState;
 pub use retag::Retagged;
-pub use tags::{Last, Listing, Mark, Told};
+pub use tags::{Last, ListedTag, Listing, Mark};
 
 use self::answers::Answers;
 use self::ecr::Ecr;

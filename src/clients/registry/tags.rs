@@ -40,7 +40,7 @@ pub struct Listing {
     /// The tags.
     pub tags: TagList,
     /// What the registry tells of tags beside their names; many tell nothing.
-    pub told: Vec<Told>,
+    pub told: Vec<ListedTag>,
     /// By which the same list is recognised.
     pub mark: Mark,
 }
@@ -66,7 +66,7 @@ impl Last for Listing {
 
 /// What a registry tells of a tag when it lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ListedTag {
     /// The tag.
     pub tag: Tag,
     /// What it names.
@@ -92,9 +92,9 @@ impl Mark {
     }
 
     /// The mark of what was told of tags, where that is all there is.
-    pub(super) fn of_told(told: &[Told]) -> Self {
+    pub(super) fn of_told(told: &[ListedTag]) -> Self {
         let mut bytes = Digesting::default();
-        for Told { tag, digest, pushed } in told {
+        for ListedTag { tag, digest, pushed } in told {
             let pushed = pushed.map_or(0, Timestamp::as_millisecond);
             bytes.update(format!("{tag} {digest} {pushed}\n").as_bytes());
         }
@@ -160,7 +160,7 @@ struct Manifests {
 
 /// What is told of tags, manifest after manifest; one more than may be told.
 #[derive(Default)]
-struct Uploads(Vec<Told>);
+struct Uploads(Vec<ListedTag>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -194,10 +194,10 @@ impl<'de> Deserialize<'de> for Uploads {
 }
 
 impl Uploaded {
-    fn told(&self, digest: &Digest) -> impl Iterator<Item = Told> {
+    fn told(&self, digest: &Digest) -> impl Iterator<Item = ListedTag> {
         let pushed = self.time_uploaded_ms.as_ref().and_then(|millis| millis.parse().ok());
         let pushed = pushed.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        self.tag.0.iter().map(move |tag| Told { tag: tag.to_tag(), digest: digest.clone(), pushed })
+        self.tag.0.iter().map(move |tag| ListedTag { tag: tag.to_tag(), digest: digest.clone(), pushed })
     }
 }
 
@@ -287,7 +287,7 @@ fn parse(page: &[u8], url: &Url, names: &mut TagNames) -> Result<(), RegistryErr
 }
 
 /// What a page tells of its tags; nothing on most registries.
-fn told(page: &[u8]) -> Vec<Told> {
+fn told(page: &[u8]) -> Vec<ListedTag> {
     serde_json::from_slice(page).map_or_else(|_| Vec::new(), |Manifests { manifest: Uploads(told) }| told)
 }
 
@@ -330,8 +330,11 @@ mod tests {
             "mediaType":"m","tag":["1.0","x"],"timeCreatedMs":"0","timeUploadedMs":"1700000000123"}},"odd":{{"tag":["y"]}}}}}}"#
         );
         let pushed = Timestamp::from_millisecond(1_700_000_000_123).ok();
-        let of =
-            |tag| Told { tag: Tag::parse(tag).expect("a tag"), digest: Digest::parse(&digest).expect("one"), pushed };
+        let of = |tag| ListedTag {
+            tag: Tag::parse(tag).expect("a tag"),
+            digest: Digest::parse(&digest).expect("one"),
+            pushed,
+        };
         assert_eq!(told(page.as_bytes()), [of("1.0"), of("x")]);
         assert_eq!(told(br#"{"name":"shop","tags":["1.0"]}"#), []);
     }

@@ -1,6 +1,6 @@
 //! The gates of an environment as they are written, in policies and in the floors of the configuration.
 
-use crate::config::dates::Moment;
+use crate::config::dates::DateBound;
 use crate::config::diagnostic::Problems;
 use crate::config::read::Presence::{Default, Optional, Required};
 use crate::config::read::{At, Read, form};
@@ -55,9 +55,9 @@ form! {
     /// A time in which nothing may change.
     FreezeForm("freeze") {
         /// When it begins; a date without a time is the beginning of that day.
-        "from" from: Moment, Required;
+        "from" from: DateBound, Required;
         /// When it ends; a date without a time is the end of that day.
-        "until" until: Moment, Required;
+        "until" until: DateBound, Required;
         /// Why; `status` shows it.
         "reason" reason: String, Default("freeze");
         /// `false`: the freeze stops rollbacks too, by a person and by `on_failure`.

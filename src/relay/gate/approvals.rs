@@ -1,6 +1,6 @@
 //! The gate `approvals`: so many people, each once, for these digests in these places, not too long ago.
 
-use super::{Facts, Standing, terms};
+use super::{Facts, GateStatus, terms};
 use crate::model::ledger::Vote;
 use crate::model::policy::Approvals;
 use crate::model::{Release, Why};
@@ -85,14 +85,14 @@ pub(super) fn approves(facts: &Facts<'_>, release: &Release, who: &str) -> bool 
 }
 
 /// Open when enough people approve.
-pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
+pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<GateStatus> {
     let rules = facts.environment.gates.approvals.as_ref()?;
     let Ballots { approve, mut fallen } = ballots(facts, rules, release);
     let required = rules.required;
     let have = u32::try_from(approve.len()).unwrap_or(u32::MAX);
     if have >= required {
         let said = |(who, why): &(String, String)| if why.is_empty() { who.clone() } else { format!("{who} ({why})") };
-        return Some(Standing::Open(format!(
+        return Some(GateStatus::Open(format!(
             "approved by {}",
             approve.iter().map(said).collect::<Vec<_>>().join(", ")
         )));
@@ -103,5 +103,5 @@ pub(super) fn stand(facts: &Facts<'_>, release: &Release) -> Option<Standing> {
         fallen.truncate(FALLEN_SHOWN_MAX);
         fallen.push(format!("vote again with `tagrelay approve {} {}`", facts.scope(), release.short()));
     }
-    Some(Standing::Shut(Why::ApprovalsMissing { have, required, of, fallen }))
+    Some(GateStatus::Shut(Why::ApprovalsMissing { have, required, of, fallen }))
 }

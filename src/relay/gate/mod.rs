@@ -61,7 +61,7 @@ pub enum Verdict {
 
 /// How one gate stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum GateStatus {
     /// Open, and in which words.
     Open(String),
     /// Shut, and why.
@@ -70,7 +70,7 @@ pub enum Standing {
 
 /// Every gate that the environment asks for, as it stands for a release.
 #[must_use]
-pub fn standings(facts: &Facts<'_>, release: &Release) -> Vec<Standing> {
+pub fn standings(facts: &Facts<'_>, release: &Release) -> Vec<GateStatus> {
     let gates =
         [verified::stand, soak::stand, approvals::stand, calendar::window, calendar::freeze, calendar::strict_freeze];
     gates.iter().flat_map(|gate| gate(facts, release)).collect()
@@ -88,8 +88,8 @@ pub fn judge(facts: &Facts<'_>, release: &Release) -> Verdict {
     let (mut open, mut shut) = (Vec::new(), Vec::new());
     for standing in standings(facts, release) {
         match standing {
-            Standing::Open(words) => open.push(words),
-            Standing::Shut(why) => shut.push(why),
+            GateStatus::Open(words) => open.push(words),
+            GateStatus::Shut(why) => shut.push(why),
         }
     }
     if !shut.is_empty() {
@@ -112,8 +112,8 @@ pub fn judge_order(facts: &Facts<'_>, standing: &StandingOrder) -> Option<Verdic
     };
     let right = Right::of(Some(standing));
     let shut = standings(facts, release).into_iter().filter_map(|standing| match standing {
-        Standing::Open(_) => None,
-        Standing::Shut(why) => Some(why),
+        GateStatus::Open(_) => None,
+        GateStatus::Shut(why) => Some(why),
     });
     let mut why = right.stopped_by(authority::stops(facts).into_iter().chain(shut));
     let goes_back = matches!(standing.order, Order::Rollback { .. });

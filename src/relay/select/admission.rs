@@ -3,7 +3,7 @@
 //! It asks for what is missing, the cheapest first, and never for what no longer matters. Names of tags are the
 //! business of `filter`.
 
-use super::{Dating, Known, Need, Request, Tags};
+use super::{Dating, Need, Request, TagFacts, Tags};
 use crate::model::policy::{Select, Strategy};
 use crate::model::{Build, Knowledge, TagRef, Times, Why, text};
 use jiff::Timestamp;
@@ -78,7 +78,7 @@ fn too_young_until(select: &Select, times: &Times, now: Timestamp) -> Option<Tim
     (until > now).then_some(until)
 }
 
-fn by_facts<'a>(request: &Request<'_>, tags: &Tags<'_>, known: &Known, build: &'a Build) -> Admission<'a> {
+fn by_facts<'a>(request: &Request<'_>, tags: &Tags<'_>, known: &TagFacts, build: &'a Build) -> Admission<'a> {
     let (select, image) = (request.select, tags.image);
     if let Some(platform) = image.lacking(&build.facts.platforms) {
         let platform = platform.to_string();

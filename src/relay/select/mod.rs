@@ -57,7 +57,7 @@ pub const WANTED_MAX: usize = 512;
 
 /// What is known of a tag of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Known {
+pub struct TagFacts {
     /// What the tag names; none where the registry has nothing there that is an image.
     ///
     /// `facts.pushed` and `facts.seen` are valid from the start; the rest only when `facts_read`. All tags that one
@@ -79,7 +79,7 @@ pub struct Known {
     pub unreadable: Option<String>,
 }
 
-impl Known {
+impl TagFacts {
     /// A build whose facts were read.
     #[must_use]
     pub fn of(build: Build) -> Self {
@@ -140,7 +140,7 @@ pub struct Tags<'a> {
     /// All tags of its repository; `follow` does not read them.
     pub tags: &'a TagList,
     /// What was read of them so far.
-    pub known: &'a HashMap<Tag, Known>,
+    pub known: &'a HashMap<Tag, TagFacts>,
     /// What is left in reach of the others that were read.
     pub dated: Option<&'a Dated>,
     /// Followed or retagged by any policy: never candidates, except for `follow`.
@@ -192,13 +192,13 @@ pub struct Want {
 /// What must be read of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// The digest that it names: [`Known::build`].
+    /// The digest that it names: [`TagFacts::build`].
     Digest,
-    /// The facts of that digest, and the digest itself where it is not known: [`Known::facts_read`].
+    /// The facts of that digest, and the digest itself where it is not known: [`TagFacts::facts_read`].
     Facts,
-    /// Whether the branch holds the revision: [`Known::on_branch`].
+    /// Whether the branch holds the revision: [`TagFacts::on_branch`].
     Branch,
-    /// Whether the revision is one of our own commits: [`Known::own_commit`].
+    /// Whether the revision is one of our own commits: [`TagFacts::own_commit`].
     OwnCommit,
 }
 

@@ -43,14 +43,14 @@ fn semver(range: &str) -> Select {
 }
 
 /// A build that was made, pushed (nobody tells) and seen at these minutes.
-fn built(text: &str, created: i64, seen: i64) -> Known {
+fn built(text: &str, created: i64, seen: i64) -> TagFacts {
     let facts = BuildFacts { created: Some(at(created)), seen: Some(at(seen)), ..BuildFacts::default() };
     let build = Build { tag: tag(text), digest: Digest::of(text.as_bytes()), facts: facts.into() };
-    Known { moved_at: Some(at(seen)), ..Known::of(build) }
+    TagFacts { moved_at: Some(at(seen)), ..TagFacts::of(build) }
 }
 
 /// The same, from a revision.
-fn from(text: &str, revision: &str, created: i64) -> Known {
+fn from(text: &str, revision: &str, created: i64) -> TagFacts {
     let mut known = built(text, created, created);
     if let Some(build) = &mut known.build {
         Arc::make_mut(&mut build.facts).revision = Some(revision.to_owned());
@@ -62,7 +62,7 @@ fn from(text: &str, revision: &str, created: i64) -> Known {
 /// The truth about some images, and what is asked of it.
 struct World {
     select: Select,
-    images: Vec<(Image, Vec<Known>)>,
+    images: Vec<(Image, Vec<TagFacts>)>,
     together: Together,
     settle: Span,
     releases: HashSet<ReleaseId>,
@@ -75,7 +75,7 @@ struct World {
 }
 
 impl World {
-    fn new(select: Select, images: &[(&str, Vec<Known>)]) -> Self {
+    fn new(select: Select, images: &[(&str, Vec<TagFacts>)]) -> Self {
         let images = images.iter().map(|(image, truth)| {
             let repository = Repository::parse(&format!("localhost/{image}")).expect("repository");
             (
@@ -99,7 +99,7 @@ impl World {
 
     /// Reads what is asked for until nothing is; with how many readings.
     fn choose(&self) -> (Chosen, usize) {
-        let mut known: Vec<HashMap<Tag, Known>> = vec![HashMap::new(); self.images.len()];
+        let mut known: Vec<HashMap<Tag, TagFacts>> = vec![HashMap::new(); self.images.len()];
         let mut readings = 0;
         loop {
             let chosen = self.ask(&known, choose);
@@ -115,30 +115,31 @@ impl World {
         }
     }
 
-    fn read(&self, want: &Want, known: &mut [HashMap<Tag, Known>]) {
+    fn read(&self, want: &Want, known: &mut [HashMap<Tag, TagFacts>]) {
         let position = self.images.iter().position(|(image, _)| image.name == want.image).expect("image");
-        let holds = |truth: &&Known| truth.build.as_ref().is_some_and(|build| build.tag == want.tag);
+        let holds = |truth: &&TagFacts| truth.build.as_ref().is_some_and(|build| build.tag == want.tag);
         let truth = self.images[position].1.iter().find(holds).cloned().unwrap_or_default();
         let before = known[position].get(&want.tag).cloned();
         let seen = known[position].entry(want.tag.clone()).or_default();
         match want.need {
             Need::Digest => {
-                *seen = Known { facts_read: false, on_branch: None, own_commit: None, ..truth };
+                *seen = TagFacts { facts_read: false, on_branch: None, own_commit: None, ..truth };
                 if let Some(build) = &mut seen.build {
                     let (pushed, first) = (build.facts.pushed, build.facts.seen);
                     build.facts = BuildFacts { pushed, seen: first, ..BuildFacts::default() }.into();
                 }
             }
-            Need::Facts => *seen = Known { on_branch: None, own_commit: None, ..truth },
+            Need::Facts => *seen = TagFacts { on_branch: None, own_commit: None, ..truth },
             Need::Branch => seen.on_branch = truth.on_branch.or(Some(false)),
             Need::OwnCommit => seen.own_commit = truth.own_commit.or(Some(false)),
         }
         assert_ne!(before.as_ref(), Some(&*seen), "what is known already is not asked for again: {want:?}");
     }
 
-    fn ask<T>(&self, known: &[HashMap<Tag, Known>], question: impl FnOnce(&Request<'_>) -> T) -> T {
-        let of =
-            |truth: &[Known]| truth.iter().filter_map(|known| known.build.as_ref().map(|build| &build.tag)).collect();
+    fn ask<T>(&self, known: &[HashMap<Tag, TagFacts>], question: impl FnOnce(&Request<'_>) -> T) -> T {
+        let of = |truth: &[TagFacts]| {
+            truth.iter().filter_map(|known| known.build.as_ref().map(|build| &build.tag)).collect()
+        };
         let lists: Vec<TagList> = self.images.iter().map(|(_, truth)| of(truth)).collect();
         let away = self.away.iter().map(Some).chain(std::iter::repeat(None));
         let images: Vec<Tags<'_>> = (self.images.iter().zip(&lists).zip(away).zip(known))
@@ -206,7 +207,7 @@ fn names_that_are_no_candidates() {
 
 #[test]
 fn the_youngest_wins() {
-    let world = |newest, known: Vec<Known>| World::new(by(Strategy::Newest(newest)), &[("shop", known)]).outcome();
+    let world = |newest, known: Vec<TagFacts>| World::new(by(Strategy::Newest(newest)), &[("shop", known)]).outcome();
     let old_made_late_seen = vec![built("a", 10, 500), built("b", 20, 100)];
     assert_eq!(world(Newest::Created, old_made_late_seen.clone()), "b");
     assert_eq!(world(Newest::Seen, old_made_late_seen.clone()), "a");
@@ -283,7 +284,7 @@ fn facts_that_rule_a_build_out() {
         "1.0",
     );
     let mut world = one(semver("*"), &["1.0"]);
-    world.images[0].1.push(Known { build: None, ..Known::default() });
+    world.images[0].1.push(TagFacts { build: None, ..TagFacts::default() });
     assert_eq!(world.outcome(), "1.0");
 }
 
@@ -407,7 +408,7 @@ fn what_a_select_may_not_say() {
 
 #[test]
 fn newer_than_what_is_pinned() {
-    let build = |known: Known| known.build.expect("build");
+    let build = |known: TagFacts| known.build.expect("build");
     let check = |select: &Select, found: &str, pinned: Option<&str>, expected: Option<Ordering>| {
         let pinned = Pinned { tag: pinned.map(tag), digest: None };
         assert_eq!(newer(select, &build(built(found, 0, 0)), &pinned, None), expected, "{found} {pinned}");
@@ -445,7 +446,7 @@ fn every_tag_is_explained() {
     world.select.ignore = vec![pattern("-debug$")];
     world.reserved.insert(tag("staging"));
     world.images[0].1[0].was = Some(Digest::of(b"before"));
-    let known: HashMap<Tag, Known> =
+    let known: HashMap<Tag, TagFacts> =
         world.images[0].1.iter().take(2).map(|k| (k.build.clone().expect("b").tag, k.clone())).collect();
     let fates: Vec<String> = world.ask(std::slice::from_ref(&known), |request| {
         explain(request).map(|(_, tag, fate)| format!("{tag}: {fate}")).collect()
@@ -489,7 +490,7 @@ fn lines_of_text() {
 fn what_a_select_beside_a_promotion_objects_to() {
     let mut world = one(semver("~1"), &["1.0", "2.0"]);
     let release = |text: &str| Release::new([(name("shop"), built(text, 0, 0).build.expect("build"))].into());
-    let known: HashMap<Tag, Known> = [(tag("1.0"), built("1.0", 0, 0))].into();
+    let known: HashMap<Tag, TagFacts> = [(tag("1.0"), built("1.0", 0, 0))].into();
     let ask = |world: &World, text: &str| {
         world.ask(std::slice::from_ref(&known), |request| objection(request, &release(text)))
     };

@@ -70,7 +70,7 @@ impl<'t> Untold<'t> {
 }
 
 #[derive(Debug)]
-enum Known {
+enum PushTimeStatus {
     /// The tags of the last list were sought, be it in vain.
     Sought,
     /// The last readings failed, so many.
@@ -81,42 +81,42 @@ enum Known {
 
 /// What is kept of a host's repositories, by path.
 #[derive(Debug, Default)]
-pub(in crate::clients::registry) struct Times(Mutex<HashMap<String, Known>>);
+pub(in crate::clients::registry) struct Times(Mutex<HashMap<String, PushTimeStatus>>);
 
 impl Times {
     /// Why nothing was told of a repository the last time.
     pub(in crate::clients::registry) fn why_none(&self, path: &str) -> Option<String> {
         match held(&self.0).get(path) {
-            Some(Known::Silent(silence)) => Some(silence.why.clone()),
-            Some(Known::Sought | Known::Failed(_)) | None => None,
+            Some(PushTimeStatus::Silent(silence)) => Some(silence.why.clone()),
+            Some(PushTimeStatus::Sought | PushTimeStatus::Failed(_)) | None => None,
         }
     }
 
     /// Whether nothing was told, and it is time to ask again, be the tags as they were.
     pub(in crate::clients::registry) fn is_due(&self, path: &str) -> bool {
         match held(&self.0).get(path) {
-            Some(Known::Silent(silence)) => silence.until <= Instant::now(),
-            Some(Known::Failed(_)) => true,
-            Some(Known::Sought) | None => false,
+            Some(PushTimeStatus::Silent(silence)) => silence.until <= Instant::now(),
+            Some(PushTimeStatus::Failed(_)) => true,
+            Some(PushTimeStatus::Sought) | None => false,
         }
     }
 
     /// Whether nobody is asked now.
     pub(super) fn is_silent(&self, path: &str) -> bool {
-        matches!(held(&self.0).get(path), Some(Known::Silent(silence)) if silence.until > Instant::now())
+        matches!(held(&self.0).get(path), Some(PushTimeStatus::Silent(silence)) if silence.until > Instant::now())
     }
 
     /// Which of these tags are to be sought: those that are not in the last list, whose tags were. All, where that is not
     /// known or cannot be had.
     pub(super) fn untold<'t>(&self, path: &str, tags: &'t TagList, last: Option<&dyn Last>) -> Untold<'t> {
-        let were_sought = matches!(held(&self.0).get(path), Some(Known::Sought));
+        let were_sought = matches!(held(&self.0).get(path), Some(PushTimeStatus::Sought));
         let before = last.filter(|_| were_sought).and_then(Last::tags);
         Untold::of(tags, before.as_ref())
     }
 
     /// Keeps that the tags of a list were sought.
     pub(super) fn sought(&self, path: &str) {
-        self.keep(path, Known::Sought);
+        self.keep(path, PushTimeStatus::Sought);
     }
 
     /// Takes in a failure. Where the registry's own list gave no answer, the reading is to be made again, and the error is
@@ -128,22 +128,22 @@ impl Times {
         on_the_registry: bool,
     ) -> Result<Option<String>, RegistryError> {
         let failures = match held(&self.0).get(path) {
-            Some(Known::Failed(failures)) => *failures,
-            Some(Known::Silent(_)) => FAILURES_MAX,
-            Some(Known::Sought) | None => 0,
+            Some(PushTimeStatus::Failed(failures)) => *failures,
+            Some(PushTimeStatus::Silent(_)) => FAILURES_MAX,
+            Some(PushTimeStatus::Sought) | None => 0,
         };
         let passes = matches!(error, RegistryError::Unreachable(_) | RegistryError::Busy { .. });
         if on_the_registry && passes && failures < FAILURES_MAX {
-            self.keep(path, Known::Failed(failures + 1));
+            self.keep(path, PushTimeStatus::Failed(failures + 1));
             return Err(error);
         }
         let silence = Silence::of(&error);
         let news = Some(silence.why.clone()).filter(|why| self.why_none(path).as_ref() != Some(why));
-        self.keep(path, Known::Silent(silence));
+        self.keep(path, PushTimeStatus::Silent(silence));
         Ok(news)
     }
 
-    fn keep(&self, path: &str, known: Known) {
+    fn keep(&self, path: &str, known: PushTimeStatus) {
         let mut all = held(&self.0);
         if all.len() >= REPOSITORIES_MAX && !all.contains_key(path) {
             all.clear();

@@ -21,7 +21,7 @@ use super::error::{RegistryError, nonsense};
 use super::host::Host;
 use super::origin;
 use super::session::{Access, Session};
-use super::tags::{self, Last, Told};
+use super::tags::{self, Last, ListedTag};
 use crate::clients::http;
 use crate::model::{Digest, Provider, Tag, TagList};
 use ask::Door;
@@ -72,7 +72,7 @@ enum Pages {
 
 /// A page of a list.
 struct Page {
-    told: Vec<Told>,
+    told: Vec<ListedTag>,
     /// Whether another may follow, where pages are numbered.
     more: bool,
 }
@@ -85,7 +85,7 @@ pub(super) async fn told(
     endpoint: Option<&Url>,
     tags: &TagList,
     last: Option<&dyn Last>,
-) -> Result<Vec<Told>, RegistryError> {
+) -> Result<Vec<ListedTag>, RegistryError> {
     let (kept, path) = (&session.host.times, session.repository.path());
     if tags.is_empty() || kept.is_silent(path) {
         return Ok(Vec::new());
@@ -134,7 +134,7 @@ fn api(root: &Url, provider: Provider, path: &str, user: Option<&str>) -> Option
 }
 
 /// Reads the list where it is found first.
-async fn list(door: &Door<'_>, api: &Api, untold: Untold<'_>) -> Result<Vec<Told>, RegistryError> {
+async fn list(door: &Door<'_>, api: &Api, untold: Untold<'_>) -> Result<Vec<ListedTag>, RegistryError> {
     let mut refused = None;
     for (list, show) in &api.lists {
         match pages(door, api, list, *show, untold.clone()).await {
@@ -152,7 +152,7 @@ async fn pages(
     first: &Url,
     show: Show,
     mut untold: Untold<'_>,
-) -> Result<Vec<Told>, RegistryError> {
+) -> Result<Vec<ListedTag>, RegistryError> {
     let (mut url, mut told, mut n_bytes) = (first.clone(), Vec::new(), 0);
     let mut room = door.session.host.answers.room();
     for number in 2..PAGES_MAX + 2 {
@@ -207,6 +207,6 @@ fn below(root: &Url, path: &str, query: &[(&str, &str)]) -> Url {
 }
 
 /// What is told of a tag; none where its name or digest is none.
-fn stamp(tag: &str, digest: &str, pushed: Timestamp) -> Option<Told> {
-    Some(Told { tag: Tag::parse(tag).ok()?, digest: Digest::parse(digest).ok()?, pushed: Some(pushed) })
+fn stamp(tag: &str, digest: &str, pushed: Timestamp) -> Option<ListedTag> {
+    Some(ListedTag { tag: Tag::parse(tag).ok()?, digest: Digest::parse(digest).ok()?, pushed: Some(pushed) })
 }

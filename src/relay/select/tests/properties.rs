@@ -30,7 +30,11 @@ fn many_tags() -> impl Generator<Value = Vec<(String, (i64, u8))>> {
 }
 
 /// Two images with these tags, of which more is known than the best.
-fn full_world(select: &Select, tags: &[(String, (i64, u8))], together: Together) -> (World, Vec<HashMap<Tag, Known>>) {
+fn full_world(
+    select: &Select,
+    tags: &[(String, (i64, u8))],
+    together: Together,
+) -> (World, Vec<HashMap<Tag, TagFacts>>) {
     let known = |image: u8| {
         let tags = tags.iter().filter(|(_, (_, state))| *state != 11 || image == 0);
         let known = tags.map(|(text, (minutes, state))| {
@@ -91,7 +95,7 @@ proptest! {
         for (select, together) in strategies().into_iter().flat_map(|select| all.map(|together| (select.clone(), together))) {
             let select = Select { min_age: Span::seconds(min_age.unsigned_abs() * 60), ..select };
             let (mut world, mut known) = full_world(&select, &tags, together);
-            let choices = |world: &mut World, known: &[HashMap<Tag, Known>]| -> Vec<(Vec<Release>, usize, Option<Why>)> {
+            let choices = |world: &mut World, known: &[HashMap<Tag, TagFacts>]| -> Vec<(Vec<Release>, usize, Option<Why>)> {
                 let choices = [1, 8].into_iter().map(|depth| {
                     world.depth = depth;
                     let chosen = world.ask(known, choose);
