@@ -25,7 +25,7 @@
 //! ```text
 //! 6  cli                          one file a subcommand
 //! 5  server                       page, JSON interface, signals, health, metrics
-//! 4  daemon                       the loop: rounds, effects, writer, outbox, clock
+//! 4  daemon                       the loop; below it requests, effects, sources, state
 //! 3  clients                      one folder an outside system; they translate, and never decide
 //! 2  config   journal  telemetry  text to typed values; the only SQL; logs and metrics
 //! 1  relay                        the decisions, pure

@@ -2,7 +2,7 @@
 //! lists that are put away.
 
 use super::Daemon;
-use super::lists::Kept;
+use crate::daemon::lists::Kept;
 use crate::model::{Dated, Event, Repository, Scope, Tag};
 use jiff::SignedDuration;
 

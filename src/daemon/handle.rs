@@ -3,10 +3,10 @@
 //! Everything that changes something goes through the one loop that also makes the passes, so that what was answered is
 //! in the journal and nothing is decided on half a change.
 
-use super::health::Health;
-pub use super::history::HistoryOf;
-use super::view::{Explanation, FileView, HistoryView, NotYetView, PlanView, ReportView, Status, WhereView};
 use crate::config::Config;
+use crate::daemon::health::Health;
+pub use crate::daemon::requests::history::HistoryOf;
+use crate::daemon::view::{Explanation, FileView, HistoryView, NotYetView, PlanView, ReportView, Status, WhereView};
 use crate::model::event::Verdict;
 use crate::model::policy::Ballot;
 use crate::model::{Digest, EnvironmentName, ImageName, PolicyName, Repository, Scope, Tag};

@@ -1,8 +1,8 @@
 //! How the daemon is: facts for [`crate::relay::health`] out of the memory, and what it found for whoever asks without the loop.
 
 use super::Daemon;
-use super::memory::Memory;
-use super::sources;
+use crate::daemon::state::memory::Memory;
+use crate::daemon::state::policy_sources as sources;
 use crate::model::{Repository, Scope, Why, text};
 use crate::relay::candidate;
 use crate::relay::health::{self, Facts, Holds, Kind, PolicyPlace, Reports, Source, Trouble};
@@ -169,7 +169,7 @@ impl Daemon {
         }
         let is_judging = self.judging.is_begun;
         let view = |(of, name, is_tried): (Option<String>, String, bool)| {
-            let n_files = self.sources.get(&of).map(super::message::PolicyFiles::len);
+            let n_files = self.sources.get(&of).map(crate::daemon::message::PolicyFiles::len);
             let n_before = self.pulse.n_files.entry(of.clone()).or_default();
             *n_before = n_files.unwrap_or(0).max(*n_before);
             let error = self.memory.unreadable.get(&of).cloned();

@@ -1,12 +1,12 @@
 //! What reaches the loop: readings, and what became of effects. Wake-ups carry nothing else.
 
-use super::handle::{Reply, Request, Signal, Target};
-use super::judge::Judged;
-use super::keep::Swept;
-use super::lists::Kept;
-use super::verdict::Sought;
-use super::way_back::Before;
 use crate::clients::registry::ListedTag;
+use crate::daemon::effects::retention::Swept;
+use crate::daemon::handle::{Reply, Request, Signal, Target};
+use crate::daemon::lists::Kept;
+use crate::daemon::requests::verdict::Sought;
+use crate::daemon::requests::way_back::Before;
+use crate::daemon::sources::judge::Judged;
 use crate::model::event::CheckResult;
 use crate::model::policy::PolicyOrigin;
 use crate::model::{

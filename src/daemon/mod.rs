@@ -11,71 +11,44 @@
 //! What people ask has queues of its own, and questions have a tenth of the loop's time (`questions`), so that nobody's
 //! curiosity holds up a decision.
 //!
+//! The rooms, lowest first; one uses none above it, and `tests/it/tidy.rs` holds it so:
+//! ```text
+//! requests   what people ask and order: commands, votes, verdicts, status, explain, plan
+//! effects    what is done outside: commits, retags, copies, checks, reports
+//! sources    what is read: registries, branches, policies, builds, HOLD files
+//! state      what is known now, and what follows from it
+//! ```
+//! Beside them: `inbox` takes messages in, `reconcile` judges what is due, `record` writes the journal, `tasks` starts what
+//! reads and writes.
+//!
 //! The loop owns the memory, so nothing is locked: readings, answers and the ends of effects reach it as messages, and
 //! it alone writes the journal's entries. Effects run beside it, one for an environment at a time.
 
-mod apply;
-mod away;
-mod carry;
-mod choose;
 pub mod clock;
 mod clock_set;
-mod command;
-mod connect;
-mod deeper;
-mod directory;
-mod doctor;
 mod edits;
-mod files;
-mod find;
+mod effects;
 mod fold;
 pub mod handle;
 pub mod health;
-mod history;
-mod holds;
+mod inbox;
 mod journal_watch;
-mod judge;
-mod keep;
-mod learn;
-mod limits;
 mod lists;
-mod look;
-mod meant;
-mod memory;
 mod message;
-mod need;
-mod notes;
-mod outbox;
-mod past;
-mod perform;
-mod place;
-mod places;
-mod plan;
-mod poll;
-mod pushed;
-mod questions;
-mod read;
+mod reconcile;
 mod reconfigure;
-mod registries;
-mod reports;
+mod record;
+mod requests;
 mod rest;
-mod round;
-mod shelf;
-mod show;
-mod slots;
 mod sources;
-mod take;
-mod verdict;
-mod verify_all;
+mod state;
+mod tasks;
 pub mod view;
-mod vote;
-mod way_back;
-mod writer;
 
 pub use clock::Clock;
-pub use connect::{Clients, journal_path};
 pub use handle::{Command, Handle, HistoryOf, Refusal, Signal, Target};
-pub use registries::registry_settings;
+pub use sources::registries::registry_settings;
+pub use tasks::{Clients, journal_path};
 
 use crate::config::{Config, Mode};
 use crate::journal::{Journal, JournalError};
@@ -85,9 +58,9 @@ use clock::Watch;
 use handle::Request;
 use jiff::{SignedDuration, Timestamp};
 use lists::Lists;
-use memory::{Memory, PassContext};
 use message::Message;
-use past::Past;
+use state::memory::{Memory, PassContext};
+use state::past::Past;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -143,11 +116,11 @@ pub struct Daemon {
     /// The ids that this journal gives out numbers under, and gave.
     ids: JournalIds,
     due: BTreeSet<(PolicyName, usize)>,
-    pollers: BTreeMap<Repository, (watch::Sender<need::Need>, Arc<Notify>)>,
+    pollers: BTreeMap<Repository, (watch::Sender<state::need::Need>, Arc<Notify>)>,
     /// What they share.
-    polling: Arc<poll::Shared>,
+    polling: Arc<sources::registry_poller::Shared>,
     readers: BTreeMap<String, ReaderTask>,
-    writers: BTreeMap<(String, String), mpsc::Sender<writer::WriteOrder>>,
+    writers: BTreeMap<(String, String), mpsc::Sender<effects::git_writer::WriteOrder>>,
     outboxes: BTreeMap<String, Arc<Notify>>,
     out: mpsc::Sender<Message>,
     inbox: mpsc::Receiver<Message>,
@@ -165,9 +138,9 @@ pub struct Daemon {
     origins: BTreeMap<PolicyName, String>,
     sources: BTreeMap<Option<String>, message::PolicyFiles>,
     /// What of these is being judged.
-    judging: judge::Judging,
+    judging: sources::judge::Judging,
     /// Where HOLD files are looked for, by the place of the policies that they stand beside.
-    holds: BTreeMap<Option<String>, holds::Holds>,
+    holds: BTreeMap<Option<String>, sources::holds::Holds>,
     acts: bool,
     /// The policies that this process serves; none = all.
     only: Option<BTreeSet<PolicyName>>,
@@ -180,7 +153,7 @@ pub struct Daemon {
     /// Leave to look for verdicts in branches.
     verdicts: Arc<Semaphore>,
     /// What `verify --all` has still to judge.
-    to_verify: verify_all::ToVerify,
+    to_verify: requests::verify_all::ToVerify,
     /// When something was kept or begun last.
     active: tokio::time::Instant,
     /// Who waits until nothing is read, judged or made.
@@ -212,9 +185,9 @@ enum Turn {
 
 /// The loop's end of a reader.
 struct ReaderTask {
-    orders: watch::Sender<read::Orders>,
+    orders: watch::Sender<sources::git_reader::Orders>,
     wake: Arc<Notify>,
-    tips: read::Tips,
+    tips: sources::git_reader::Tips,
     mirror: Arc<crate::clients::git::Mirror>,
 }
 
@@ -243,7 +216,7 @@ impl Daemon {
         let (now, ids) = (clock.now(), journal.ids().await?);
         let acts = config.mode == Mode::Act;
         let stop = CancellationToken::new();
-        let polling = poll::Shared {
+        let polling = sources::registry_poller::Shared {
             registry: clients.registry.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -277,13 +250,13 @@ impl Daemon {
             handle,
             requests,
             questions_at: tokio::time::Instant::now(),
-            reading: Arc::new(Semaphore::new(questions::READINGS_MAX)),
+            reading: Arc::new(Semaphore::new(requests::questions::READINGS_MAX)),
             tasks: TaskTracker::new(),
             readings: TaskTracker::new(),
             senders: TaskTracker::new(),
             stop,
             sources: BTreeMap::new(),
-            judging: judge::Judging::default(),
+            judging: sources::judge::Judging::default(),
             origins: BTreeMap::new(),
             holds: BTreeMap::new(),
             acts,
@@ -291,8 +264,8 @@ impl Daemon {
             causeless: BTreeMap::new(),
             places: crate::relay::limits::Queues::default(),
             edits: edits::Edits::new(crate::model::budget::TARGETS_BYTES),
-            verdicts: Arc::new(Semaphore::new(verdict::SOUGHT_MAX)),
-            to_verify: verify_all::ToVerify::default(),
+            verdicts: Arc::new(Semaphore::new(requests::verdict::SOUGHT_MAX)),
+            to_verify: requests::verify_all::ToVerify::default(),
             active: tokio::time::Instant::now(),
             idle_waiters: Vec::new(),
             folding: fold::Folding::new(tokio::time::Instant::now()),
@@ -359,7 +332,7 @@ impl Daemon {
         self.verify_next().await;
         self.round().await;
         if !self.idle_waiters.is_empty() && self.is_idle() {
-            self.idle_waiters.drain(..).for_each(|waiter| take::answer(waiter, ()));
+            self.idle_waiters.drain(..).for_each(|waiter| inbox::answer(waiter, ()));
         }
         self.look_at_health().await;
         self.pulse.beat();
@@ -386,7 +359,7 @@ impl Daemon {
         let (drafts, mut rest) = (self.plan(policy), self.at_rest());
         rest.errors.extend(late);
         let plans = match drafts {
-            Ok(drafts) => Ok(plan::finished(drafts).await),
+            Ok(drafts) => Ok(requests::plan::finished(drafts).await),
             Err(refusal) => Err(refusal),
         };
         self.finish().await;

@@ -1,6 +1,8 @@
 //! When a daemon that makes one pass is at rest: nothing is asked, read, made or told any more.
 
-use super::{Daemon, Rest, TICK};
+use crate::daemon::state::memory::EnvironmentState;
+use crate::daemon::state::memory::RepositoryState;
+use crate::daemon::{Daemon, Rest, TICK};
 use crate::model::policy::Deliver;
 use crate::model::{Repository, Why};
 use std::time::Duration;
@@ -43,7 +45,7 @@ impl Daemon {
 
     /// Whether nothing is being read, judged or made, and no message waits.
     pub(super) fn is_idle(&self) -> bool {
-        let is_checking = |standing: &super::memory::EnvironmentState| !standing.checking.is_empty();
+        let is_checking = |standing: &EnvironmentState| !standing.checking.is_empty();
         let mut standings = self.memory.policies.values().flat_map(|known| &known.standings);
         let is_making = self.is_busy() || self.is_copying() || standings.any(is_checking);
         let is_judging = !self.due.is_empty() || !self.inbox.is_empty() || !self.requests.orders.is_empty();
@@ -116,10 +118,8 @@ impl Daemon {
     /// What could not be read.
     pub(super) fn at_rest(&self) -> Rest {
         // What lasts is passed over: it was told, and kept nothing back.
-        let passing =
-            |shelf: &super::memory::RepositoryState| shelf.failed.values().find(|failed| !failed.lasts).cloned();
-        let error =
-            |shelf: &super::memory::RepositoryState| shelf.error.clone().or_else(|| Some(passing(shelf)?.error));
+        let passing = |shelf: &RepositoryState| shelf.failed.values().find(|failed| !failed.lasts).cloned();
+        let error = |shelf: &RepositoryState| shelf.error.clone().or_else(|| Some(passing(shelf)?.error));
         let shelves = self.memory.repositories.values().filter_map(error);
         let branches = self.memory.branches.values().filter_map(|branch| branch.error.clone());
         let broken = self.memory.broken.iter().map(|broken| &broken.text);

@@ -16,7 +16,7 @@ pub struct Status {
     /// `act` or `observe`.
     pub mode: &'static str,
     /// How the daemon is.
-    pub health: super::health::Health,
+    pub health: crate::daemon::health::Health,
     /// The policies, by name.
     pub policies: Vec<PolicyView>,
     /// Policy files and settings that could not be used, and a queue that could not be read: one text each.

@@ -62,6 +62,25 @@ fn a_folder_uses_only_what_stands_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The rooms of the daemon, lowest first: one uses none above it. What stands beside them is common ground.
+const ROOMS: [&str; 4] = ["state", "sources", "effects", "requests"];
+
+#[test]
+fn a_room_of_the_daemon_uses_none_above_it() {
+    let mut wrong = Vec::new();
+    for (at, room) in ROOMS.iter().enumerate() {
+        for (file, text) in sources(&format!("src/daemon/{room}")) {
+            for (line, code) in code(&text) {
+                let uses = |above: &&&str| code.contains(&format!("daemon::{above}::"));
+                if let Some(above) = ROOMS[at + 1..].iter().find(uses) {
+                    wrong.push(format!("{file}:{line} uses {above}: move the type down, or the code up"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_pure_floors_are_pure() {
     let mut wrong = Vec::new();
