@@ -313,7 +313,8 @@ async fn held() {
     for n in 1..=HOLDS {
         setup.push(n);
         tokio::time::sleep(Duration::from_millis(u64::from(n * 137 % 2000))).await;
-        setup.deploys.commit("main", &[("policies/HOLD", Some("stop\n"))], "Hold\n", by).await.expect("pushed");
+        // The daemon may push between the reading of the tip and ours.
+        while setup.deploys.commit("main", &[("policies/HOLD", Some("stop\n"))], "Hold\n", by).await.is_err() {}
         let begun = Instant::now();
         let state = async || (setup.deploys.tip("main").await.ok(), setup.world.registry.digest_of("shop", "live"));
         let (mut seen, mut effect) = (state().await, Duration::ZERO);
@@ -326,7 +327,7 @@ async fn held() {
         }
         n_after += u32::from(effect > Duration::ZERO);
         last.push(effect);
-        setup.deploys.commit("main", &[("policies/HOLD", None)], "Go on\n", by).await.expect("pushed");
+        while setup.deploys.commit("main", &[("policies/HOLD", None)], "Go on\n", by).await.is_err() {}
         handle.reload();
         arrived(n).await;
     }
